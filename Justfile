@@ -1,0 +1,71 @@
+# Everything that is done with this repository. `just` alone lists it.
+set shell := ["bash", "-euo", "pipefail", "-c"]
+
+export PATH := justfile_directory() / ".venv/bin:" + env("PATH")
+export UV_PYTHON_DOWNLOADS := "never"
+
+_list:
+    @just --list --unsorted
+
+# Install everything from the hashed lock into .venv
+setup:
+    @test -x .venv/bin/python || uv venv --quiet --python ">=3.11" .venv
+    @uv pip sync --quiet --require-hashes requirements/dev.txt
+    @uv pip install --quiet --no-deps --no-build-isolation --editable .
+
+# Run the main job: PostgreSQL, migrations, two demo tenants, the API on 127.0.0.1:8000
+up *args: setup
+    @exec leasehold up {{ args }}
+
+# Run the tests
+test *args: setup
+    @pytest {{ args }}
+
+# Check style, import contracts and the SQL of the migrations
+lint: setup
+    ruff check .
+    ruff format --check .
+    lint-imports --config pyproject.toml
+    for history in platform tenant; do alembic -n "$history" upgrade head --sql 2>/dev/null | squawk --config .squawk.toml; done
+
+# Check types
+types: setup
+    pyright
+
+# Do what the continuous integration does
+ci: lint types test
+
+# Migrate the platform and every tenant; part of every deploy
+migrate-all *args: setup
+    @leasehold migrate all {{ args }}
+
+# Write a migration from the models: just revision tenant "add a column"
+revision history message: setup
+    alembic -n {{ history }} revision --autogenerate -m "{{ message }}"
+
+# List the revisions of both histories
+history: setup
+    @for history in platform tenant; do echo "$history:"; alembic -n "$history" history; done
+
+# Show where the platform and the reference schema stand
+current: setup
+    @for history in platform tenant; do echo "$history:"; alembic -n "$history" current 2>/dev/null; done
+
+# Take back the last revision of a history: just downgrade tenant
+downgrade history="tenant" *args="": setup
+    alembic -n {{ history }} {{ args }} downgrade -1
+
+# Provision a tenant and give it an API client: just new-tenant initech
+new-tenant slug: setup
+    @leasehold tenants create {{ slug }}
+    @leasehold clients create {{ slug }}
+
+# Resolve the dependencies anew and write the hashed lock
+lock:
+    uv lock --upgrade
+    uv export --quiet --extra embedded --group dev --no-emit-project --no-annotate --no-header --output-file requirements/dev.txt >/dev/null
+    uv export --quiet --no-dev --no-emit-project --no-annotate --no-header --output-file requirements/prod.txt >/dev/null
+
+# Measure requests and provisioning, and print ratios
+bench *args: setup
+    @python -m benchmarks {{ args }}

@@ -1,0 +1,42 @@
+"""The root of the command, where every group hangs and every error becomes one sentence."""
+
+import sys
+from importlib.metadata import version
+
+import click
+from rich_click import RichGroup
+
+from leasehold.cli.clients import clients
+from leasehold.cli.db import db
+from leasehold.cli.failures import sentence_of
+from leasehold.cli.keys import keys
+from leasehold.cli.migrate import migrate
+from leasehold.cli.serve import serve
+from leasehold.cli.tenants import tenants
+from leasehold.cli.tokens import tokens
+from leasehold.cli.up import up
+
+
+@click.group(cls=RichGroup)
+@click.version_option(version("leasehold"), prog_name="leasehold")
+def leasehold() -> None:
+    """A multi-tenant backend in which every tenant lives in a PostgreSQL schema of its own.
+
+    Commands work on the installation that LEASEHOLD_DATABASE_URL names, else on the local one that `up` makes.
+    """
+
+
+for command in (up, serve, db, migrate, tenants, clients, tokens, keys):
+    leasehold.add_command(command)
+
+
+def main() -> None:
+    """Run the command of this process; whatever goes wrong ends it with one sentence and status 2."""
+    try:
+        leasehold()
+    except Exception as error:
+        sentence = sentence_of(error)
+        if sentence is None:
+            raise
+        click.echo(f"leasehold: {sentence}", err=True)
+        sys.exit(2)

@@ -1,0 +1,59 @@
+"""Which errors a person can do something about, and the sentence that says what."""
+
+import asyncpg
+from advanced_alchemy.exceptions import NotFoundError
+from alembic.util import CommandError
+from pydantic import ValidationError
+
+from leasehold.cli.installation import DataFolderNotUsable, NoOwnerUrl
+from leasehold.cli.serving import DemoSecrets, PortTaken
+from leasehold.core.errors import Problem
+from leasehold.core.vault import InvalidInstallationKey
+from leasehold.embedded import EmbeddedPostgresError
+from leasehold.tenancy.fleet.history import BrokenHistory, UnknownRevision
+from leasehold.tenancy.fleet.rendering import Unrenderable
+from leasehold.tenancy.fleet.run import UnknownTenantSlug
+from leasehold.tenancy.install import InvalidDatabaseUrl, MayNotCreateRoles, ServerTooOld
+
+_OURS = (
+    BrokenHistory,
+    CommandError,
+    DataFolderNotUsable,
+    DemoSecrets,
+    EmbeddedPostgresError,
+    InvalidDatabaseUrl,
+    InvalidInstallationKey,
+    MayNotCreateRoles,
+    NoOwnerUrl,
+    PortTaken,
+    ServerTooOld,
+    UnknownRevision,
+    UnknownTenantSlug,
+    Unrenderable,
+)
+
+
+def sentence_of(error: Exception) -> str | None:
+    """Return what to tell the person at the terminal, or None for what is our own fault."""
+    if isinstance(error, Problem):
+        return error.detail
+    if isinstance(error, _OURS):
+        return str(error)
+    if isinstance(error, ValidationError):
+        return _missing_settings(error)
+    if isinstance(error, NotFoundError):
+        return "There is no such thing."
+    if isinstance(error, asyncpg.InvalidPasswordError | asyncpg.InvalidAuthorizationSpecificationError):
+        return f"The database refuses the login: {error}."
+    if isinstance(error, asyncpg.InvalidCatalogNameError | asyncpg.InsufficientPrivilegeError):
+        return f"The database refuses: {error}."
+    if isinstance(error, asyncpg.UndefinedTableError | asyncpg.InvalidSchemaNameError):
+        return "The database was not migrated yet; run `leasehold migrate all`."
+    if isinstance(error, ConnectionError | TimeoutError | OSError | asyncpg.PostgresConnectionError):
+        return f"The database cannot be reached: {str(error) or type(error).__name__}."
+    return None
+
+
+def _missing_settings(error: ValidationError) -> str:
+    faults = [(f"LEASEHOLD_{'_'.join(map(str, fault['loc']))}".upper(), fault["msg"]) for fault in error.errors()]
+    return "The settings are not complete: " + "; ".join(f"{name}: {message}" for name, message in faults) + "."

@@ -1,0 +1,29 @@
+"""`leasehold serve`: the production form."""
+
+import asyncio
+
+import click
+from rich_click import RichCommand
+
+from leasehold.cli.serving import demand_free_port, demand_real_secrets, run_server
+from leasehold.config import Settings
+from leasehold.main import build_process
+from leasehold.tenancy.readiness import demand_ready
+
+
+@click.command(cls=RichCommand)
+def serve() -> None:
+    """Serve the API with the settings of the environment; for production."""
+    settings = Settings()  # pyright: ignore[reportCallIssue]
+    demand_real_secrets(settings)
+    demand_free_port(settings.host, settings.port)
+    asyncio.run(_demand_database(settings))
+    run_server(settings)
+
+
+async def _demand_database(settings: Settings) -> None:
+    database = build_process(settings).database
+    try:
+        await demand_ready(database)
+    finally:
+        await database.close()

@@ -1,0 +1,63 @@
+"""Opens what a command needs of an installation, by the same parts and services as the server."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+import click
+import msgspec
+
+from leasehold.cli.installation import installation
+from leasehold.config import Settings
+from leasehold.core.database import platform_session
+from leasehold.http.process import Process
+from leasehold.main import build_process
+from leasehold.platform.tenants.service import TenantService
+from leasehold.tenancy.context import TenantRef
+from leasehold.tenancy.registry import tenant_ref_by_slug
+
+T = TypeVar("T")
+
+
+def run(work: Callable[[Process], Coroutine[Any, Any, T]]) -> T:
+    """Run `work` on the installation of this command, and close what it opened."""
+    with installation() as settings:
+        return asyncio.run(run_with(settings, work))
+
+
+async def run_with(settings: Settings, work: Callable[[Process], Coroutine[Any, Any, T]]) -> T:
+    """Run `work` on the parts of a process that serves nobody."""
+    process = build_process(settings)
+    try:
+        return await work(process)
+    finally:
+        await process.provisioner.close()
+        process.passwords.close()
+        await process.database.close()
+
+
+@asynccontextmanager
+async def tenant_service(process: Process) -> AsyncGenerator[TenantService]:
+    """Open a transaction on the platform with the service that admins use."""
+    async with platform_session(process.database) as session:
+        yield TenantService(session, process.provisioner)
+
+
+async def find_tenant(process: Process, slug: str) -> TenantRef:
+    """Return an active tenant by its slug.
+
+    Raises:
+        NoActiveTenant: there is none.
+    """
+    async with platform_session(process.database) as session:
+        return await tenant_ref_by_slug(session, slug)
+
+
+def show(value: msgspec.Struct | list[Any], lines: list[str], *, as_json: bool) -> None:
+    """Print a result for a program or for a person."""
+    if as_json:
+        click.echo(msgspec.json.format(msgspec.json.encode(value)).decode())
+    else:
+        for line in lines:
+            click.echo(line)

@@ -1,0 +1,126 @@
+"""`leasehold tenants`: what an admin does with tenants, by their slug."""
+
+from collections.abc import Awaitable, Callable
+
+import click
+from rich_click import RichGroup
+
+from leasehold.cli.session import run, show, tenant_service
+from leasehold.core.pagination import MAX_LIMIT, Pager
+from leasehold.http.process import Process
+from leasehold.platform.tenants.schemas import Domain, Tenant
+from leasehold.platform.tenants.service import TenantService
+
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+slug_argument = click.argument("slug")
+
+
+@click.group(cls=RichGroup)
+def tenants() -> None:
+    """Provision tenants and rule over them."""
+
+
+@tenants.command()
+@slug_argument
+@click.option("--name", help="What people call the tenant; the slug if missing.")
+@as_json
+def create(slug: str, name: str | None, as_json: bool) -> None:
+    """Provision a tenant."""
+
+    async def work(process: Process) -> Tenant:
+        async with tenant_service(process) as service:
+            return await service.provision(slug=slug, name=name or slug)
+
+    _show_tenant(run(work), as_json=as_json)
+
+
+@tenants.command("list")
+@as_json
+def list_all(as_json: bool) -> None:
+    """List all tenants."""
+
+    async def work(process: Process) -> list[Tenant]:
+        found: list[Tenant] = []
+        cursor: str | None = None
+        async with tenant_service(process) as service:
+            while True:
+                page = await service.page(Pager(process.cursors, scope="cli", limit=MAX_LIMIT, cursor=cursor))
+                found += page.items
+                if page.next_cursor is None:
+                    return found
+                cursor = page.next_cursor
+
+    found = run(work)
+    lines = [
+        f"{tenant.slug:<24} {tenant.state:<12} {tenant.revision:<14} {tenant.id}  {tenant.name}" for tenant in found
+    ]
+    show(found, lines or ["There are no tenants."], as_json=as_json)
+
+
+@tenants.command("show")
+@slug_argument
+@as_json
+def show_one(slug: str, as_json: bool) -> None:
+    """Show one tenant."""
+
+    async def work(process: Process) -> Tenant:
+        async with tenant_service(process) as service:
+            return await service.find_by_slug(slug)
+
+    _show_tenant(run(work), as_json=as_json)
+
+
+@tenants.command()
+@slug_argument
+@as_json
+def suspend(slug: str, as_json: bool) -> None:
+    """Refuse all requests of a tenant, within a second."""
+    _change(slug, lambda service, tenant: service.suspend(tenant.id), as_json=as_json)
+
+
+@tenants.command()
+@slug_argument
+@as_json
+def resume(slug: str, as_json: bool) -> None:
+    """Serve a suspended tenant again."""
+    _change(slug, lambda service, tenant: service.resume(tenant.id), as_json=as_json)
+
+
+@tenants.command()
+@slug_argument
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@as_json
+def delete(slug: str, yes: bool, as_json: bool) -> None:
+    """Stop serving a tenant; its data is kept."""
+    if not yes:
+        click.confirm(f"Delete the tenant {slug}?", abort=True, err=True)
+    _change(slug, lambda service, tenant: service.remove(tenant.id), as_json=as_json)
+
+
+@tenants.command("add-domain")
+@slug_argument
+@click.argument("hostname")
+@as_json
+def add_domain(slug: str, hostname: str, as_json: bool) -> None:
+    """Let a tenant answer on a domain of its own."""
+
+    async def work(process: Process) -> Domain:
+        async with tenant_service(process) as service:
+            tenant = await service.find_by_slug(slug)
+            return await service.add_domain(tenant.id, hostname)
+
+    domain = run(work)
+    show(domain, [f"{slug} answers on {domain.hostname}."], as_json=as_json)
+
+
+def _change(slug: str, change: Callable[[TenantService, Tenant], Awaitable[Tenant]], *, as_json: bool) -> None:
+    async def work(process: Process) -> Tenant:
+        async with tenant_service(process) as service:
+            return await change(service, await service.find_by_slug(slug))
+
+    _show_tenant(run(work), as_json=as_json)
+
+
+def _show_tenant(tenant: Tenant, *, as_json: bool) -> None:
+    lines = [f"{tenant.slug} is {tenant.state}: {tenant.name}, id {tenant.id}, at revision {tenant.revision}."]
+    show(tenant, lines, as_json=as_json)

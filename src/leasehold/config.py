@@ -1,0 +1,87 @@
+"""The settings of one process: read from the environment once, frozen, and passed down from `create_app` or the CLI.
+
+Nothing here is read at import. Every field has a line in `.env.example`; a test holds the two together.
+"""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PROJECT_ROOT = Path(__file__).resolve().parents[2]
+
+
+class Settings(BaseSettings):
+    """Everything that an operator may decide, from environment variables with the prefix `LEASEHOLD_`."""
+
+    model_config = SettingsConfigDict(env_prefix="LEASEHOLD_", frozen=True, extra="ignore")
+
+    database_url: SecretStr
+    """Where requests go, as the login `lh_app`; may point at PgBouncer in transaction mode."""
+
+    direct_url: SecretStr | None = None
+    """The same login on PostgreSQL itself, for LISTEN. Without it the directory is polled."""
+
+    owner_url: SecretStr | None = None
+    """The login `lh_owner` on PostgreSQL itself, for DDL. Without it, whatever needs DDL answers 503."""
+
+    installation_key: SecretStr
+    """Wraps every stored secret and seeds the signing key: `lhk_` and 32 bytes in base64url."""
+
+    base_domain: str = "localhost"
+    """Tenants answer on `<slug>.<base_domain>`, the platform API on `<base_domain>` alone."""
+
+    issuer: str = "http://localhost:8000"
+    """The `iss` of every access token: one per installation."""
+
+    host: str = "127.0.0.1"
+    """Address to serve on."""
+
+    port: int = Field(default=8000, ge=0, le=65535)
+    """Port to serve on."""
+
+    workers: int = Field(default=1, ge=1, le=64)
+    """Server processes."""
+
+    pool_size: int = Field(default=10, ge=1, le=500)
+    """Connections that one process holds at most for requests."""
+
+    pool_timeout_s: float = Field(default=5.0, gt=0)
+    """Seconds that a request waits for a connection before it is answered 503."""
+
+    prepared_statements: bool = True
+    """Off behind a PgBouncer older than 1.21, which loses prepared statements."""
+
+    tenant_roles: bool = True
+    """A role per tenant. Off only for engines that cannot have them: then the path alone separates tenants."""
+
+    directory_poll_s: float = Field(default=0.5, gt=0)
+    """Seconds between two looks at the change log where there is no `direct_url`."""
+
+    directory_max_age_s: float = Field(default=10.0, gt=0)
+    """A directory that was not confirmed for so many seconds answers tenant requests with 503."""
+
+    access_token_seconds: int = Field(default=900, ge=1, le=900)
+    """Life of an access token in seconds."""
+
+    max_body_bytes: int = Field(default=1024 * 1024, ge=1024)
+    """Largest request body in bytes; a route may raise it."""
+
+    password_hashes: int = Field(default=2, ge=1)
+    """Password hashes computed at once in one process; each takes `password_memory_kib`."""
+
+    password_memory_kib: int = Field(default=19_456, ge=8)
+    """Memory of one argon2id hash in KiB."""
+
+    password_iterations: int = Field(default=2, ge=1)
+    """Passes of one argon2id hash."""
+
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least severe event that is logged."""
+
+    log_format: Literal["json", "console"] = "json"
+    """One JSON object per line, or lines for people."""
+
+    migrations_dir: Path = PROJECT_ROOT / "migrations"
+    """The folder that holds the two Alembic histories, `platform` and `tenant`."""

@@ -1,0 +1,1 @@
+"""What any backend needs and no domain owns: database bases, security primitives, errors, ids, clock, log."""

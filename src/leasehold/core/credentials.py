@@ -1,0 +1,68 @@
+"""Opaque secrets that a client holds: `lh_<kind>_<tenant id, short>_<random><crc32>`; an admin's has no tenant part.
+
+The tenant part routes, the checksum refuses typing errors before any query, and secret scanners know the shape.
+Only an HMAC of a secret is stored; the secret itself is shown once.
+"""
+
+import hashlib
+import hmac
+import secrets
+import zlib
+from dataclasses import dataclass
+from uuid import UUID
+
+from leasehold.core.ids import base62, parse_short_id, short_id
+
+_RANDOM_LETTERS = 32
+_CHECKSUM_LETTERS = 6
+_LETTERS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
+
+class MalformedSecret(ValueError):
+    """The text is no secret of this system: its shape or its checksum is wrong."""
+
+    def __init__(self) -> None:
+        super().__init__(self.__doc__)
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedSecret:
+    """What a well-formed secret says about itself, before anything is looked up."""
+
+    kind: str
+    tenant_id: UUID | None
+
+
+def new_secret(kind: str, *, tenant_id: UUID | None) -> str:
+    """Return a fresh secret with 190 bits of randomness."""
+    random = "".join(secrets.choice(_LETTERS) for _ in range(_RANDOM_LETTERS))
+    parts = ["lh", kind, *([short_id(tenant_id)] if tenant_id else []), random]
+    body = "_".join(parts)
+    return body + _checksum(body)
+
+
+def parse_secret(text: str) -> ParsedSecret:
+    """Return kind and tenant of a well-formed secret.
+
+    Raises:
+        MalformedSecret: wrong shape or checksum.
+    """
+    body, checksum = text[:-_CHECKSUM_LETTERS], text[-_CHECKSUM_LETTERS:]
+    parts = body.split("_")
+    if not body.isascii() or len(parts) not in {3, 4} or parts[0] != "lh" or len(parts[-1]) != _RANDOM_LETTERS:
+        raise MalformedSecret
+    if not hmac.compare_digest(_checksum(body), checksum):
+        raise MalformedSecret
+    try:
+        return ParsedSecret(kind=parts[1], tenant_id=parse_short_id(parts[2]) if len(parts) == 4 else None)
+    except ValueError as error:
+        raise MalformedSecret from error
+
+
+def secret_digest(secret: str, *, pepper: bytes) -> bytes:
+    """Return the 32 bytes under which a secret is stored and compared."""
+    return hmac.new(pepper, secret.encode(), hashlib.sha256).digest()
+
+
+def _checksum(body: str) -> str:
+    return base62(zlib.crc32(body.encode()), length=_CHECKSUM_LETTERS)

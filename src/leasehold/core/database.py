@@ -1,0 +1,93 @@
+"""Engines, and the session of the shared schema. Sessions on tenant data are made in `tenancy.bind` alone."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
+from sqlalchemy.pool import NullPool
+
+from leasehold.core.errors import DatabaseUnavailable
+from leasehold.core.ids import new_id
+
+if TYPE_CHECKING:
+    DriverConnection = asyncpg.Connection[asyncpg.Record]
+    DriverPool = asyncpg.Pool[asyncpg.Record]
+else:  # asyncpg's classes take no type arguments when they run
+    DriverConnection = asyncpg.Connection
+    DriverPool = asyncpg.Pool
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """The connections of one process to its database, and what that database can do."""
+
+    engine: AsyncEngine
+    tenant_roles: bool
+    """Whether every tenant has a role of its own."""
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self.engine.dispose()
+
+
+class PlatformSession(AsyncSession):
+    """One transaction on the shared schema, as the login of the app: it can reach no tenant's data."""
+
+
+def driver_url(url: str) -> str:
+    """Return the URL as asyncpg takes it, whatever driver it names."""
+    scheme, separator, rest = url.partition("://")
+    return scheme.partition("+")[0] + separator + rest
+
+
+def open_engine(
+    url: str,
+    *,
+    pool_size: int | None,
+    pool_timeout_s: float = 5.0,
+    prepared_statements: bool = True,
+    connection_class: type[DriverConnection] = DriverConnection,
+) -> AsyncEngine:
+    """Return an engine on asyncpg; with `pool_size` None each use opens and closes a connection of its own."""
+    connect_args: dict[str, Any] = {"connection_class": connection_class, "timeout": 5}
+    if not prepared_statements:
+        connect_args |= {
+            "statement_cache_size": 0,
+            "prepared_statement_cache_size": 0,
+            "prepared_statement_name_func": lambda: f"s_{new_id().hex}",
+        }
+    pool: dict[str, Any] = (
+        {"poolclass": NullPool}
+        if pool_size is None
+        else {"pool_size": pool_size, "max_overflow": 0, "pool_timeout": pool_timeout_s}
+    )
+    sqlalchemy_url = "postgresql+asyncpg://" + driver_url(url).partition("://")[2]
+    return create_async_engine(sqlalchemy_url, connect_args=connect_args, pool_reset_on_return="rollback", **pool)
+
+
+@asynccontextmanager
+async def database_errors() -> AsyncGenerator[None]:
+    """Turn a lost, refused or exhausted connection into `DatabaseUnavailable`; let all else through."""
+    try:
+        yield
+    except (PoolTimeout, OSError) as error:
+        raise DatabaseUnavailable from error
+    except (OperationalError, InterfaceError) as error:
+        raise DatabaseUnavailable from error
+    except DBAPIError as error:
+        if error.connection_invalidated:
+            raise DatabaseUnavailable from error
+        raise
+
+
+@asynccontextmanager
+async def platform_session(database: Database) -> AsyncGenerator[PlatformSession]:
+    """Open one transaction on the shared schema: committed at the end, rolled back by any exception."""
+    async with database_errors(), PlatformSession(database.engine, expire_on_commit=False) as session:
+        yield session
+        await session.commit()

@@ -1,0 +1,118 @@
+"""The root of all refusals that a client may see. Each class carries its own status, problem type and title.
+
+The docstring of a class is the default `detail` of its answer; fields in braces are filled from keyword arguments.
+`http.errors` renders them as RFC 9457 problem documents; nothing else does.
+"""
+
+import inspect
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+@dataclass(frozen=True, slots=True)
+class FieldError:
+    """One fault in the input: a JSON pointer (RFC 6901) or `?name` of a query parameter, and what is wrong there."""
+
+    pointer: str
+    detail: str
+
+
+class Problem(Exception):
+    """The request cannot be carried out."""
+
+    status: ClassVar[int] = 400
+    type: ClassVar[str] = "bad-request"
+    title: ClassVar[str] = "Bad request"
+
+    def __init__(
+        self,
+        detail: str | None = None,
+        *,
+        errors: Sequence[FieldError] = (),
+        headers: Mapping[str, str] | None = None,
+        **fields: object,
+    ) -> None:
+        self.detail = detail or inspect.cleandoc(self.__doc__ or self.title).replace("\n", " ").format(**fields)
+        self.errors = tuple(errors)
+        self.headers = dict(headers or {})
+        super().__init__(self.detail)
+
+
+class Invalid(Problem):
+    """The request is well formed but its content is not acceptable."""
+
+    status = 422
+    type = "validation-failed"
+    title = "Validation failed"
+
+
+class NotFound(Problem):
+    """There is no such resource."""
+
+    status = 404
+    type = "not-found"
+    title = "Not found"
+
+
+class Conflict(Problem):
+    """The request conflicts with what is already there."""
+
+    status = 409
+    type = "conflict"
+    title = "Conflict"
+
+
+class Unauthenticated(Problem):
+    """The request carries no valid credential."""
+
+    status = 401
+    type = "unauthenticated"
+    title = "Authentication required"
+
+
+class InvalidToken(Unauthenticated):
+    """The access token is malformed, expired, revoked or was not issued here."""
+
+    type = "invalid-token"
+    title = "Invalid token"
+
+    def __init__(self, detail: str | None = None) -> None:
+        super().__init__(detail, headers={"WWW-Authenticate": 'Bearer error="invalid_token"'})
+
+
+class Forbidden(Problem):
+    """The credential does not allow this."""
+
+    status = 403
+    type = "forbidden"
+    title = "Forbidden"
+
+
+class InsufficientScope(Forbidden):
+    """The access token lacks the scope {scope}."""
+
+    type = "insufficient-scope"
+    title = "Insufficient scope"
+
+    def __init__(self, scope: str) -> None:
+        challenge = f'Bearer error="insufficient_scope", scope="{scope}"'
+        super().__init__(scope=scope, headers={"WWW-Authenticate": challenge})
+
+
+class Unavailable(Problem):
+    """The service cannot answer at the moment."""
+
+    status = 503
+    type = "unavailable"
+    title = "Service unavailable"
+    retry_after_s: ClassVar[int] = 1
+
+    def __init__(self, detail: str | None = None) -> None:
+        super().__init__(detail, headers={"Retry-After": str(self.retry_after_s)})
+
+
+class DatabaseUnavailable(Unavailable):
+    """The database cannot be reached, or has no connection to spare."""
+
+    type = "database-unavailable"

@@ -1,0 +1,30 @@
+"""Who is asking. The two planes meet here and in `TenantRef`, and nowhere else."""
+
+from dataclasses import dataclass
+from typing import Literal
+from uuid import UUID
+
+from leasehold.core.errors import InsufficientScope
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """The authenticated subject of a request: a user or client of one tenant, or an admin of the platform."""
+
+    kind: Literal["user", "client", "admin"]
+    subject: UUID
+    scopes: frozenset[str]
+    tenant_id: UUID | None
+    """The immutable id of the tenant that the credential belongs to; None for an admin of the platform."""
+    expires_at: int
+    """Unix seconds after which the credential is void."""
+
+    def demand(self, *scopes: str) -> None:
+        """Pass if every scope is held.
+
+        Raises:
+            InsufficientScope: names the first that is missing.
+        """
+        for scope in scopes:
+            if scope not in self.scopes:
+                raise InsufficientScope(scope)

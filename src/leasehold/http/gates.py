@@ -1,0 +1,123 @@
+"""The gates of the two planes: a request passes with a tenant and a principal, or with an admin, or not at all."""
+
+from uuid import UUID
+
+from litestar.datastructures import Headers
+from litestar.enums import ScopeType
+from litestar.handlers import BaseRouteHandler
+from litestar.middleware import ASGIMiddleware
+from litestar.types import ASGIApp, Receive, Scope, Send
+
+from leasehold.core.database import platform_session
+from leasehold.core.errors import InvalidToken, NotFound, Problem, Unauthenticated
+from leasehold.core.principal import Principal
+from leasehold.http.process import Process
+from leasehold.platform.admins.service import AdminService
+from leasehold.tenancy.context import TenantRef
+from leasehold.tenancy.resolve import hostname_of, is_base_host, resolve_tenant
+
+CREDENTIAL_ENDPOINT = "is_credential_endpoint"
+"""Marks a route that hands out credentials: it takes the tenant from host or header alone."""
+
+IS_PUBLIC = "is_public"
+"""Marks a route that anybody may call, and that touches no tenant's data."""
+
+SCOPES = "scopes"
+"""Names the scopes that a route demands; an empty tuple is any valid token."""
+
+
+class TenantRequired(Problem):
+    """Name the tenant: by its subdomain, by its domain, or in the header X-Tenant."""
+
+    type = "tenant-required"
+    title = "Tenant required"
+
+
+class NoCredential(Unauthenticated):
+    """Send an access token in the header Authorization: Bearer."""
+
+    def __init__(self) -> None:
+        super().__init__(headers={"WWW-Authenticate": "Bearer"})
+
+
+class TenantGate(ASGIMiddleware):
+    """Finds tenant and principal of a request, and demands the scopes of its route."""
+
+    scopes = (ScopeType.HTTP,)
+
+    def __init__(self, process: Process) -> None:
+        self._process = process
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
+        """Pass the request on with its tenant and principal in the state of its scope."""
+        handler = scope["route_handler"]
+        headers = Headers.from_scope(scope)
+        if handler.opt.get(CREDENTIAL_ENDPOINT):
+            scope["state"]["tenant"] = self._tenant(headers, None) or _raise(TenantRequired())
+        else:
+            token = bearer_token(headers)
+            principal = self._process.tokens.verify(token) if token is not None else None
+            tenant = self._tenant(headers, principal.tenant_id if principal else None)
+            if principal is None or tenant is None:
+                raise NoCredential
+            _demand_scopes(principal, handler)
+            scope["state"]["tenant"], scope["state"]["principal"] = tenant, principal
+        await next_app(scope, receive, send)
+
+    def _tenant(self, headers: Headers, credential_tenant: UUID | None) -> TenantRef | None:
+        return resolve_tenant(
+            self._process.directory,
+            host=hostname_of(headers.get("host", "")),
+            base_domain=self._process.settings.base_domain,
+            header=headers.get("x-tenant"),
+            credential_tenant=credential_tenant,
+        )
+
+
+class PlatformGate(ASGIMiddleware):
+    """Finds the admin of a request, and demands the scopes of its route. It stands on the base host alone."""
+
+    scopes = (ScopeType.HTTP,)
+
+    def __init__(self, process: Process) -> None:
+        self._process = process
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
+        """Pass the request on with its principal in the state of its scope."""
+        headers = Headers.from_scope(scope)
+        if not is_base_host(hostname_of(headers.get("host", "")), base_domain=self._process.settings.base_domain):
+            raise NotFound
+        token = bearer_token(headers)
+        if token is None:
+            raise NoCredential
+        async with platform_session(self._process.database) as session:
+            principal = await AdminService(session, self._process.key).authenticate(token)
+        _demand_scopes(principal, scope["route_handler"])
+        scope["state"]["principal"] = principal
+        await next_app(scope, receive, send)
+
+
+def bearer_token(headers: Headers) -> str | None:
+    """Return the token of `Authorization: Bearer` (RFC 6750, section 2.1), None without the header.
+
+    Raises:
+        InvalidToken: the header is there and says something else.
+    """
+    header = headers.get("authorization")
+    if header is None:
+        return None
+    scheme, _, token = header.partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise InvalidToken
+    return token.strip()
+
+
+def _demand_scopes(principal: Principal, handler: BaseRouteHandler) -> None:
+    scopes: tuple[str, ...] | None = handler.opt.get(SCOPES)
+    if scopes is None:
+        raise LookupError(f"the route {handler} declares no scopes, so nobody may call it")
+    principal.demand(*scopes)
+
+
+def _raise(problem: Problem) -> TenantRef:
+    raise problem

@@ -1,0 +1,151 @@
+"""The OpenAPI document, and Swagger UI that loads nothing from outside."""
+
+from typing import Any
+
+from litestar import Litestar, MediaType, Request, Response, Router, get
+from litestar.datastructures import State
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.openapi.spec import Components, License, OAuthFlow, OAuthFlows, SecurityScheme
+from litestar.static_files import create_static_files_router  # pyright: ignore[reportUnknownVariableType]
+from swagger_ui_bundle import swagger_ui_path
+
+from leasehold.core.errors import NotFound
+from leasehold.http.errors import MEDIA_TYPE
+from leasehold.http.gates import CREDENTIAL_ENDPOINT, IS_PUBLIC, SCOPES
+from leasehold.platform.scopes import PLATFORM_SCOPES
+from leasehold.workspace.scopes import ALL_SCOPES
+
+_PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<title>Leasehold API</title>
+<link rel="icon" href="/docs/assets/favicon-32x32.png">
+<link rel="stylesheet" href="/docs/assets/swagger-ui.css">
+</head>
+<body>
+<div id="swagger-ui"></div>
+<script src="/docs/assets/swagger-ui-bundle.js"></script>
+<script>
+SwaggerUIBundle({url: "/openapi.json", dom_id: "#swagger-ui", deepLinking: true, validatorUrl: null,
+                 presets: [SwaggerUIBundle.presets.apis]});
+</script>
+</body>
+</html>
+"""
+_SCHEMA = "ProblemDocument"
+
+
+def _nobody(_connection: object, _handler: object) -> None:
+    """Close Litestar's own pages: they need a CDN, and answer unknown addresses in HTML."""
+    raise NotFound
+
+
+def openapi_config(version: str) -> OpenAPIConfig:
+    """Return what the document says of the API as a whole."""
+    return OpenAPIConfig(
+        title="Leasehold",
+        version=version,
+        description="A multi-tenant backend. Errors are problem documents (RFC 9457).",
+        license=License(name="Apache-2.0"),
+        components=Components(
+            security_schemes={
+                "client": SecurityScheme(
+                    type="oauth2",
+                    description="An access token of a tenant's API client or user",
+                    flows=OAuthFlows(
+                        client_credentials=OAuthFlow(
+                            token_url="/oauth/token", scopes={scope: scope for scope in sorted(ALL_SCOPES)}
+                        )
+                    ),
+                ),
+                "admin": SecurityScheme(
+                    type="http",
+                    scheme="bearer",
+                    description=f"A token of a platform admin; scopes: {', '.join(sorted(PLATFORM_SCOPES))}",
+                ),
+            }
+        ),
+        render_plugins=[JsonRenderPlugin()],
+        openapi_router=Router(
+            "/openapi", route_handlers=[], guards=[_nobody], include_in_schema=False, opt={IS_PUBLIC: True}
+        ),
+    )
+
+
+@get("/openapi.json", opt={IS_PUBLIC: True}, include_in_schema=False, sync_to_thread=False)
+def openapi_document(request: Request[Any, Any, State]) -> Response[dict[str, Any]]:
+    """Return the OpenAPI document."""
+    return Response(document_of(request.app), media_type=MediaType.JSON)
+
+
+@get("/docs", opt={IS_PUBLIC: True}, media_type=MediaType.HTML, include_in_schema=False, sync_to_thread=False)
+def swagger_page() -> str:
+    """Return Swagger UI."""
+    return _PAGE
+
+
+def docs_assets() -> Router:
+    """Return the router of Swagger UI's files."""
+    return create_static_files_router(
+        "/docs/assets", directories=[swagger_ui_path], opt={IS_PUBLIC: True}, include_in_schema=False
+    )
+
+
+def document_of(app: Litestar) -> dict[str, Any]:
+    """Return the app's OpenAPI document, in which every operation names its scopes and the form of its errors."""
+    document = app.openapi_schema.to_schema()
+    handlers = {
+        (path, method): handler
+        for route in app.routes
+        if hasattr(route, "route_handler_map")
+        for path in [route.path_format]
+        for method, (handler, _) in getattr(route, "route_handler_map").items()  # noqa: B009
+    }
+    problem = {
+        "description": "An error",
+        "content": {MEDIA_TYPE: {"schema": {"$ref": f"#/components/schemas/{_SCHEMA}"}}},
+    }
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            handler = handlers.get((path, method.upper()))
+            if handler is None:
+                continue
+            for status in [status for status in operation["responses"] if status.startswith(("4", "5"))]:
+                del operation["responses"][status]
+            operation["responses"]["default"] = problem
+            operation["security"] = _security(path, handler.opt)
+    document["components"]["schemas"][_SCHEMA] = _PROBLEM_SCHEMA
+    return document
+
+
+def _security(path: str, opt: dict[str, Any]) -> list[dict[str, list[str]]]:
+    if opt.get(IS_PUBLIC) or opt.get(CREDENTIAL_ENDPOINT):
+        return []
+    return [{"admin" if path.startswith("/platform") else "client": list(opt[SCOPES])}]
+
+
+_TEXT = {"type": "string"}
+_PROBLEM_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "title": _SCHEMA,
+    "description": "An error (RFC 9457)",
+    "required": ["type", "title", "status", "detail", "instance", "request_id", "errors"],
+    "properties": {
+        "type": _TEXT,
+        "title": _TEXT,
+        "status": {"type": "integer"},
+        "detail": _TEXT,
+        "instance": _TEXT,
+        "request_id": _TEXT,
+        "errors": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["pointer", "detail"],
+                "properties": {"pointer": _TEXT, "detail": _TEXT},
+            },
+        },
+    },
+}

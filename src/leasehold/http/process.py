@@ -1,0 +1,33 @@
+"""What one process of the server holds for its whole life, built once by `create_app` and handed down."""
+
+from dataclasses import dataclass
+
+from leasehold.config import Settings
+from leasehold.core.database import Database
+from leasehold.core.pagination import Cursors
+from leasehold.core.passwords import Passwords
+from leasehold.core.tokens import AccessTokens
+from leasehold.core.vault import InstallationKey
+from leasehold.tenancy.directory import KnownSubjects, TenantDirectory
+from leasehold.tenancy.feed import DirectoryFeed
+from leasehold.tenancy.provision import Provisioner
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """The parts of one process."""
+
+    settings: Settings
+    database: Database
+    directory: TenantDirectory
+    subjects: KnownSubjects
+    feed: DirectoryFeed
+    provisioner: Provisioner
+    key: InstallationKey
+    tokens: AccessTokens
+    passwords: Passwords
+    cursors: Cursors
+
+    def __deepcopy__(self, _memo: object) -> "Process":
+        """Return itself: Litestar copies routers with all that hangs on them, and a copied directory would be stale."""
+        return self

@@ -1,0 +1,69 @@
+"""The outermost layer: gives each request an id, and writes one line about it when it is answered."""
+
+import re
+import time
+from typing import Any, cast
+
+import structlog
+from litestar import Litestar
+from litestar.types import HTTPScope, Message, Receive, Scope, Send
+
+from leasehold.core.ids import new_id
+
+REQUEST_ID = "leasehold.request_id"
+_ACCEPTABLE_ID = re.compile(rb"^[A-Za-z0-9._-]{8,128}$")
+
+_log = structlog.get_logger(__name__)
+
+
+class RequestLog:
+    """An ASGI application around the app, so that unknown routes have a request id and a log line too."""
+
+    def __init__(self, app: Litestar) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        started = time.perf_counter()
+        request_id = _request_id(scope)
+        scope[REQUEST_ID] = request_id  # pyright: ignore[reportGeneralTypeIssues]
+        status = 500
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message["headers"], (b"request-id", request_id.encode())]
+            await send(message)
+
+        try:
+            await self.app(scope, receive, send_with_id)
+        finally:
+            state: dict[str, Any] = cast("dict[str, Any]", scope).get("state", {})
+            tenant, principal = state.get("tenant"), state.get("principal")
+            _log.info(
+                "request_answered",
+                method=scope["method"],
+                path=scope["path"],
+                status=status,
+                ms=round((time.perf_counter() - started) * 1000, 2),
+                request_id=request_id,
+                tenant=str(tenant.id) if tenant else None,
+                subject=str(principal.subject) if principal else None,
+            )
+
+
+def request_id_of(scope: Scope) -> str:
+    """Return the id of a request."""
+    return str(cast("dict[str, Any]", scope).get(REQUEST_ID, ""))
+
+
+def _request_id(scope: HTTPScope) -> str:
+    """Return the id that a client or proxy gave, if it is harmless in a log, else a new one."""
+    for name, value in scope["headers"]:
+        if name == b"request-id" and _ACCEPTABLE_ID.fullmatch(value):
+            return value.decode()
+    return str(new_id())

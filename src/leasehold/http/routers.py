@@ -1,0 +1,32 @@
+"""The address space: which router stands where, behind which gate."""
+
+from litestar import Router
+from litestar.types import ControllerRouterHandler
+
+from leasehold.http.dependencies import platform_dependencies, tenant_dependencies
+from leasehold.http.gates import PlatformGate, TenantGate
+from leasehold.http.health import health_router
+from leasehold.http.openapi import docs_assets, openapi_document, swagger_page
+from leasehold.http.process import Process
+from leasehold.platform.features import PLATFORM_ROUTES
+from leasehold.workspace.features import OAUTH_ROUTES, V1_ROUTES
+
+
+def route_handlers(process: Process) -> list[ControllerRouterHandler]:
+    """Return everything that is served."""
+    gate = TenantGate(process)
+    tenant = tenant_dependencies(process)
+    return [
+        Router("/v1", route_handlers=V1_ROUTES, dependencies=tenant, middleware=[gate]),
+        Router("/", route_handlers=OAUTH_ROUTES, dependencies=tenant, middleware=[gate]),
+        Router(
+            "/platform/v1",
+            route_handlers=PLATFORM_ROUTES,
+            dependencies=platform_dependencies(process),
+            middleware=[PlatformGate(process)],
+        ),
+        health_router(process),
+        openapi_document,
+        swagger_page,
+        docs_assets(),
+    ]

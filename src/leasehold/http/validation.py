@@ -1,0 +1,66 @@
+"""Explains refused input: a pointer to each fault. msgspec stops at the first, so the error path looks again."""
+
+from typing import Any, cast
+
+import msgspec
+from litestar.handlers import BaseRouteHandler
+
+from leasehold.core.errors import FieldError
+
+
+def explain_parameters(extra: Any) -> list[FieldError]:
+    """Return the faults that Litestar found in query, path, header and cookie parameters."""
+    if not isinstance(extra, list):
+        return []
+    marks = {"query": "?", "path": "", "header": "header ", "cookie": "cookie "}
+    faults = cast("list[dict[str, str]]", extra)
+    return [
+        FieldError(marks[fault["source"]] + fault.get("key", ""), _sentence(fault["message"]))
+        for fault in faults
+        if fault.get("source") in marks
+    ]
+
+
+def explain_body(handler: BaseRouteHandler, body: bytes) -> list[FieldError]:
+    """Return every fault of a JSON body against the struct that the handler takes."""
+    field = handler.parsed_data_field
+    struct = field.annotation if field else None
+    if not isinstance(struct, type) or not issubclass(struct, msgspec.Struct):
+        return []
+    try:
+        raw = msgspec.json.decode(body)
+    except msgspec.DecodeError:
+        return [FieldError("", "is not valid JSON")]
+    return _faults(struct, raw)
+
+
+def _faults(struct: type[msgspec.Struct], raw: Any) -> list[FieldError]:
+    if not isinstance(raw, dict):
+        return [FieldError("", "must be an object")]
+    given = cast("dict[str, Any]", raw)
+    fields = {field.encode_name: field for field in msgspec.structs.fields(struct)}
+    faults = [FieldError(_pointer(name), "is not a known field") for name in given if name not in fields]
+    for name, field in fields.items():
+        if name in given:
+            faults += _fault_of_value(name, given[name], field.type)
+        elif field.required:
+            faults.append(FieldError(_pointer(name), "is missing"))
+    return faults
+
+
+def _fault_of_value(name: str, value: Any, kind: Any) -> list[FieldError]:
+    try:
+        msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        message, _, place = str(error).partition(" - at `$")
+        inner = place.rstrip("`").replace("[", "/").replace("]", "").replace(".", "/")
+        return [FieldError(_pointer(name) + inner, _sentence(message))]
+    return []
+
+
+def _pointer(name: str) -> str:
+    return "/" + name.replace("~", "~0").replace("/", "~1")
+
+
+def _sentence(message: str) -> str:
+    return message[:1].lower() + message[1:]

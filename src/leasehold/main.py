@@ -1,0 +1,109 @@
+"""The app factory. Nothing happens at import, and nothing is opened before the server starts the app's lifespan."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+
+from litestar import Litestar
+
+from leasehold.config import Settings
+from leasehold.core.database import Database, open_engine
+from leasehold.core.log import configure_logging
+from leasehold.core.models import TenantModel
+from leasehold.core.pagination import Cursors
+from leasehold.core.passwords import Passwords
+from leasehold.core.tokens import AccessTokens
+from leasehold.core.vault import InstallationKey
+from leasehold.http.errors import exception_handlers
+from leasehold.http.openapi import openapi_config
+from leasehold.http.process import Process
+from leasehold.http.request_log import RequestLog
+from leasehold.http.routers import route_handlers
+from leasehold.tenancy.bind import BindableConnection, prepare_engine
+from leasehold.tenancy.directory import KnownSubjects, TenantDirectory
+from leasehold.tenancy.feed import DirectoryFeed
+from leasehold.tenancy.provision import Provisioner
+from leasehold.workspace.auth.pepper import pepper_seed
+
+
+def build_process(settings: Settings) -> Process:
+    """Return the parts of a process, none of them connected yet.
+
+    Raises:
+        InvalidInstallationKey: the installation key is none.
+    """
+    key = InstallationKey(settings.installation_key.get_secret_value())
+    owner_url = settings.owner_url.get_secret_value() if settings.owner_url else None
+    database_url = settings.database_url.get_secret_value()
+    direct_url = settings.direct_url.get_secret_value() if settings.direct_url else None
+    directory = TenantDirectory(max_age_s=settings.directory_max_age_s)
+    subjects = KnownSubjects()
+    engine = open_engine(
+        database_url,
+        pool_size=settings.pool_size,
+        pool_timeout_s=settings.pool_timeout_s,
+        prepared_statements=settings.prepared_statements,
+        connection_class=BindableConnection,
+    )
+    return Process(
+        settings=settings,
+        database=Database(prepare_engine(engine), tenant_roles=settings.tenant_roles),
+        directory=directory,
+        subjects=subjects,
+        feed=DirectoryFeed(
+            directory,
+            subjects,
+            url=direct_url or database_url,
+            listen=direct_url is not None,
+            poll_s=settings.directory_poll_s,
+        ),
+        provisioner=Provisioner(
+            owner_url=owner_url,
+            migrations_dir=settings.migrations_dir,
+            metadata=TenantModel.metadata,
+            seeds=[pepper_seed(key)],
+            tenant_roles=settings.tenant_roles,
+        ),
+        key=key,
+        tokens=AccessTokens(
+            seed=key.derive("access token signing key"),
+            issuer=settings.issuer,
+            lifetime_s=settings.access_token_seconds,
+        ),
+        passwords=Passwords(
+            concurrency=settings.password_hashes,
+            memory_kib=settings.password_memory_kib,
+            iterations=settings.password_iterations,
+        ),
+        cursors=Cursors(key.derive("cursors")),
+    )
+
+
+@asynccontextmanager
+async def running(process: Process) -> AsyncGenerator[None]:
+    """Fill the directory and keep it fresh; at the end close whatever the process opened."""
+    await process.feed.start()
+    try:
+        yield
+    finally:
+        await process.feed.close()
+        await process.provisioner.close()
+        process.passwords.close()
+        await process.database.close()
+
+
+def create_app(settings: Settings | None = None) -> RequestLog:
+    """Return the ASGI application for these settings, or for those of the environment."""
+    settings = settings or Settings()  # pyright: ignore[reportCallIssue]
+    configure_logging(level=settings.log_level, form=settings.log_format)
+    process = build_process(settings)
+    app = Litestar(
+        route_handlers=route_handlers(process),
+        lifespan=[lambda _app: running(process)],
+        exception_handlers=exception_handlers(),
+        openapi_config=openapi_config(version("leasehold")),
+        request_max_body_size=settings.max_body_bytes,
+        logging_config=None,
+    )
+    app.state.process = process
+    return RequestLog(app)

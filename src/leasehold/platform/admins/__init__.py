@@ -1,0 +1,1 @@
+"""Platform admins and the tokens they carry."""

@@ -1,0 +1,28 @@
+"""How admins and their tokens are read and written."""
+
+from sqlalchemy import select
+
+from leasehold.core.clock import utc_now
+from leasehold.core.repository import KeysetRepository
+from leasehold.platform.admins.models import Admin, AdminToken
+
+
+class AdminRepository(KeysetRepository[Admin]):
+    """The admins of the platform."""
+
+    model_type = Admin
+
+
+class AdminTokenRepository(KeysetRepository[AdminToken]):
+    """The tokens of the admins."""
+
+    model_type = AdminToken
+
+    async def valid(self, digest: bytes) -> AdminToken | None:
+        """Return the unexpired token of an active admin with this digest."""
+        statement = (
+            select(AdminToken)
+            .join(Admin, Admin.id == AdminToken.admin_id)
+            .where(AdminToken.digest == digest, AdminToken.expires_at > utc_now(), Admin.is_active)
+        )
+        return await self.session.scalar(statement)

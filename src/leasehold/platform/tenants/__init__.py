@@ -1,0 +1,1 @@
+"""The tenants as the platform's admins see them. Their table is the kernel's registry."""

@@ -1,0 +1,112 @@
+"""`/platform/v1/tenants`."""
+
+from uuid import UUID
+
+from litestar import Router, delete, get, patch, post, put
+from litestar.di import NamedDependency, Provide
+from litestar.params import FromPath, JSONBody
+
+from leasehold.core.database import PlatformSession
+from leasehold.core.pagination import Page, Pager
+from leasehold.platform.tenants.schemas import Domain, DomainCreate, Tenant, TenantCreate, TenantPatch
+from leasehold.platform.tenants.service import TenantService
+from leasehold.tenancy.provision import Provisioner
+
+READ = ("platform:tenants:read",)
+WRITE = ("platform:tenants:write",)
+
+
+def provide_tenants(
+    session: NamedDependency[PlatformSession], provisioner: NamedDependency[Provisioner]
+) -> TenantService:
+    """Return the service on the session of the request."""
+    return TenantService(session, provisioner)
+
+
+@get("/", operation_id="listTenants", summary="List tenants", scopes=READ)
+async def list_tenants(tenants: NamedDependency[TenantService], pager: NamedDependency[Pager]) -> Page[Tenant]:
+    """Return one page of tenants in the order they were made."""
+    return await tenants.page(pager)
+
+
+@post("/", operation_id="createTenant", summary="Provision a tenant", scopes=WRITE)
+async def create_tenant(data: JSONBody[TenantCreate], tenants: NamedDependency[TenantService]) -> Tenant:
+    """Make a tenant with a schema of its own, ready to be used."""
+    return await tenants.provision(slug=data.slug, name=data.name)
+
+
+@get("/{tenant_id:uuid}", operation_id="getTenant", summary="Get a tenant", scopes=READ)
+async def get_tenant(tenant_id: FromPath[UUID], tenants: NamedDependency[TenantService]) -> Tenant:
+    """Return one tenant."""
+    return await tenants.find(tenant_id)
+
+
+@patch("/{tenant_id:uuid}", operation_id="updateTenant", summary="Rename a tenant", scopes=WRITE)
+async def update_tenant(
+    tenant_id: FromPath[UUID], data: JSONBody[TenantPatch], tenants: NamedDependency[TenantService]
+) -> Tenant:
+    """Change slug or name; the data stays where it is."""
+    return await tenants.change(tenant_id, data)
+
+
+@delete("/{tenant_id:uuid}", operation_id="deleteTenant", summary="Delete a tenant", scopes=WRITE)
+async def delete_tenant(tenant_id: FromPath[UUID], tenants: NamedDependency[TenantService]) -> None:
+    """Stop serving a tenant; its data and its slug are kept."""
+    await tenants.remove(tenant_id)
+
+
+@put("/{tenant_id:uuid}/suspension", operation_id="suspendTenant", summary="Suspend a tenant", scopes=WRITE)
+async def suspend_tenant(tenant_id: FromPath[UUID], tenants: NamedDependency[TenantService]) -> Tenant:
+    """Refuse all requests of a tenant within a second."""
+    return await tenants.suspend(tenant_id)
+
+
+@delete(
+    "/{tenant_id:uuid}/suspension",
+    operation_id="resumeTenant",
+    summary="Resume a tenant",
+    scopes=WRITE,
+    status_code=200,
+)
+async def resume_tenant(tenant_id: FromPath[UUID], tenants: NamedDependency[TenantService]) -> Tenant:
+    """Serve a suspended tenant again."""
+    return await tenants.resume(tenant_id)
+
+
+@post("/{tenant_id:uuid}/domains", operation_id="addDomain", summary="Add a custom domain", scopes=WRITE)
+async def add_domain(
+    tenant_id: FromPath[UUID], data: JSONBody[DomainCreate], tenants: NamedDependency[TenantService]
+) -> Domain:
+    """Let a tenant answer on a domain of its own."""
+    return await tenants.add_domain(tenant_id, data.hostname)
+
+
+@delete(
+    "/{tenant_id:uuid}/domains/{hostname:str}",
+    operation_id="removeDomain",
+    summary="Remove a custom domain",
+    scopes=WRITE,
+)
+async def remove_domain(
+    tenant_id: FromPath[UUID], hostname: FromPath[str], tenants: NamedDependency[TenantService]
+) -> None:
+    """Take a custom domain from a tenant."""
+    await tenants.remove_domain(tenant_id, hostname)
+
+
+router = Router(
+    "/tenants",
+    route_handlers=[
+        list_tenants,
+        create_tenant,
+        get_tenant,
+        update_tenant,
+        delete_tenant,
+        suspend_tenant,
+        resume_tenant,
+        add_domain,
+        remove_domain,
+    ],
+    dependencies={"tenants": Provide(provide_tenants, sync_to_thread=False)},
+    tags=["tenants"],
+)

@@ -1,0 +1,63 @@
+"""What admins send and receive as tenants."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+from uuid import UUID
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from leasehold.tenancy.names import SLUG_PATTERN
+
+Slug = Annotated[
+    str,
+    Meta(
+        pattern=SLUG_PATTERN,
+        description="The tenant's changeable public name: a DNS label in lower case",
+        examples=["acme"],
+    ),
+]
+Name = Annotated[str, Meta(min_length=1, max_length=200, description="How people call the tenant", examples=["Acme"])]
+Hostname = Annotated[
+    str, Meta(max_length=253, description="A full domain name in lower case", examples=["app.acme.example"])
+]
+
+
+class TenantCreate(Struct, forbid_unknown_fields=True):
+    """A new tenant."""
+
+    slug: Slug
+    name: Name
+
+
+class TenantPatch(Struct, forbid_unknown_fields=True):
+    """What to change of a tenant; fields that are absent stay."""
+
+    slug: Slug | UnsetType = UNSET
+    name: Name | UnsetType = UNSET
+
+
+class DomainCreate(Struct, forbid_unknown_fields=True):
+    """A custom domain for a tenant."""
+
+    hostname: Hostname
+
+
+class Domain(Struct):
+    """A custom domain of a tenant."""
+
+    id: UUID
+    hostname: str
+    created_at: datetime
+
+
+class Tenant(Struct):
+    """A tenant."""
+
+    id: UUID
+    slug: str
+    name: str
+    state: Literal["vacant", "active", "suspended", "maintenance", "deleted", "purging", "purged"]
+    revision: str
+    created_at: datetime
+    updated_at: datetime
+    deleted_at: datetime | None

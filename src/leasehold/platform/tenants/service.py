@@ -1,0 +1,172 @@
+"""What an admin does with tenants. Every change is announced to all processes in its own transaction."""
+
+from uuid import UUID
+
+from advanced_alchemy.exceptions import DuplicateKeyError
+from advanced_alchemy.service import SQLAlchemyAsyncRepositoryService
+from msgspec import UNSET
+
+from leasehold.core.clock import utc_now
+from leasehold.core.database import PlatformSession
+from leasehold.core.errors import Conflict, FieldError, NotFound
+from leasehold.core.pagination import Page, Pager
+from leasehold.platform.tenants import schemas
+from leasehold.platform.tenants.repository import TenantDomainRepository, TenantRepository
+from leasehold.tenancy import registry
+from leasehold.tenancy.context import TenantState
+from leasehold.tenancy.names import check_hostname, check_slug
+from leasehold.tenancy.provision import Provisioner, SlugTaken
+from leasehold.tenancy.registry import announce_tenant
+
+
+class UnknownSlug(NotFound):
+    """There is no tenant {slug}."""
+
+
+class WrongState(Conflict):
+    """The tenant is {state}; that cannot be done with it now."""
+
+    type = "wrong-state"
+    title = "Wrong state"
+
+
+class HostnameTaken(Conflict):
+    """The hostname already belongs to a tenant."""
+
+    type = "hostname-taken"
+    title = "Hostname taken"
+
+    def __init__(self) -> None:
+        super().__init__(errors=[FieldError("/hostname", "is taken")])
+
+
+class TenantService(SQLAlchemyAsyncRepositoryService[registry.Tenant, TenantRepository]):
+    """The tenants of the platform, for one unit of work."""
+
+    repository_type = TenantRepository
+
+    def __init__(self, session: PlatformSession, provisioner: Provisioner) -> None:
+        super().__init__(session=session)
+        self._session = session
+        self._provisioner = provisioner
+
+    async def page(self, pager: Pager) -> Page[schemas.Tenant]:
+        """Return one page of tenants in the order they were made, whatever their state."""
+        rows = await self.repository.page_after(pager.after, limit=pager.limit + 1)
+        return pager.page([self.to_schema(row, schema_type=schemas.Tenant) for row in rows])
+
+    async def find(self, tenant_id: UUID) -> schemas.Tenant:
+        """Return a tenant.
+
+        Raises:
+            advanced_alchemy.exceptions.NotFoundError: there is none with this id.
+        """
+        return self.to_schema(await self.get(tenant_id), schema_type=schemas.Tenant)
+
+    async def find_by_slug(self, slug: str) -> schemas.Tenant:
+        """Return the tenant with this slug.
+
+        Raises:
+            UnknownSlug: there is none.
+        """
+        row = await self.repository.get_one_or_none(slug=slug)
+        if row is None:
+            raise UnknownSlug(slug=slug)
+        return self.to_schema(row, schema_type=schemas.Tenant)
+
+    async def provision(self, *, slug: str, name: str) -> schemas.Tenant:
+        """Make a tenant, ready to be used, and return it.
+
+        Raises:
+            InvalidSlug, SlugTaken, NoOwner, FleetNotReady: see `Provisioner.provision`.
+        """
+        tenant = await self._provisioner.provision(slug=slug, name=name)
+        return await self.find(tenant.id)
+
+    async def change(self, tenant_id: UUID, patch: schemas.TenantPatch) -> schemas.Tenant:
+        """Rename a tenant; its data stays where it is.
+
+        Raises:
+            InvalidSlug: the new slug cannot be one.
+            SlugTaken: another tenant has it.
+            WrongState: the tenant is deleted.
+        """
+        if patch.slug is not UNSET:
+            check_slug(patch.slug)
+        await self._locked(tenant_id, TenantState.ACTIVE, TenantState.SUSPENDED, TenantState.MAINTENANCE)
+        try:
+            row = await self.update(patch, item_id=tenant_id)
+        except DuplicateKeyError as error:
+            raise SlugTaken from error
+        await announce_tenant(self._session, tenant_id)
+        return self.to_schema(row, schema_type=schemas.Tenant)
+
+    async def suspend(self, tenant_id: UUID) -> schemas.Tenant:
+        """Refuse all requests of a tenant, in every process within a second. One that is suspended stays so.
+
+        Raises:
+            WrongState: the tenant is neither active nor suspended.
+        """
+        row = await self._locked(tenant_id, TenantState.ACTIVE, TenantState.SUSPENDED)
+        return await self._move(row, TenantState.SUSPENDED)
+
+    async def resume(self, tenant_id: UUID) -> schemas.Tenant:
+        """Serve a suspended tenant again. One that is active stays so.
+
+        Raises:
+            WrongState: the tenant is neither suspended nor active.
+        """
+        row = await self._locked(tenant_id, TenantState.SUSPENDED, TenantState.ACTIVE)
+        return await self._move(row, TenantState.ACTIVE)
+
+    async def remove(self, tenant_id: UUID) -> schemas.Tenant:
+        """Delete a tenant: it is served no more, and its schema and slug are kept.
+
+        Raises:
+            WrongState: the tenant is already deleted.
+        """
+        row = await self._locked(tenant_id, TenantState.ACTIVE, TenantState.SUSPENDED, TenantState.MAINTENANCE)
+        row.deleted_at = utc_now()
+        return await self._move(row, TenantState.DELETED)
+
+    async def add_domain(self, tenant_id: UUID, hostname: str) -> schemas.Domain:
+        """Let a tenant answer on a domain of its own.
+
+        Raises:
+            InvalidHostname: not a full domain name.
+            HostnameTaken: it belongs to a tenant already.
+            WrongState: the tenant is deleted.
+        """
+        check_hostname(hostname)
+        await self._locked(tenant_id, TenantState.ACTIVE, TenantState.SUSPENDED, TenantState.MAINTENANCE)
+        domains = TenantDomainRepository(session=self._session)
+        try:
+            row = await domains.add(registry.TenantDomain(tenant_id=tenant_id, hostname=hostname), auto_refresh=False)
+        except DuplicateKeyError as error:
+            raise HostnameTaken from error
+        await announce_tenant(self._session, tenant_id)
+        return schemas.Domain(row.id, row.hostname, row.created_at)
+
+    async def remove_domain(self, tenant_id: UUID, hostname: str) -> None:
+        """Take a custom domain from a tenant.
+
+        Raises:
+            advanced_alchemy.exceptions.NotFoundError: the tenant has no such domain.
+        """
+        domains = TenantDomainRepository(session=self._session)
+        row = await domains.get_one(tenant_id=tenant_id, hostname=hostname)
+        await domains.delete(row.id)
+        await announce_tenant(self._session, tenant_id)
+
+    async def _locked(self, tenant_id: UUID, *allowed: TenantState) -> registry.Tenant:
+        """Return the row of a tenant, locked to the end of the transaction, if its state is an allowed one."""
+        row = await self.repository.get_one(id=tenant_id, with_for_update=True)
+        if row.state not in allowed:
+            raise WrongState(state=row.state)
+        return row
+
+    async def _move(self, row: registry.Tenant, state: TenantState) -> schemas.Tenant:
+        row.state = state
+        await self._session.flush()
+        await announce_tenant(self._session, row.id)
+        return self.to_schema(row, schema_type=schemas.Tenant)

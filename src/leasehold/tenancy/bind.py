@@ -1,0 +1,127 @@
+"""The only maker of sessions on tenant data: one transaction, one tenant.
+
+Path and role are set inside the transaction, in the same message as its BEGIN. So they cost no round trip, end with
+the transaction whatever happens, and cannot reach the next user of a pooled connection, nor through a pooler in
+transaction mode. Setting them on the connection instead, to be undone later, is how tenants leak.
+"""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Any, cast
+from uuid import UUID
+
+from sqlalchemy import Connection, event, func, select
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+from sqlalchemy.orm import Session, SessionTransaction
+
+from leasehold.core.database import Database, DriverConnection, database_errors
+from leasehold.tenancy.context import TenantRef
+from leasehold.tenancy.names import quoted
+from leasehold.tenancy.registry import announce_change
+
+_TENANT = "tenant"
+_ROLES = "tenant_roles"
+_REVISION = "leasehold_revision"
+
+
+class Unbound(RuntimeError):
+    """A session on tenant data has no tenant; nothing was sent to the database."""
+
+    def __init__(self) -> None:
+        super().__init__(self.__doc__)
+
+
+class BindableConnection(DriverConnection):
+    """A driver connection whose next BEGIN carries what must hold for that one transaction."""
+
+    next_binding: str | None = None
+
+    async def execute(self, query: str, *args: Any, timeout: float | None = None) -> str:  # noqa: ASYNC109
+        """Execute as asyncpg does, with the binding behind the BEGIN of a transaction."""
+        if self.next_binding is None or not query.startswith("BEGIN"):
+            return await super().execute(query, *args, timeout=timeout)
+        bound, self.next_binding = query + self.next_binding, None
+        try:
+            return await super().execute(bound, timeout=timeout)
+        except BaseException:
+            # BEGIN took effect and the rest did not: whoever used this connection next would be in the ruins.
+            self.terminate()
+            raise
+
+
+def binding_sql(tenant: TenantRef, *, tenant_roles: bool) -> str:
+    """Return the statements that put a transaction on one tenant: its schema before pg_temp, and its role.
+
+    With pg_temp named and last, a temporary table cannot shadow a tenant's table.
+    """
+    path = f"SET LOCAL search_path = {quoted(tenant.schema)}, pg_temp"
+    return f"{path}; SET LOCAL ROLE {quoted(tenant.role)}" if tenant_roles else path
+
+
+class _BoundSession(Session):
+    """The synchronous half of a `TenantSession`, on which the hook is hung."""
+
+
+class TenantSession(AsyncSession):
+    """A transaction on one tenant's data, under Advanced Alchemy; made by `open_tenant_session` alone."""
+
+    sync_session_class = _BoundSession
+
+
+def _bind(session: Session, transaction: SessionTransaction, connection: Connection) -> None:
+    if transaction.nested:
+        return
+    tenant: TenantRef | None = session.info.get(_TENANT)
+    if tenant is None:
+        raise Unbound
+    driver = cast("BindableConnection", connection.connection.driver_connection)
+    driver.next_binding = binding_sql(tenant, tenant_roles=session.info[_ROLES])
+    connection.execution_options(**{_REVISION: tenant.revision})
+
+
+event.listen(_BoundSession, "after_begin", _bind)
+
+
+def prepare_engine(engine: AsyncEngine) -> AsyncEngine:
+    """Make an engine of `BindableConnection` fit for tenant sessions."""
+
+    def drop_unused_binding(driver: Any, *_: object) -> None:
+        # A transaction that was announced but never begun leaves its binding behind: it must not reach another's.
+        driver.driver_connection.next_binding = None
+
+    def name_revision(
+        connection: Connection, _cursor: object, statement: str, parameters: object, *_: object
+    ) -> tuple[str, object]:
+        # Tenants at two revisions must not share a prepared statement: its result columns would differ.
+        revision = connection.get_execution_options().get(_REVISION)
+        return (f"{statement} /* {revision} */" if revision else statement), parameters
+
+    event.listen(engine.sync_engine, "checkout", drop_unused_binding)
+    event.listen(engine.sync_engine, "before_cursor_execute", name_revision, retval=True)
+    return engine
+
+
+@asynccontextmanager
+async def open_tenant_session(database: Database, tenant: TenantRef) -> AsyncGenerator[TenantSession]:
+    """Open one transaction on one tenant: committed at the end, rolled back by any exception.
+
+    Raises:
+        DatabaseUnavailable: no connection can be had, or it was lost.
+    """
+    info = {_TENANT: tenant, _ROLES: database.tenant_roles}
+    async with database_errors(), TenantSession(database.engine, expire_on_commit=False, info=info) as session:
+        yield session
+        await session.commit()
+
+
+async def announce_revocation(session: TenantSession, subject: UUID) -> None:
+    """Let every process forget that `subject` of the bound tenant was seen to be active, once this has committed.
+
+    The tenant's role may not write to the platform: a SECURITY DEFINER function does, and takes the tenant from the
+    bound role, so that nobody can revoke elsewhere.
+    """
+    if session.info[_ROLES]:
+        await session.execute(select(func.platform.announce_revocation(subject)))
+    else:
+        tenant: TenantRef = session.info[_TENANT]
+        await announce_change(session, tenant_id=tenant.id, subject=subject)

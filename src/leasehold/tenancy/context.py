@@ -1,0 +1,30 @@
+"""The tenant of a request, as a value that is passed, never looked up from afar."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from uuid import UUID
+
+
+class TenantState(StrEnum):
+    """Where a tenant stands in its life. Only an active one is served."""
+
+    VACANT = "vacant"
+    ACTIVE = "active"
+    SUSPENDED = "suspended"
+    MAINTENANCE = "maintenance"
+    DELETED = "deleted"
+    PURGING = "purging"
+    PURGED = "purged"
+
+
+@dataclass(frozen=True, slots=True)
+class TenantRef:
+    """What the request path needs to know of a tenant. `id`, `schema` and `role` never change; the slug may."""
+
+    id: UUID
+    slug: str
+    schema: str
+    role: str
+    state: TenantState
+    revision: str
+    """The Alembic revision of the tenant's schema."""

@@ -1,0 +1,114 @@
+"""The tenant directory: all tenants in the memory of the process, so that no request asks the registry.
+
+It only holds and answers; `feed` fills it from the registry, and a test may fill it by hand.
+"""
+
+import time
+from collections.abc import Iterable
+from uuid import UUID
+
+from leasehold.core.errors import Unavailable
+from leasehold.tenancy.context import TenantRef
+
+REMEMBERED_SUBJECTS = 100_000
+
+
+class DirectoryStale(Unavailable):
+    """The tenant directory has not been confirmed for too long."""
+
+    type = "directory-stale"
+
+
+class TenantDirectory:
+    """Finds tenants by id, slug and custom domain."""
+
+    def __init__(self, *, max_age_s: float) -> None:
+        self._max_age_s = max_age_s
+        self._confirmed_at: float | None = None
+        self._by_id: dict[UUID, TenantRef] = {}
+        self._by_slug: dict[str, TenantRef] = {}
+        self._by_hostname: dict[str, UUID] = {}
+
+    def __len__(self) -> int:
+        return len(self._by_id)
+
+    def by_id(self, tenant_id: UUID) -> TenantRef | None:
+        """Return the tenant with this id."""
+        return self._by_id.get(tenant_id)
+
+    def by_slug(self, slug: str) -> TenantRef | None:
+        """Return the tenant with this slug."""
+        return self._by_slug.get(slug)
+
+    def by_hostname(self, hostname: str) -> TenantRef | None:
+        """Return the tenant on whose custom domain a request came in."""
+        tenant_id = self._by_hostname.get(hostname)
+        return self._by_id.get(tenant_id) if tenant_id else None
+
+    def put(self, tenant: TenantRef, hostnames: Iterable[str] = ()) -> None:
+        """Add a tenant, or replace all that is known of it."""
+        self.remove(tenant.id)
+        self._by_id[tenant.id] = tenant
+        self._by_slug[tenant.slug] = tenant
+        self._by_hostname.update(dict.fromkeys(hostnames, tenant.id))
+
+    def remove(self, tenant_id: UUID) -> None:
+        """Forget a tenant; nothing happens if it was not known."""
+        known = self._by_id.pop(tenant_id, None)
+        if known and self._by_slug.get(known.slug) is known:
+            del self._by_slug[known.slug]
+        for hostname in [name for name, owner in self._by_hostname.items() if owner == tenant_id]:
+            del self._by_hostname[hostname]
+
+    def replace_all(self, tenants: Iterable[tuple[TenantRef, Iterable[str]]]) -> None:
+        """Forget everything and hold exactly these tenants, in one step that no request can see half done."""
+        self._by_id, self._by_slug, self._by_hostname = {}, {}, {}
+        for tenant, hostnames in tenants:
+            self._by_id[tenant.id] = self._by_slug[tenant.slug] = tenant
+            self._by_hostname.update(dict.fromkeys(hostnames, tenant.id))
+
+    def confirm(self, seen_at: float) -> None:
+        """Note that the directory equals what the registry held at `seen_at` (seconds of the monotonic clock)."""
+        self._confirmed_at = seen_at
+
+    def demand_fresh(self) -> None:
+        """Pass if the directory was confirmed lately.
+
+        Raises:
+            DirectoryStale: the last confirmation is older than `max_age_s`, or there was none yet.
+        """
+        if self._confirmed_at is None or time.monotonic() - self._confirmed_at > self._max_age_s:
+            raise DirectoryStale
+
+
+class KnownSubjects:
+    """The users and clients whose status this process has read in their tenant's schema, and need not read again.
+
+    `epoch` closes a race: a status that was read before a revocation, and is remembered after it, would outlive it.
+    So the reader takes the epoch first, and what was read under an older epoch is not remembered.
+    """
+
+    def __init__(self) -> None:
+        self.epoch = 0
+        self._active: dict[tuple[UUID, UUID], None] = {}
+
+    def __contains__(self, key: tuple[UUID, UUID]) -> bool:
+        return key in self._active
+
+    def remember(self, tenant_id: UUID, subject: UUID, *, epoch: int) -> None:
+        """Remember a subject that was seen to be active, unless something was revoked since `epoch`."""
+        if epoch != self.epoch:
+            return
+        if len(self._active) >= REMEMBERED_SUBJECTS:
+            self._active.pop(next(iter(self._active)))
+        self._active[tenant_id, subject] = None
+
+    def forget(self, tenant_id: UUID, subject: UUID) -> None:
+        """Read the status of this subject again at its next request."""
+        self.epoch += 1
+        self._active.pop((tenant_id, subject), None)
+
+    def forget_all(self) -> None:
+        """Read the status of everybody again at their next request."""
+        self.epoch += 1
+        self._active.clear()

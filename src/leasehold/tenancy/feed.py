@@ -1,0 +1,170 @@
+"""Keeps the directory equal to the registry, over one connection of its own.
+
+With LISTEN (which needs PostgreSQL itself: a pooler accepts it and never delivers) a notification wakes the reader
+at once, and a heartbeat proves each second that the connection still lives. Without it the change log is polled.
+Either way what is read is the log, so both forms see the same. A connection that was lost may have missed a
+revocation: all remembered statuses are dropped and everything is read anew.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Iterable
+from uuid import UUID
+
+import asyncpg
+import structlog
+
+from leasehold.core.database import DriverConnection, driver_url
+from leasehold.tenancy.context import TenantRef, TenantState
+from leasehold.tenancy.directory import KnownSubjects, TenantDirectory
+from leasehold.tenancy.registry import CHANNEL
+
+HEARTBEAT_S = 1.0
+_ANSWER_TIMEOUT_S = 2.0
+_CAUGHT_UP_TIMEOUT_S = 1.0
+_RETRY_S = 0.2
+
+_TENANTS = """
+SELECT t.id, t.slug, t.schema_name, t.role_name, t.state, t.revision,
+       ARRAY(SELECT d.hostname FROM platform.tenant_domains d WHERE d.tenant_id = t.id) AS hostnames
+  FROM platform.tenants t
+ WHERE t.state IN ('active', 'suspended', 'maintenance')
+"""
+_ONE_TENANT = _TENANTS + " AND t.id = ANY($1)"
+_HORIZON = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
+_CHANGES = "SELECT id, tenant_id, subject FROM platform.registry_changes WHERE xact >= $1"
+
+_log = structlog.get_logger(__name__)
+
+
+class DirectoryFeed:
+    """Fills a directory at start and follows the registry until closed."""
+
+    def __init__(
+        self, directory: TenantDirectory, subjects: KnownSubjects, *, url: str, listen: bool, poll_s: float
+    ) -> None:
+        self._directory = directory
+        self._subjects = subjects
+        self._url = driver_url(url)
+        self._listen = listen
+        self._interval_s = HEARTBEAT_S if listen else poll_s
+        self._wake = asyncio.Event()
+        self._horizon = 0
+        self._seen: set[UUID] = set()
+        self._waiters: list[asyncio.Event] = []
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Read the whole registry once, then follow it in the background.
+
+        Raises:
+            OSError, asyncpg.PostgresError: the database does not answer.
+        """
+        connection = await self._connect()
+        self._task = asyncio.create_task(self._follow(connection), name="directory-feed")
+
+    async def close(self) -> None:
+        """Stop following and close the connection."""
+        if self._task:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+
+    async def caught_up(self) -> None:
+        """Return when what was committed before the call is in the directory, or after a second at the latest."""
+        waiter = asyncio.Event()
+        self._waiters.append(waiter)
+        self._wake.set()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(waiter.wait(), _CAUGHT_UP_TIMEOUT_S)
+
+    async def _follow(self, connection: DriverConnection) -> None:
+        while True:
+            try:
+                while True:
+                    with contextlib.suppress(TimeoutError):
+                        await asyncio.wait_for(self._wake.wait(), self._interval_s)
+                    self._wake.clear()
+                    waiters, self._waiters = self._waiters, []
+                    await asyncio.wait_for(self._catch_up(connection), _ANSWER_TIMEOUT_S)
+                    for waiter in waiters:
+                        waiter.set()
+            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
+                _log.warning("directory_connection_lost", error=repr(error))
+            finally:
+                connection.terminate()
+            self._subjects.forget_all()
+            connection = await self._reconnect()
+
+    async def _reconnect(self) -> DriverConnection:
+        while True:
+            try:
+                connection = await self._connect()
+            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
+                await asyncio.sleep(_RETRY_S)
+            else:
+                _log.info("directory_reconnected", tenants=len(self._directory))
+                return connection
+
+    async def _connect(self) -> DriverConnection:
+        connection = await asyncpg.connect(self._url, timeout=5, command_timeout=30, statement_cache_size=0)
+        try:
+            if self._listen:
+                await connection.add_listener(CHANNEL, self._on_news)
+                connection.add_termination_listener(self._on_news)
+            await self._load(connection)
+        except BaseException:
+            connection.terminate()
+            raise
+        return connection
+
+    def _on_news(self, *_: object) -> None:
+        self._wake.set()
+
+    async def _load(self, connection: DriverConnection) -> None:
+        asked_at = time.monotonic()
+        async with connection.transaction():
+            # Taken first: what commits while the tenants are read is then read once more, never skipped.
+            self._horizon = await connection.fetchval(_HORIZON)
+            rows = await connection.fetch(_TENANTS)
+        self._seen = set()
+        self._subjects.forget_all()
+        self._directory.replace_all(_tenant_refs(rows))
+        self._directory.confirm(asked_at)
+
+    async def _catch_up(self, connection: DriverConnection) -> None:
+        asked_at = time.monotonic()
+        # A transaction, for a pooler must not hand the two halves of a query to two servers.
+        async with connection.transaction():
+            horizon = await connection.fetchval(_HORIZON)
+            rows = await connection.fetch(_CHANGES, self._horizon)
+            changes = [row for row in rows if row["id"] not in self._seen]
+            changed = {row["tenant_id"] for row in changes if row["subject"] is None}
+            tenants = await connection.fetch(_ONE_TENANT, list(changed)) if changed else []
+        for row in changes:
+            if row["subject"] is not None:
+                self._subjects.forget(row["tenant_id"], row["subject"])
+        found = list(_tenant_refs(tenants))
+        for tenant, hostnames in found:
+            self._directory.put(tenant, hostnames)
+        for tenant_id in changed - {tenant.id for tenant, _ in found}:
+            self._directory.remove(tenant_id)
+        self._seen = {row["id"] for row in rows}
+        self._horizon = horizon
+        self._directory.confirm(asked_at)
+
+
+def _tenant_refs(rows: Iterable[asyncpg.Record]) -> Iterable[tuple[TenantRef, list[str]]]:
+    for row in rows:
+        yield (
+            TenantRef(
+                id=row["id"],
+                slug=row["slug"],
+                schema=row["schema_name"],
+                role=row["role_name"],
+                state=TenantState(row["state"]),
+                revision=row["revision"],
+            ),
+            row["hostnames"],
+        )

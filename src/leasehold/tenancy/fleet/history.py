@@ -1,0 +1,95 @@
+"""The tenant history: Alembic's revisions, in one line with one head."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from alembic.script import ScriptDirectory
+from alembic.script.revision import RevisionError
+from alembic.util import CommandError
+
+
+class BrokenHistory(RuntimeError):
+    """The tenant history cannot be used: {reason}"""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__((self.__doc__ or "").format(reason=reason))
+
+
+class UnknownRevision(ValueError):
+    """The tenant history has no revision {revision}."""
+
+    def __init__(self, revision: str) -> None:
+        super().__init__((self.__doc__ or "").format(revision=revision))
+
+
+@dataclass(frozen=True, slots=True)
+class TenantHistory:
+    """The revisions of the tenant schemas, oldest first."""
+
+    script: ScriptDirectory
+    revisions: tuple[str, ...]
+
+    @classmethod
+    def load(cls, migrations_dir: Path) -> "TenantHistory":
+        """Read the history from its folder.
+
+        Raises:
+            BrokenHistory: no revision, or more than one head.
+        """
+        script = ScriptDirectory(str(migrations_dir / "tenant"))
+        try:
+            heads = script.get_heads()
+            if len(heads) != 1:
+                raise BrokenHistory(f"it has {len(heads)} heads ({', '.join(heads) or 'no revision'}), not one.")
+            ordered = [revision.revision for revision in script.walk_revisions()]
+        except (CommandError, RevisionError) as error:
+            raise BrokenHistory(str(error)) from error
+        return cls(script, tuple(reversed(ordered)))
+
+    @property
+    def head(self) -> str:
+        """The newest revision."""
+        return self.revisions[-1]
+
+    def resolve(self, revision: str) -> str:
+        """Return the full id of a revision given as `head`, in full or by a unique beginning.
+
+        Raises:
+            UnknownRevision: there is no such revision, or more than one.
+        """
+        try:
+            found = self.script.get_revision(revision)
+        except (CommandError, RevisionError) as error:
+            raise UnknownRevision(revision) from error
+        return found.revision
+
+    def resolve_from(self, current: str, revision: str) -> str:
+        """Return the full id of a revision that may be given relative to `current`, as `-1` or `+2`.
+
+        Raises:
+            UnknownRevision: there is no such revision.
+        """
+        if revision[:1] not in {"-", "+"} or not revision[1:].isdigit():
+            return self.resolve(revision)
+        position = self.revisions.index(current) + int(revision)
+        if not 0 <= position < len(self.revisions):
+            raise UnknownRevision(revision)
+        return self.revisions[position]
+
+    def served_by(self, revision: str) -> str:
+        """Return the oldest head that code may have been built with and still serve a schema at this revision.
+
+        A revision that says nothing is an expansion: it is served by whatever served the one before it.
+        """
+        position = self.revisions.index(revision)
+        for candidate in reversed(self.revisions[: position + 1]):
+            declared = getattr(self.script.get_revision(candidate).module, "served_by", None)
+            if declared is not None:
+                return self.resolve(declared)
+        return self.revisions[0]
+
+    def path(self, start: str | None, target: str) -> Sequence[str]:
+        """Return the revisions that an upgrade from `start` (None: an empty schema) to `target` applies."""
+        first = 0 if start is None else self.revisions.index(start) + 1
+        return self.revisions[first : self.revisions.index(target) + 1]

@@ -1,0 +1,183 @@
+"""Provisioning: a tenant comes into being in one transaction of the owner, or not at all.
+
+Registry row, role, schema, tables, rights, seed rows; then the new schema's fingerprint must equal the reference's.
+Roles and schemas are as transactional as rows in PostgreSQL, so a crash at any point leaves nothing behind.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import cast
+from uuid import UUID
+
+import asyncpg
+import structlog
+from sqlalchemy import MetaData
+
+from leasehold.core.clock import utc_now
+from leasehold.core.database import DriverConnection, DriverPool, driver_url
+from leasehold.core.errors import Conflict, DatabaseUnavailable, FieldError, Unavailable
+from leasehold.core.ids import new_id
+from leasehold.tenancy.context import TenantRef, TenantState
+from leasehold.tenancy.fleet.fingerprint import fingerprint
+from leasehold.tenancy.fleet.history import TenantHistory
+from leasehold.tenancy.fleet.rendering import Rendering, render_provisioning
+from leasehold.tenancy.fleet.replay import SchemaTarget, replay
+from leasehold.tenancy.names import APP_ROLE, TENANT_GROUP, check_slug, quoted, role_name, schema_name
+from leasehold.tenancy.registry import CHANNEL
+
+Seed = Callable[[DriverConnection, TenantRef], Awaitable[None]]
+"""Writes the first rows of a new tenant, on a connection whose transaction is bound to its schema."""
+
+_INSERT = """
+INSERT INTO platform.tenants
+       (id, slug, name, schema_name, role_name, state, cluster, revision, created_at, updated_at)
+VALUES ($1, $2, $3, $4, $5, 'active', 'main', $6, $7, $7)
+"""
+_ANNOUNCE = """
+INSERT INTO platform.registry_changes (id, tenant_id, xact) VALUES ($1, $2, pg_current_xact_id()::text::bigint)
+"""
+_FINGERPRINT = "SELECT fingerprint FROM platform.tenant_revisions WHERE revision = $1"
+_CONNECTIONS = 2
+
+_log = structlog.get_logger(__name__)
+
+
+class SlugTaken(Conflict):
+    """Another tenant already has this slug."""
+
+    type = "slug-taken"
+    title = "Slug taken"
+
+    def __init__(self) -> None:
+        super().__init__(errors=[FieldError("/slug", "is taken")])
+
+
+class NoOwner(Unavailable):
+    """This process may not create schemas: it has no LEASEHOLD_OWNER_URL."""
+
+    type = "no-owner"
+    title = "Cannot create schemas"
+
+
+class FleetNotReady(Unavailable):
+    """The database does not know the revision of this code yet; run `leasehold migrate all` first."""
+
+    type = "fleet-not-ready"
+    title = "Fleet not ready"
+
+
+class FingerprintMismatch(RuntimeError):
+    """The new schema differs from the reference schema of its revision; the tenant was not let in."""
+
+    def __init__(self) -> None:
+        super().__init__(self.__doc__)
+
+
+class Provisioner:
+    """Makes tenants. It holds up to two connections of the owner, opened when needed, and the rendering."""
+
+    def __init__(
+        self,
+        *,
+        owner_url: str | None,
+        migrations_dir: Path,
+        metadata: MetaData,
+        seeds: Sequence[Seed],
+        tenant_roles: bool,
+    ) -> None:
+        self._owner_url = owner_url
+        self._migrations_dir = migrations_dir
+        self._metadata = metadata
+        self._seeds = seeds
+        self._tenant_roles = tenant_roles
+        self._pool: DriverPool | None = None
+        self._rendering: Rendering | None = None
+        self._opening = asyncio.Lock()
+
+    async def close(self) -> None:
+        """Close the owner's connections."""
+        if self._pool:
+            await self._pool.close()
+
+    async def provision(self, *, slug: str, name: str) -> TenantRef:
+        """Return a new active tenant, complete and committed.
+
+        Raises:
+            InvalidSlug: the slug cannot be one.
+            SlugTaken: another tenant has it.
+            NoOwner: this process has no owner URL.
+            FleetNotReady: the platform was not migrated to the revision of this code.
+            DatabaseUnavailable: the database does not answer.
+        """
+        check_slug(slug)
+        pool, rendering = await self._open()
+        tenant_id = new_id()
+        tenant = TenantRef(
+            id=tenant_id,
+            slug=slug,
+            schema=schema_name(tenant_id),
+            role=role_name(tenant_id),
+            state=TenantState.ACTIVE,
+            revision=rendering.target,
+        )
+        try:
+            async with pool.acquire() as connection, connection.transaction():
+                await self._build(cast("DriverConnection", connection), tenant, name, rendering)
+        except asyncpg.UniqueViolationError as error:
+            if error.constraint_name == "uq_tenants_slug":
+                raise SlugTaken from error
+            raise
+        except (OSError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError) as error:
+            raise DatabaseUnavailable from error
+        _log.info("tenant_provisioned", tenant=str(tenant.id), slug=slug)
+        return tenant
+
+    async def _build(self, connection: DriverConnection, tenant: TenantRef, name: str, rendering: Rendering) -> None:
+        expected = await connection.fetchval(_FINGERPRINT, rendering.target)
+        if expected is None:
+            raise FleetNotReady
+        # First, so that of several with one slug all but one wait here and make no schema in vain.
+        await connection.execute(
+            _INSERT, tenant.id, tenant.slug, name, tenant.schema, tenant.role, rendering.target, utc_now()
+        )
+        await self._make_schema(connection, tenant)
+        target = SchemaTarget(tenant.schema, tenant.role if self._tenant_roles else APP_ROLE)
+        await replay(connection, target, rendering, self._metadata)
+        for seed in self._seeds:
+            await seed(connection, tenant)
+        if await fingerprint(connection, target) != expected:
+            raise FingerprintMismatch
+        await announce_by_owner(connection, tenant.id)
+
+    async def _make_schema(self, connection: DriverConnection, tenant: TenantRef) -> None:
+        await connection.execute(f"CREATE SCHEMA {quoted(tenant.schema)}")
+        if self._tenant_roles:
+            role = quoted(tenant.role)
+            await connection.execute(
+                f"CREATE ROLE {role} NOLOGIN; GRANT {TENANT_GROUP} TO {role}; "
+                f"GRANT {role} TO {APP_ROLE} WITH INHERIT FALSE, SET TRUE"
+            )
+
+    async def _open(self) -> tuple[DriverPool, Rendering]:
+        if self._owner_url is None:
+            raise NoOwner
+        async with self._opening:
+            if self._rendering is None:
+                self._rendering = render_provisioning(TenantHistory.load(self._migrations_dir))
+            if self._pool is None:
+                self._pool = await _open_pool(self._owner_url)
+        return self._pool, self._rendering
+
+
+async def announce_by_owner(connection: DriverConnection, tenant_id: UUID) -> None:
+    """Let every process read a tenant again once the owner's transaction has committed."""
+    await connection.execute(_ANNOUNCE, new_id(), tenant_id)
+    await connection.execute("SELECT pg_notify($1, '')", CHANNEL)
+
+
+async def _open_pool(url: str) -> DriverPool:
+    try:
+        return await asyncpg.create_pool(driver_url(url), min_size=0, max_size=_CONNECTIONS, timeout=5)
+    except (OSError, asyncpg.PostgresError) as error:
+        raise DatabaseUnavailable from error

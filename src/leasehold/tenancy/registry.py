@@ -1,0 +1,107 @@
+"""The registry: the tables in which the platform keeps its tenants, their domains, and the log of their changes.
+
+A change is announced in the transaction that makes it. The log tells every process what to read again: rows carry
+the id of their transaction, because a plain sequence is handed out before commit and a reader would skip late rows.
+"""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, func, insert, select, text
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Mapped, mapped_column
+
+from leasehold.core.clock import utc_now
+from leasehold.core.errors import NotFound
+from leasehold.core.ids import new_id
+from leasehold.core.models import Identified, PlatformModel, Timestamped
+from leasehold.tenancy.context import TenantRef, TenantState
+
+CHANNEL = "leasehold_registry"
+_STATES = ", ".join(f"'{state}'" for state in TenantState)
+_CURRENT_XACT = text("pg_current_xact_id()::text::bigint")
+
+
+class NoActiveTenant(NotFound):
+    """There is no active tenant {slug}."""
+
+    type = "unknown-tenant"
+    title = "Unknown tenant"
+
+
+class Tenant(Identified, Timestamped, PlatformModel):
+    """One customer."""
+
+    __tablename__ = "tenants"
+    __table_args__ = (
+        CheckConstraint(f"state IN ({_STATES})", name="state"),
+        {"info": {"rights": "read_update"}},
+    )
+
+    slug: Mapped[str] = mapped_column(unique=True)
+    name: Mapped[str]
+    schema_name: Mapped[str] = mapped_column(unique=True)
+    role_name: Mapped[str] = mapped_column(unique=True)
+    state: Mapped[str]
+    cluster: Mapped[str] = mapped_column(server_default="main")
+    revision: Mapped[str]
+    deleted_at: Mapped[datetime | None]
+
+
+class TenantDomain(Identified, PlatformModel):
+    """A custom domain on which a tenant answers."""
+
+    __tablename__ = "tenant_domains"
+
+    tenant_id: Mapped[UUID] = mapped_column(ForeignKey(Tenant.id), index=True)
+    hostname: Mapped[str] = mapped_column(unique=True)
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+
+
+class RegistryChange(Identified, PlatformModel):
+    """One thing that every process must hear of: a tenant changed, or (with a subject) a credential was revoked."""
+
+    __tablename__ = "registry_changes"
+    __table_args__ = (Index(None, "xact"), {"info": {"rights": "append_only"}})
+
+    tenant_id: Mapped[UUID]
+    subject: Mapped[UUID | None]
+    xact: Mapped[int] = mapped_column(BigInteger)
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class TenantRevision(PlatformModel, Identified):
+    """A revision of the tenant history as the fleet knows it: who may serve it, and how its schemas look."""
+
+    __tablename__ = "tenant_revisions"
+    __table_args__ = ({"info": {"rights": "read_only"}},)
+
+    revision: Mapped[str] = mapped_column(unique=True)
+    served_by: Mapped[str]
+    fingerprint: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+async def announce_tenant(session: AsyncSession, tenant_id: UUID) -> None:
+    """Let every process read this tenant again, once the transaction of `session` has committed."""
+    await announce_change(session, tenant_id=tenant_id, subject=None)
+
+
+async def announce_change(session: AsyncSession, *, tenant_id: UUID, subject: UUID | None) -> None:
+    """Write a line of the change log and wake those who read it; both take effect with the commit."""
+    change = {"id": new_id(), "tenant_id": tenant_id, "subject": subject, "xact": _CURRENT_XACT}
+    await session.execute(insert(RegistryChange).values(change))
+    await session.execute(select(func.pg_notify(CHANNEL, "")))
+
+
+async def tenant_ref_by_slug(session: AsyncSession, slug: str) -> TenantRef:
+    """Return an active tenant straight from the registry, for those who have no directory.
+
+    Raises:
+        NoActiveTenant: there is none with this slug.
+    """
+    statement = select(Tenant).where(Tenant.slug == slug, Tenant.state == TenantState.ACTIVE)
+    row = await session.scalar(statement)
+    if row is None:
+        raise NoActiveTenant(slug=slug)
+    return TenantRef(row.id, row.slug, row.schema_name, row.role_name, TenantState(row.state), row.revision)

@@ -1,0 +1,96 @@
+"""Which tenant a request is for: Host, `X-Tenant` and credential, and all that are present must agree."""
+
+from uuid import UUID
+
+from leasehold.core.errors import Forbidden, NotFound, Unavailable
+from leasehold.tenancy.context import TenantRef, TenantState
+from leasehold.tenancy.directory import TenantDirectory
+
+_LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
+
+
+class UnknownTenant(NotFound):
+    """No tenant answers here."""
+
+    type = "unknown-tenant"
+    title = "Unknown tenant"
+
+
+class TenantSuspended(Forbidden):
+    """This tenant is suspended."""
+
+    type = "tenant-suspended"
+    title = "Tenant suspended"
+
+
+class TenantInMaintenance(Unavailable):
+    """This tenant is in maintenance."""
+
+    type = "tenant-maintenance"
+    title = "Tenant in maintenance"
+    retry_after_s = 60
+
+
+class TenantMismatch(Forbidden):
+    """Host, X-Tenant header and credential name different tenants."""
+
+    type = "tenant-mismatch"
+    title = "Tenant mismatch"
+
+
+def hostname_of(host_header: str) -> str:
+    """Return the host of a `Host` header in lower case, without port, brackets and trailing dot."""
+    host = host_header.strip().lower()
+    host = host[1 : host.find("]")] if host.startswith("[") else host.partition(":")[0]
+    return host.rstrip(".")
+
+
+def is_base_host(host: str, *, base_domain: str) -> bool:
+    """Tell whether a host names the installation itself rather than one tenant."""
+    return host == base_domain or host in _LOOPBACK_HOSTS
+
+
+def resolve_tenant(
+    directory: TenantDirectory,
+    *,
+    host: str,
+    base_domain: str,
+    header: str | None,
+    credential_tenant: UUID | None,
+) -> TenantRef | None:
+    """Return the tenant of a request, or None where nothing names one.
+
+    Raises:
+        DirectoryStale: the directory is too old to be trusted.
+        UnknownTenant: something names a tenant that does not exist.
+        TenantMismatch: two of the three name different tenants.
+        TenantSuspended: the tenant is suspended.
+        TenantInMaintenance: the tenant is in maintenance.
+    """
+    directory.demand_fresh()
+    named: list[TenantRef | None] = []
+    if not is_base_host(host, base_domain=base_domain):
+        named.append(_by_host(directory, host, base_domain))
+    if header is not None:
+        named.append(directory.by_slug(header.strip().lower()))
+    if credential_tenant is not None:
+        named.append(directory.by_id(credential_tenant))
+    if not named:
+        return None
+    tenant = named[0]
+    if tenant is None or None in named:
+        raise UnknownTenant
+    if any(other is not tenant for other in named):
+        raise TenantMismatch
+    if tenant.state is TenantState.SUSPENDED:
+        raise TenantSuspended
+    if tenant.state is TenantState.MAINTENANCE:
+        raise TenantInMaintenance
+    return tenant
+
+
+def _by_host(directory: TenantDirectory, host: str, base_domain: str) -> TenantRef | None:
+    slug, dot, parent = host.partition(".")
+    if dot and parent == base_domain:
+        return directory.by_slug(slug)
+    return directory.by_hostname(host)

@@ -1,0 +1,1 @@
+"""How users and API clients of a tenant prove who they are and get access tokens."""

@@ -1,0 +1,16 @@
+"""The table of a tenant's API clients."""
+
+from sqlalchemy.orm import Mapped, mapped_column
+
+from leasehold.core.models import Identified, TenantModel, Timestamped
+
+
+class ApiClient(Identified, Timestamped, TenantModel):
+    """A program that acts in the tenant on its own behalf; its id is the OAuth client_id."""
+
+    __tablename__ = "api_clients"
+
+    name: Mapped[str]
+    secret_digest: Mapped[bytes]
+    scopes: Mapped[list[str]]
+    is_active: Mapped[bool] = mapped_column(server_default="true")

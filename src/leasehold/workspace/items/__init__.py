@@ -1,0 +1,1 @@
+"""Items: the example resource. Replace this folder by your own domain."""

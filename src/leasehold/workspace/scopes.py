@@ -1,0 +1,15 @@
+"""The scopes of the tenant API, and what each role of a tenant's user may do."""
+
+from typing import Literal
+
+Role = Literal["owner", "admin", "member"]
+
+ITEM_SCOPES = frozenset({"items:read", "items:write"})
+USER_SCOPES = frozenset({"users:read", "users:write"})
+ALL_SCOPES = ITEM_SCOPES | USER_SCOPES
+
+ROLE_SCOPES: dict[Role, frozenset[str]] = {
+    "owner": ALL_SCOPES,
+    "admin": ALL_SCOPES,
+    "member": ITEM_SCOPES | {"users:read"},
+}

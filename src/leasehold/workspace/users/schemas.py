@@ -1,0 +1,56 @@
+"""What clients send and receive as users. A password goes in and never comes out."""
+
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from leasehold.core.passwords import MAX_LENGTH, MIN_LENGTH
+from leasehold.workspace.scopes import Role
+
+Email = Annotated[
+    str,
+    Meta(
+        pattern=r"^[^@\s]{1,64}@[^@\s.]+(\.[^@\s.]+)+$",
+        max_length=254,
+        description="E-mail address, unique in the tenant, kept in lower case",
+        examples=["owner@acme.example"],
+    ),
+]
+Password = Annotated[
+    str,
+    Meta(
+        min_length=MIN_LENGTH, max_length=MAX_LENGTH, description="Any characters", examples=["correct horse battery"]
+    ),
+]
+Name = Annotated[str, Meta(max_length=200, description="How the person is called", examples=["Sam Doe"])]
+
+
+class UserCreate(Struct, forbid_unknown_fields=True):
+    """A new user; without a password it cannot log in."""
+
+    email: Email
+    name: Name = ""
+    role: Role = "member"
+    password: Password | None = None
+
+
+class UserPatch(Struct, forbid_unknown_fields=True):
+    """What to change of a user; fields that are absent stay."""
+
+    name: Name | UnsetType = UNSET
+    role: Role | UnsetType = UNSET
+    is_active: bool | UnsetType = UNSET
+
+
+class User(Struct):
+    """A user of the tenant."""
+
+    id: UUID
+    email: str
+    name: str
+    role: Role
+    is_active: bool
+    created_at: datetime
+    updated_at: datetime

@@ -1,0 +1,89 @@
+"""What can be done with the users of a tenant."""
+
+from uuid import UUID
+
+from advanced_alchemy.exceptions import DuplicateKeyError
+from advanced_alchemy.service import SQLAlchemyAsyncRepositoryService
+from msgspec import UNSET
+
+from leasehold.core.errors import Conflict, FieldError
+from leasehold.core.pagination import Page, Pager
+from leasehold.core.principal import Principal
+from leasehold.tenancy.bind import TenantSession, announce_revocation
+from leasehold.workspace.scopes import ROLE_SCOPES, Role
+from leasehold.workspace.users import models, schemas
+from leasehold.workspace.users.repository import UserRepository
+
+
+class EmailTaken(Conflict):
+    """Another user of this tenant already has this e-mail address."""
+
+    type = "email-taken"
+    title = "E-mail address taken"
+
+    def __init__(self) -> None:
+        super().__init__(errors=[FieldError("/email", "is taken")])
+
+
+class UserService(SQLAlchemyAsyncRepositoryService[models.User, UserRepository]):
+    """The users of the bound tenant, for one unit of work."""
+
+    repository_type = UserRepository
+
+    async def page(self, pager: Pager) -> Page[schemas.User]:
+        """Return one page of users in the order they were made."""
+        rows = await self.repository.page_after(pager.after, limit=pager.limit + 1)
+        return pager.page([self.to_schema(row, schema_type=schemas.User) for row in rows])
+
+    async def find(self, user_id: UUID) -> schemas.User:
+        """Return a user.
+
+        Raises:
+            advanced_alchemy.exceptions.NotFoundError: there is none with this id.
+        """
+        return self.to_schema(await self.get(user_id), schema_type=schemas.User)
+
+    async def add(
+        self, *, email: str, name: str, role: Role, password_hash: str | None, by: Principal | None
+    ) -> schemas.User:
+        """Make a user and return it. `by` must hold every scope of the role; None is the tenant's own sign-up.
+
+        Raises:
+            EmailTaken: another user has this address.
+            InsufficientScope: the role would give more than `by` holds.
+        """
+        if by is not None:
+            by.demand(*sorted(ROLE_SCOPES[role]))
+        row = models.User(email=email.lower(), name=name, role=role, password_hash=password_hash, is_active=True)
+        try:
+            return self.to_schema(await self.create(row, auto_refresh=False), schema_type=schemas.User)
+        except DuplicateKeyError as error:
+            raise EmailTaken from error
+
+    async def change(self, user_id: UUID, patch: schemas.UserPatch, *, by: Principal) -> schemas.User:
+        """Change the fields that the patch has, and return the user; what it was logged in with is checked anew.
+
+        Raises:
+            advanced_alchemy.exceptions.NotFoundError: there is none with this id.
+            InsufficientScope: the role would give more than `by` holds.
+        """
+        if patch.role is not UNSET:
+            by.demand(*sorted(ROLE_SCOPES[patch.role]))
+        user = await self.update(patch, item_id=user_id)
+        await self._announce(user_id)
+        return self.to_schema(user, schema_type=schemas.User)
+
+    async def remove(self, user_id: UUID) -> None:
+        """Delete a user, whose tokens end with it.
+
+        Raises:
+            advanced_alchemy.exceptions.NotFoundError: there is none with this id.
+        """
+        await self.delete(user_id)
+        await self._announce(user_id)
+
+    async def _announce(self, user_id: UUID) -> None:
+        session = self.repository.session
+        if not isinstance(session, TenantSession):
+            raise TypeError("users are changed on a TenantSession")
+        await announce_revocation(session, user_id)

@@ -1,0 +1,185 @@
+"""The database of the tests comes from the real install, the real migrations and the real provisioning.
+
+Each worker of pytest-xdist has a database of its own on one server: that of TEST_DATABASE_URL, a container where a
+Docker engine answers, else the embedded PostgreSQL. LEASEHOLD_TEST_POSTGRES=16 tests on the older embedded one.
+"""
+
+import asyncio
+import os
+import shutil
+import subprocess
+from collections.abc import AsyncGenerator, Generator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import httpx
+import psycopg
+import pytest
+from alembic import command
+from alembic.config import Config
+from pydantic import SecretStr
+from pytest_databases.docker.postgres import PostgresService
+
+from leasehold.config import Settings
+from leasehold.core.models import TenantModel
+from leasehold.core.vault import InstallationKey
+from leasehold.embedded import EmbeddedPostgres
+from leasehold.http.process import Process
+from leasehold.http.request_log import RequestLog
+from leasehold.main import create_app, running
+from leasehold.tenancy.context import TenantRef
+from leasehold.tenancy.fleet.history import TenantHistory
+from leasehold.tenancy.fleet.run import FleetRun
+from leasehold.tenancy.install import install, with_login
+from leasehold.tenancy.names import APP_ROLE, OWNER_ROLE
+from tests.factories import provisioned
+
+pytest_plugins = ["pytest_databases.docker", "pytest_databases.docker.postgres"]
+
+# For a throw-away server: nothing that it holds has to survive it.
+_FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_connections": "300"}
+_PASSWORD = "only-for-tests"
+_DROP_ROLES = """
+SELECT format('DROP ROLE IF EXISTS %%I', rolname) FROM pg_roles WHERE rolname = ANY(%s)
+"""
+
+
+def _service(url: str) -> PostgresService:
+    parts = urlsplit(url)
+    return PostgresService(
+        container=None,  # type: ignore[arg-type]  # there is none
+        host=parts.hostname or "127.0.0.1",
+        port=parts.port or 5432,
+        user=unquote(parts.username or "postgres"),
+        password=unquote(parts.password or ""),
+        database=parts.path.lstrip("/") or "postgres",
+    )
+
+
+def _docker_answers() -> bool:
+    docker = shutil.which("docker")
+    return docker is not None and subprocess.run([docker, "info"], capture_output=True, check=False).returncode == 0
+
+
+@pytest.fixture(scope="session")
+def postgres_service(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The server of all tests, as pytest-databases describes one."""
+    major = int(os.environ.get("LEASEHOLD_TEST_POSTGRES", "18"))
+    with ExitStack() as stack:
+        if url := os.environ.get("TEST_DATABASE_URL"):
+            yield _service(url)
+        elif _docker_answers():
+            yield request.getfixturevalue(f"postgres_{major}_service")
+        else:
+            # Workers share the folder of their controller, and with it one server.
+            shared = tmp_path_factory.getbasetemp()
+            shared = shared.parent if "PYTEST_XDIST_WORKER" in os.environ else shared
+            server = EmbeddedPostgres(shared / "postgres", major=16 if major == 16 else 18, parameters=_FAST)
+            yield _service(stack.enter_context(server))
+
+
+@pytest.fixture(scope="session")
+def admin_url(postgres_service: PostgresService) -> str:
+    """The URL of an administrator."""
+    address = f"postgresql://x@{postgres_service.host}:{postgres_service.port}/x"
+    return with_login(
+        address, user=postgres_service.user, password=postgres_service.password, database=postgres_service.database
+    )
+
+
+@pytest.fixture(scope="session")
+def settings(admin_url: str) -> Generator[Settings]:
+    """Settings of an installation whose platform is migrated and which has no tenant."""
+    database = f"leasehold_test_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}_{os.getpid()}"
+    asyncio.run(
+        install(admin_url, database=database, owner_password=_PASSWORD, app_password=_PASSWORD, keep_passwords=False)
+    )
+    app_url = with_login(admin_url, user=APP_ROLE, password=_PASSWORD, database=database)
+    made = Settings(
+        database_url=SecretStr(app_url),
+        direct_url=SecretStr(app_url),
+        owner_url=SecretStr(with_login(admin_url, user=OWNER_ROLE, password=_PASSWORD, database=database)),
+        installation_key=SecretStr(InstallationKey.generate()),
+        base_domain="leasehold.test",
+        issuer="https://leasehold.test",
+        password_memory_kib=64,
+        password_iterations=1,
+        log_level="error",
+    )
+    migrate(made)
+    yield made
+    drop_database(admin_url, database)
+
+
+def migrate(settings: Settings) -> None:
+    """Bring platform, reference schema and tenants to head, as a deploy does."""
+    config = Config(attributes={"settings": settings})
+    config.set_main_option("script_location", str(settings.migrations_dir / "platform"))
+    command.upgrade(config, "head")
+    assert settings.owner_url is not None
+    run = FleetRun(
+        owner_url=settings.owner_url.get_secret_value(),
+        history=TenantHistory.load(settings.migrations_dir),
+        metadata=TenantModel.metadata,
+        jobs=2,
+        tenant_roles=settings.tenant_roles,
+    )
+    asyncio.run(run.migrate_all(on_start=lambda _: None, on_result=lambda _: None))
+
+
+def drop_database(admin_url: str, database: str) -> None:
+    """Remove a database with the roles that belong to it alone."""
+    with psycopg.connect(admin_url, autocommit=True) as admin:
+        inside = with_login(admin_url, user="x", password="x", database=database).rpartition("/")[2]
+        url = admin_url.rpartition("/")[0] + "/" + inside
+        with psycopg.connect(url, autocommit=True) as connection:
+            roles = [row[0] for row in connection.execute("SELECT role_name FROM platform.tenants").fetchall()]
+            oid = connection.execute("SELECT oid FROM pg_database WHERE datname = %s", [database]).fetchone()
+        assert oid is not None
+        roles.append(f"lh_reference_{oid[0]}")
+        admin.execute(f'DROP DATABASE "{database}" WITH (FORCE)')
+        for (statement,) in admin.execute(_DROP_ROLES, [roles]).fetchall():
+            admin.execute(statement)
+
+
+@pytest.fixture(scope="session")
+async def app(settings: Settings) -> AsyncGenerator[RequestLog]:
+    """The whole application, started."""
+    made = create_app(settings)
+    # Not `app.lifespan()`: its task group must end in the task that began it, and a fixture's two halves have two.
+    async with running(made.app.state.process):
+        yield made
+
+
+@pytest.fixture(scope="session")
+def process(app: RequestLog) -> Process:
+    """The parts of the process that the application runs in."""
+    return app.app.state.process
+
+
+@pytest.fixture(scope="session")
+async def http(app: RequestLog, settings: Settings) -> AsyncGenerator[httpx.AsyncClient]:
+    """A client of the application, on the base host."""
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url=f"https://{settings.base_domain}") as client:
+        yield client
+
+
+@pytest.fixture
+async def acme(process: Process) -> TenantRef:
+    """A tenant of this test alone."""
+    return await provisioned(process)
+
+
+@pytest.fixture
+async def globex(process: Process) -> TenantRef:
+    """Another tenant of this test alone."""
+    return await provisioned(process)
+
+
+@pytest.fixture
+def project() -> Path:
+    """The root of the repository."""
+    return Path(__file__).resolve().parents[1]

@@ -1,0 +1,73 @@
+"""Builders: what tests need before they can begin, made as the product makes it."""
+
+import asyncio
+import secrets
+from collections.abc import Callable
+from datetime import timedelta
+
+from leasehold.core.database import platform_session
+from leasehold.http.process import Process
+from leasehold.platform.admins.service import AdminService
+from leasehold.platform.scopes import PLATFORM_SCOPES
+from leasehold.tenancy.bind import open_tenant_session
+from leasehold.tenancy.context import TenantRef
+from leasehold.workspace.auth.pepper import read_pepper
+from leasehold.workspace.clients.schemas import NewApiClient
+from leasehold.workspace.clients.service import ApiClientService
+from leasehold.workspace.items.schemas import Item, ItemCreate
+from leasehold.workspace.items.service import ItemService
+from leasehold.workspace.scopes import ALL_SCOPES
+
+
+def new_slug() -> str:
+    """Return a slug that no other test has."""
+    return f"t-{secrets.token_hex(6)}"
+
+
+async def provisioned(process: Process, slug: str | None = None) -> TenantRef:
+    """Provision a tenant and wait until the directory of the process knows it."""
+    tenant = await process.provisioner.provision(slug=slug or new_slug(), name="A tenant")
+    await process.feed.caught_up()
+    found = process.directory.by_id(tenant.id)
+    assert found is not None
+    return found
+
+
+async def api_client(process: Process, tenant: TenantRef, *scopes: str) -> NewApiClient:
+    """Make an API client of a tenant; with all scopes if none is named."""
+    async with open_tenant_session(process.database, tenant) as session:
+        pepper = await read_pepper(session, process.key, tenant)
+        return await ApiClientService(session=session).issue(
+            tenant=tenant, name="test", scopes=scopes or tuple(ALL_SCOPES), pepper=pepper
+        )
+
+
+async def bearer(process: Process, tenant: TenantRef, *scopes: str) -> dict[str, str]:
+    """Return the headers of a fresh API client of a tenant; with all scopes if none is named."""
+    client = await api_client(process, tenant, *scopes)
+    token = process.tokens.issue(
+        kind="client", subject=client.client_id, tenant_id=tenant.id, scopes=frozenset(client.scopes)
+    )
+    return {"Authorization": f"Bearer {token}"}
+
+
+async def admin(process: Process, *scopes: str) -> dict[str, str]:
+    """Return the headers of a fresh platform admin; with all scopes if none is named."""
+    async with platform_session(process.database) as session:
+        token = await AdminService(session, process.key).issue_token(
+            admin_name=new_slug(), scopes=scopes or tuple(PLATFORM_SCOPES), lifetime=timedelta(hours=1)
+        )
+    return {"Authorization": f"Bearer {token}"}
+
+
+async def item(process: Process, tenant: TenantRef, title: str = "Desk") -> Item:
+    """Make an item of a tenant."""
+    async with open_tenant_session(process.database, tenant) as session:
+        return await ItemService(session=session).add(ItemCreate(title))
+
+
+async def until(condition: Callable[[], bool], *, timeout_s: float = 1.0) -> None:
+    """Wait for a condition; the test fails when it has not come true in time."""
+    async with asyncio.timeout(timeout_s):
+        while not condition():  # noqa: ASYNC110  # what is waited for happens elsewhere
+            await asyncio.sleep(0.01)
