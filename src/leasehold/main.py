@@ -84,6 +84,7 @@ async def running(process: Process) -> AsyncGenerator[None]:
     """Fill the directory and keep it fresh; at the end close whatever the process opened."""
     await process.feed.start()
     try:
+        await process.database.fill_pool()
         yield
     finally:
         await process.feed.close()

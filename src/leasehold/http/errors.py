@@ -63,6 +63,8 @@ AnyRequest = Request[Any, Any, State]
 
 
 def _on_problem(request: AnyRequest, error: Problem) -> Response[ProblemDocument]:
+    if error.status >= 500:
+        _log.warning("request_refused", problem=error.type, cause=repr(error.__cause__), path=request.scope["path"])
     return _render(request, error.status, error.type, error.title, error.detail, error.errors, error.headers)
 
 

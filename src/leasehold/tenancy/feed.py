@@ -20,6 +20,7 @@ from leasehold.tenancy.context import TenantRef, TenantState
 from leasehold.tenancy.directory import KnownSubjects, TenantDirectory
 from leasehold.tenancy.registry import CHANNEL
 
+APPLICATION_NAME = "leasehold-directory"
 HEARTBEAT_S = 1.0
 _ANSWER_TIMEOUT_S = 2.0
 _CAUGHT_UP_TIMEOUT_S = 1.0
@@ -108,7 +109,13 @@ class DirectoryFeed:
                 return connection
 
     async def _connect(self) -> DriverConnection:
-        connection = await asyncpg.connect(self._url, timeout=5, command_timeout=30, statement_cache_size=0)
+        connection = await asyncpg.connect(
+            self._url,
+            timeout=5,
+            command_timeout=30,
+            statement_cache_size=0,
+            server_settings={"application_name": APPLICATION_NAME},
+        )
         try:
             if self._listen:
                 await connection.add_listener(CHANNEL, self._on_news)

@@ -155,7 +155,7 @@ class Provisioner:
         if self._tenant_roles:
             role = quoted(tenant.role)
             await connection.execute(
-                f"CREATE ROLE {role} NOLOGIN; GRANT {TENANT_GROUP} TO {role}; "
+                f"CREATE ROLE {role} NOLOGIN; GRANT {TENANT_GROUP} TO {role} WITH INHERIT TRUE, SET FALSE; "
                 f"GRANT {role} TO {APP_ROLE} WITH INHERIT FALSE, SET TRUE"
             )
 

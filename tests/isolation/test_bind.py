@@ -1,0 +1,107 @@
+"""The binding itself: it fails closed, and what it sets cannot be got around by the usual accidents."""
+
+import dataclasses
+
+import pytest
+from sqlalchemy import select, text
+from sqlalchemy.exc import ProgrammingError
+
+from leasehold.config import Settings
+from leasehold.core.database import Database
+from leasehold.core.errors import DatabaseUnavailable
+from leasehold.http.process import Process
+from leasehold.tenancy.bind import TenantSession, Unbound, announce_revocation, open_tenant_session, prepare_engine
+from leasehold.tenancy.context import TenantRef
+from leasehold.workspace.items.models import Item
+from tests.factories import item
+from tests.isolation.conftest import open_pool
+
+
+async def test_a_session_without_a_tenant_raises_before_anything_is_sent(process: Process) -> None:
+    async with TenantSession(process.database.engine) as session:
+        with pytest.raises(Unbound):
+            await session.scalars(select(Item))
+
+
+async def test_a_connection_beside_the_sessions_finds_no_table(process: Process) -> None:
+    async with process.database.engine.connect() as connection:
+        with pytest.raises(ProgrammingError, match='relation "items" does not exist'):
+            await connection.execute(select(Item.id))
+
+
+async def test_a_query_that_names_another_tenants_table_is_refused_by_postgresql(
+    process: Process, acme: TenantRef, globex: TenantRef
+) -> None:
+    with pytest.raises(ProgrammingError, match="permission denied for schema"):
+        async with open_tenant_session(process.database, acme) as session:
+            await session.execute(text(f'SELECT * FROM "{globex.schema}".items'))
+
+
+async def test_a_binding_that_fails_does_not_poison_the_pool(settings: Settings, eight: list[TenantRef]) -> None:
+    database = open_pool(settings, 1)
+    prepare_engine(database.engine)
+    nobody = dataclasses.replace(eight[0], role="lh_t_nobody")
+    for _ in range(3):
+        with pytest.raises(DatabaseUnavailable):
+            async with open_tenant_session(database, nobody) as session:
+                await session.execute(text("SELECT 1"))
+        async with open_tenant_session(database, eight[1]) as session:
+            assert (await session.scalars(select(Item.title))).all() == [eight[1].slug]
+    await database.close()
+
+
+async def test_a_temporary_table_cannot_shadow_a_tenants_table_even_where_it_is_allowed(
+    settings: Settings, eight: list[TenantRef]
+) -> None:
+    assert settings.owner_url is not None
+    database = open_pool(settings, 1)
+    prepare_engine(database.engine)
+    own, other = eight[0], eight[1]
+    async with database.engine.connect() as connection:
+        name = await connection.scalar(text("SELECT current_database()"))
+    owner = open_pool(settings.model_copy(update={"database_url": settings.owner_url}), 1)
+    async with owner.engine.begin() as connection:
+        await connection.execute(text(f'GRANT TEMPORARY ON DATABASE "{name}" TO {own.role}'))
+    async with open_tenant_session(database, own) as session:
+        await session.execute(text("CREATE TEMPORARY TABLE items (title text)"))
+        await session.execute(text("INSERT INTO pg_temp.items VALUES ('shadow')"))
+    for tenant in (own, other):
+        async with open_tenant_session(database, tenant) as session:
+            assert (await session.scalars(select(Item.title).distinct())).all() == [tenant.slug]
+    async with owner.engine.begin() as connection:
+        await connection.execute(text(f'REVOKE TEMPORARY ON DATABASE "{name}" FROM {own.role}'))
+    await owner.close()
+    await database.close()
+
+
+async def test_statements_carry_the_revision_of_the_tenant(process: Process, acme: TenantRef) -> None:
+    later = dataclasses.replace(acme, revision="feedc0de")
+    async with open_tenant_session(process.database, later) as session:
+        own = await session.scalar(text("SELECT current_query()"))
+    assert own.endswith("/* feedc0de */")
+
+
+async def test_nobody_can_revoke_in_another_tenant(process: Process, acme: TenantRef, globex: TenantRef) -> None:
+    subject = (await item(process, acme)).id
+    for tenant in (acme, globex):
+        process.subjects.remember(tenant.id, subject, epoch=process.subjects.epoch)
+    async with open_tenant_session(process.database, acme) as session:
+        await announce_revocation(session, subject)
+    await process.feed.caught_up()
+    assert (acme.id, subject) not in process.subjects
+    assert (globex.id, subject) in process.subjects
+
+
+async def test_without_roles_the_path_alone_separates_tenants(
+    settings: Settings, process: Process, eight: list[TenantRef]
+) -> None:
+    assert settings.owner_url is not None
+    # Only a login with rights on the schemas can work without roles: here the owner stands for it.
+    with_rights = settings.model_copy(update={"database_url": settings.owner_url})
+    database = Database(open_pool(with_rights, 1).engine, tenant_roles=False)
+    prepare_engine(database.engine)
+    for tenant in eight[:3]:
+        async with open_tenant_session(database, tenant) as session:
+            assert (await session.scalars(select(Item.title).distinct())).all() == [tenant.slug]
+            await announce_revocation(session, tenant.id)
+    await database.close()

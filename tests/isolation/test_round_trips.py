@@ -1,0 +1,38 @@
+"""What one request costs PostgreSQL: BEGIN with the binding, the query, COMMIT; no look at catalog or registry."""
+
+from urllib.parse import urlsplit
+
+import httpx
+from pydantic import SecretStr
+
+from leasehold.config import Settings
+from leasehold.http.process import Process
+from leasehold.main import create_app, running
+from leasehold.tenancy.context import TenantRef
+from tests.factories import bearer, item
+from tests.postgres_proxy import proxy
+
+
+async def test_reading_an_item_takes_three_round_trips_and_asks_nothing_else(
+    settings: Settings, process: Process, acme: TenantRef
+) -> None:
+    url = settings.database_url.get_secret_value()
+    parts = urlsplit(url)
+    assert parts.hostname is not None
+    async with proxy(parts.hostname, parts.port or 5432) as traffic:
+        through = parts._replace(netloc=f"{parts.username}:{parts.password}@127.0.0.1:{traffic.port}").geturl()
+        app = create_app(settings.model_copy(update={"database_url": SecretStr(through), "pool_size": 1}))
+        async with (
+            running(app.app.state.process),
+            httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="https://leasehold.test") as client,
+        ):
+            headers = await bearer(process, acme)
+            address = f"/v1/items/{(await item(process, acme)).id}"
+            for _ in range(2):  # statements are prepared and the subject's status is read once
+                assert (await client.get(address, headers=headers)).status_code == 200
+            traffic.reset()
+            assert (await client.get(address, headers=headers)).status_code == 200
+            assert traffic.round_trips == 3
+            begin, commit = traffic.statements
+            assert begin == (f'BEGIN;SET LOCAL search_path = "{acme.schema}", pg_temp; SET LOCAL ROLE "{acme.role}"')
+            assert commit == "COMMIT;"

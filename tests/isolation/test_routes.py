@@ -1,0 +1,134 @@
+"""Every route of the tenant plane, with everything that another tenant could hold against it."""
+
+from typing import Any
+from uuid import UUID
+
+import httpx
+import pytest
+from litestar.handlers import HTTPRouteHandler
+from litestar.routes import HTTPRoute
+from sqlalchemy import text
+from sqlalchemy.exc import ProgrammingError
+
+from leasehold.config import Settings
+from leasehold.core.database import platform_session
+from leasehold.http.process import Process
+from leasehold.http.request_log import RequestLog
+from leasehold.tenancy.bind import open_tenant_session
+from leasehold.tenancy.context import TenantRef
+from leasehold.workspace.features import V1_ROUTES
+from leasehold.workspace.users.service import UserService
+from tests.factories import bearer, item, new_slug
+
+assert V1_ROUTES
+
+BODIES: dict[str, dict[str, Any]] = {
+    "createItem": {"title": "planted"},
+    "updateItem": {"title": "planted"},
+    "createUser": {"email": "planted@example.org"},
+    "updateUser": {"name": "planted"},
+}
+"""A valid body for each operation that takes one; a new operation fails until it has one here."""
+
+
+def tenant_operations(app: RequestLog) -> list[tuple[str, str, HTTPRouteHandler]]:
+    """Return method, path and handler of every route behind the gate of the tenants that takes a token."""
+    return [
+        (method, route.path_format, handler)
+        for route in app.app.routes
+        if isinstance(route, HTTPRoute) and route.path.startswith("/v1")
+        for method, (handler, _) in route.route_handler_map.items()
+        if "scopes" in handler.opt
+    ]
+
+
+async def _contents(process: Process, tenant: TenantRef) -> list[tuple[Any, ...]]:
+    """Return everything in the tables that clients can change."""
+    async with open_tenant_session(process.database, tenant) as session:
+        rows = await session.execute(
+            text("SELECT id, title, updated_at FROM items UNION ALL SELECT id, email || name, updated_at FROM users")
+        )
+        return sorted(tuple(row) for row in rows)
+
+
+async def test_every_operation_refuses_another_tenants_ids_headers_and_hosts(
+    app: RequestLog, http: httpx.AsyncClient, process: Process, settings: Settings, acme: TenantRef, globex: TenantRef
+) -> None:
+    headers = await bearer(process, acme)
+    foreign = await _fresh_ids(process, globex)
+    before = await _contents(process, globex)
+    operations = tenant_operations(app)
+    assert len(operations) >= 11
+    for method, path, handler in operations:
+        operation = str(handler.operation_id)
+        body = BODIES[operation] if method in {"POST", "PATCH", "PUT"} else None
+        address = path.format(**foreign)
+
+        async def ask(
+            status: int,
+            method: str = method,
+            address: str = address,
+            body: dict[str, Any] | None = body,
+            host: str = settings.base_domain,
+            **more: str,
+        ) -> None:
+            answer = await http.request(
+                method, f"https://{host}{address}", headers=headers | more, json=body or None
+            )
+            assert answer.status_code == status, (method, address, host, more, answer.text)
+
+        if "{" in path:
+            await ask(404)
+        await ask(403, host=f"{globex.slug}.{settings.base_domain}")
+        await ask(403, **{"X-Tenant": globex.slug})
+        await ask(403, host=f"{acme.slug}.{settings.base_domain}", **{"X-Tenant": globex.slug})
+        await ask(404, host=f"nobody.{settings.base_domain}")
+        await ask(404, **{"X-Tenant": "nobody"})
+    assert await _contents(process, globex) == before
+
+
+async def test_every_operation_answers_its_own_tenant_on_every_address(
+    app: RequestLog, http: httpx.AsyncClient, process: Process, settings: Settings, acme: TenantRef, globex: TenantRef
+) -> None:
+    """The counterpart: without it the refusals above could have any reason."""
+    headers = await bearer(process, acme)
+    for method, path, handler in tenant_operations(app):
+        body = BODIES.get(str(handler.operation_id))
+        for host, more in (
+            (settings.base_domain, {}),
+            (f"{acme.slug}.{settings.base_domain}", {"X-Tenant": acme.slug}),
+        ):
+            ids = await _fresh_ids(process, acme)
+            answer = await http.request(
+                method, f"https://{host}{path.format(**ids)}", headers=headers | more, json=_unique(body)
+            )
+            assert answer.is_success, (method, path, answer.text)
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_a_tenants_token_opens_nothing_on_the_platform(
+    http: httpx.AsyncClient, process: Process, acme: TenantRef, method: str
+) -> None:
+    headers = await bearer(process, acme)
+    answer = await http.request(method, "/platform/v1/tenants", headers=headers, json={"slug": "x", "name": "X"})
+    assert answer.status_code == 401
+
+
+async def test_a_platform_session_reaches_no_tenants_data(process: Process, acme: TenantRef) -> None:
+    with pytest.raises(ProgrammingError, match="permission denied for schema"):
+        async with platform_session(process.database) as session:
+            await session.execute(text(f'SELECT id FROM "{acme.schema}".items'))
+
+
+async def _fresh_ids(process: Process, tenant: TenantRef) -> dict[str, UUID]:
+    async with open_tenant_session(process.database, tenant) as session:
+        user = await UserService(session=session).add(
+            email=f"{new_slug()}@example.org", name="", role="member", password_hash=None, by=None
+        )
+    return {"item_id": (await item(process, tenant)).id, "user_id": user.id}
+
+
+def _unique(body: dict[str, Any] | None) -> dict[str, Any] | None:
+    if body and "email" in body:
+        return {"email": f"{new_slug()}@example.org"}
+    return body

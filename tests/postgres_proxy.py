@@ -1,0 +1,83 @@
+"""A TCP proxy in front of PostgreSQL that reads the frontend's messages: what was sent, in how many round trips.
+
+It follows the message formats of PostgreSQL's documentation, chapter "Frontend/Backend Protocol".
+"""
+
+import asyncio
+import contextlib
+import struct
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass, field
+
+_SSL_REQUEST = 80877103
+_QUERY, _PARSE, _SYNC = b"Q", b"P", b"S"
+
+
+@dataclass
+class Traffic:
+    """What clients sent: one round trip ends with each simple query and each Sync."""
+
+    port: int = 0
+    round_trips: int = 0
+    statements: list[str] = field(default_factory=list)
+
+    def reset(self) -> None:
+        """Forget what was sent so far."""
+        self.round_trips = 0
+        self.statements.clear()
+
+
+@contextlib.asynccontextmanager
+async def proxy(host: str, port: int) -> AsyncGenerator[Traffic]:
+    """Run a proxy on a free port of 127.0.0.1."""
+    traffic = Traffic()
+    tasks: set[asyncio.Task[None]] = set()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        upstream_reader, upstream_writer = await asyncio.open_connection(host, port)
+        for task in (
+            asyncio.create_task(_frontend(reader, upstream_writer, traffic)),
+            asyncio.create_task(_backend(upstream_reader, writer)),
+        ):
+            tasks.add(task)
+            task.add_done_callback(tasks.discard)
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    traffic.port = server.sockets[0].getsockname()[1]
+    try:
+        yield traffic
+    finally:
+        server.close()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _frontend(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, traffic: Traffic) -> None:
+    with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+        while True:  # start-up messages have no type byte; an SSLRequest is followed by the real one
+            head = await reader.readexactly(8)
+            length, code = struct.unpack("!II", head)
+            writer.write(head + await reader.readexactly(length - 8))
+            if code != _SSL_REQUEST:
+                break
+        while True:
+            head = await reader.readexactly(5)
+            kind, (length,) = head[:1], struct.unpack("!I", head[1:])
+            body = await reader.readexactly(length - 4)
+            if kind == _QUERY:
+                traffic.statements.append(body.rstrip(b"\0").decode())
+            elif kind == _PARSE:
+                traffic.statements.append(body.split(b"\0")[1].decode())
+            traffic.round_trips += kind in {_QUERY, _SYNC}
+            writer.write(head + body)
+            await writer.drain()
+    writer.close()
+
+
+async def _backend(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(ConnectionError):
+        while data := await reader.read(65536):
+            writer.write(data)
+            await writer.drain()
+    writer.close()
