@@ -9,7 +9,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import AsyncGenerator, Generator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -92,12 +92,20 @@ def admin_url(postgres_service: PostgresService) -> str:
 @pytest.fixture(scope="session")
 def settings(admin_url: str) -> Generator[Settings]:
     """Settings of an installation whose platform is migrated and which has no tenant."""
-    database = f"leasehold_test_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}_{os.getpid()}"
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
+    with installed(admin_url, f"leasehold_test_{worker}_{os.getpid()}") as made:
+        migrate(made)
+        yield made
+
+
+@contextmanager
+def installed(admin_url: str, database: str) -> Generator[Settings]:
+    """Make a database with the real install, and remove it at the end with its roles."""
     asyncio.run(
         install(admin_url, database=database, owner_password=_PASSWORD, app_password=_PASSWORD, keep_passwords=False)
     )
     app_url = with_login(admin_url, user=APP_ROLE, password=_PASSWORD, database=database)
-    made = Settings(
+    yield Settings(
         database_url=SecretStr(app_url),
         direct_url=SecretStr(app_url),
         owner_url=SecretStr(with_login(admin_url, user=OWNER_ROLE, password=_PASSWORD, database=database)),
@@ -108,8 +116,6 @@ def settings(admin_url: str) -> Generator[Settings]:
         password_iterations=1,
         log_level="error",
     )
-    migrate(made)
-    yield made
     drop_database(admin_url, database)
 
 

@@ -69,5 +69,5 @@ async def item(process: Process, tenant: TenantRef, title: str = "Desk") -> Item
 async def until(condition: Callable[[], bool], *, timeout_s: float = 1.0) -> None:
     """Wait for a condition; the test fails when it has not come true in time."""
     async with asyncio.timeout(timeout_s):
-        while not condition():  # noqa: ASYNC110  # what is waited for happens elsewhere
+        while not condition():
             await asyncio.sleep(0.01)

@@ -132,15 +132,17 @@ class FleetRun:
 
         async def work() -> None:
             connection: DriverConnection | None = None
-            try:
-                for tenant in queue:
+            for tenant in queue:
+                try:
                     if connection is None or connection.is_closed():
                         connection = await asyncpg.connect(self._url, timeout=10)
-                    results.append(await self._migrate_tenant(connection, tenant, target))
-                    on_result(results[-1])
-            finally:
-                if connection is not None:
-                    await connection.close()
+                    result = await self._migrate_tenant(connection, tenant, target)
+                except (OSError, asyncpg.PostgresError) as failure:
+                    result = TenantResult(tenant.slug, tenant.revision, target, 0.0, _reason(failure))
+                results.append(result)
+                on_result(result)
+            if connection is not None:
+                await connection.close()
 
         async with asyncio.TaskGroup() as group:
             for _ in range(min(self._jobs, len(pending))):
@@ -160,7 +162,7 @@ class FleetRun:
                 rendering = self._rendering(tenant.revision, target)
                 await replay(connection, tenant.target, rendering, self._metadata, record=record)
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, RuntimeError, UnknownRevision) as failure:
-            error = f"{type(failure).__name__}: {failure}"
+            error = _reason(failure)
         return TenantResult(tenant.slug, tenant.revision, target, time.monotonic() - started, error)
 
     def _rendering(self, start: str, target: str) -> Rendering:
@@ -173,6 +175,10 @@ class FleetRun:
     def _pending(self, row: asyncpg.Record) -> _Pending:
         role = row["role_name"] if self._tenant_roles else APP_ROLE
         return _Pending(row["id"], row["slug"], SchemaTarget(row["schema_name"], role), row["revision"])
+
+
+def _reason(failure: Exception) -> str:
+    return f"{type(failure).__name__}: {failure}"
 
 
 async def revision_counts(owner_url: str) -> dict[str, int]:

@@ -1,0 +1,100 @@
+"""The directory follows the registry without skipping anything, whatever the order of commits."""
+
+from collections.abc import AsyncGenerator
+from typing import Any
+
+import asyncpg
+import pytest
+
+from leasehold.config import Settings
+from leasehold.core.database import driver_url
+from leasehold.core.ids import new_id
+from leasehold.http.process import Process
+from leasehold.tenancy.context import TenantRef, TenantState
+from leasehold.tenancy.directory import KnownSubjects, TenantDirectory
+from leasehold.tenancy.feed import DirectoryFeed
+from tests.factories import provisioned, until
+
+_SUSPEND = "UPDATE platform.tenants SET state = 'suspended' WHERE id = $1"
+_CHANGE = """
+INSERT INTO platform.registry_changes (id, tenant_id, xact) VALUES ($1, $2, pg_current_xact_id()::text::bigint)
+"""
+
+
+@pytest.fixture(params=[True, False], ids=["LISTEN", "polling"])
+async def directory(settings: Settings, request: pytest.FixtureRequest) -> AsyncGenerator[TenantDirectory]:
+    """A directory with a feed of its own."""
+    made = TenantDirectory(max_age_s=5)
+    feed = DirectoryFeed(
+        made,
+        KnownSubjects(),
+        url=settings.database_url.get_secret_value(),
+        listen=request.param,
+        poll_s=0.05,
+    )
+    await feed.start()
+    yield made
+    await feed.close()
+
+
+@pytest.fixture
+async def writers(settings: Settings) -> AsyncGenerator[list[Any]]:
+    """Two connections of the app."""
+    url = driver_url(settings.database_url.get_secret_value())
+    made = [await asyncpg.connect(url) for _ in range(2)]
+    yield made
+    for connection in made:
+        await connection.close()
+
+
+async def test_a_change_that_commits_late_is_not_skipped(
+    directory: TenantDirectory, process: Process, writers: list[Any], acme: TenantRef, globex: TenantRef
+) -> None:
+    early, late = writers
+    await until(lambda: directory.by_id(acme.id) is not None and directory.by_id(globex.id) is not None, timeout_s=3)
+    slow = early.transaction()
+    await slow.start()
+    await early.execute(_SUSPEND, acme.id)
+    await early.execute(_CHANGE, new_id(), acme.id)
+    async with late.transaction():
+        await late.execute(_SUSPEND, globex.id)
+        await late.execute(_CHANGE, new_id(), globex.id)
+        await late.execute("SELECT pg_notify('leasehold_registry', '')")
+    await until(lambda: _state(directory, globex) is TenantState.SUSPENDED, timeout_s=3)
+    assert _state(directory, acme) is TenantState.ACTIVE
+    await slow.commit()  # without a notification: the next look must find it all the same
+    await until(lambda: _state(directory, acme) is TenantState.SUSPENDED, timeout_s=3)
+
+
+async def test_a_deleted_tenant_leaves_the_directory(
+    directory: TenantDirectory, process: Process, writers: list[Any]
+) -> None:
+    tenant = await provisioned(process)
+    await until(lambda: directory.by_slug(tenant.slug) is not None, timeout_s=3)
+    async with writers[0].transaction():
+        await writers[0].execute("UPDATE platform.tenants SET state = 'deleted' WHERE id = $1", tenant.id)
+        await writers[0].execute(_CHANGE, new_id(), tenant.id)
+    await until(lambda: directory.by_slug(tenant.slug) is None, timeout_s=3)
+    assert directory.by_id(tenant.id) is None
+
+
+async def test_a_lost_feed_forgets_whom_it_saw_active(process: Process, settings: Settings, acme: TenantRef) -> None:
+    process.subjects.remember(acme.id, acme.id, epoch=process.subjects.epoch)
+    connection: Any = await asyncpg.connect(driver_url(settings.database_url.get_secret_value()))
+    await connection.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE application_name = 'leasehold-directory' AND datname = current_database()"
+    )
+    await connection.close()
+    await until(lambda: (acme.id, acme.id) not in process.subjects, timeout_s=3)
+    await until(lambda: _is_fresh(process.directory), timeout_s=3)
+
+
+def _state(directory: TenantDirectory, tenant: TenantRef) -> TenantState | None:
+    found = directory.by_id(tenant.id)
+    return found.state if found else None
+
+
+def _is_fresh(directory: TenantDirectory) -> bool:
+    directory.demand_fresh()
+    return True
