@@ -1,4 +1,5 @@
 # Everything that is done with this repository. `just` alone lists it.
+set dotenv-load
 set shell := ["bash", "-euo", "pipefail", "-c"]
 
 export PATH := justfile_directory() / ".venv/bin:" + env("PATH")
@@ -33,7 +34,11 @@ types: setup
     pyright
 
 # Do what the continuous integration does
-ci: lint types test
+ci: lint types test (test-on "16")
+
+# Run the tests that touch the database on another PostgreSQL that the embedded package carries
+test-on major: setup
+    @LEASEHOLD_TEST_POSTGRES={{ major }} pytest tests/isolation tests/api tests/integration/tenancy
 
 # Migrate the platform and every tenant; part of every deploy
 migrate-all *args: setup

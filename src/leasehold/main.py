@@ -23,6 +23,7 @@ from leasehold.tenancy.bind import BindableConnection, prepare_engine
 from leasehold.tenancy.directory import KnownSubjects, TenantDirectory
 from leasehold.tenancy.feed import DirectoryFeed
 from leasehold.tenancy.provision import Provisioner
+from leasehold.tenancy.readiness import outdated_revisions
 from leasehold.workspace.auth.pepper import pepper_seed
 
 
@@ -76,6 +77,7 @@ def build_process(settings: Settings) -> Process:
             iterations=settings.password_iterations,
         ),
         cursors=Cursors(key.derive("cursors")),
+        outdated_revisions=outdated_revisions(settings.migrations_dir),
     )
 
 

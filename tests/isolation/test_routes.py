@@ -72,9 +72,7 @@ async def test_every_operation_refuses_another_tenants_ids_headers_and_hosts(
             host: str = settings.base_domain,
             **more: str,
         ) -> None:
-            answer = await http.request(
-                method, f"https://{host}{address}", headers=headers | more, json=body or None
-            )
+            answer = await http.request(method, f"https://{host}{address}", headers=headers | more, json=body or None)
             assert answer.status_code == status, (method, address, host, more, answer.text)
 
         if "{" in path:

@@ -22,8 +22,8 @@ def serve() -> None:
 
 
 async def _demand_database(settings: Settings) -> None:
-    database = build_process(settings).database
+    process = build_process(settings)
     try:
-        await demand_ready(database)
+        await demand_ready(process.database, process.outdated_revisions)
     finally:
-        await database.close()
+        await process.database.close()

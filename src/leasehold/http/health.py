@@ -26,7 +26,7 @@ def health_router(process: Process) -> Router:
     async def ready(process: NamedDependency[Process]) -> Health:
         """Answer 503 unless the database answers, holds the platform's revision, and the directory is fresh."""
         process.directory.demand_fresh()
-        await demand_ready(process.database)
+        await demand_ready(process.database, process.outdated_revisions)
         return Health("ready")
 
     return Router(

@@ -27,6 +27,8 @@ class Process:
     tokens: AccessTokens
     passwords: Passwords
     cursors: Cursors
+    outdated_revisions: frozenset[str]
+    """Revisions of the shared schema with which this code is not ready to serve."""
 
     def __deepcopy__(self, _memo: object) -> "Process":
         """Return itself: Litestar copies routers with all that hangs on them, and a copied directory would be stale."""

@@ -1,5 +1,8 @@
 """Whether the database is one that this code can serve. It never loops over tenants."""
 
+from pathlib import Path
+
+from alembic.script import ScriptDirectory
 from sqlalchemy import Column, MetaData, Table, Text, select
 from sqlalchemy.exc import ProgrammingError
 
@@ -12,23 +15,29 @@ _VERSION = Table(VERSION_TABLE, MetaData(), Column("version_num", Text), schema=
 
 
 class PlatformNotMigrated(Unavailable):
-    """The shared schema has not been made yet; run `leasehold migrate all`."""
+    """The shared schema is older than this code; run `leasehold migrate all`."""
 
     type = "platform-not-migrated"
     title = "Platform not migrated"
 
 
-async def demand_ready(database: Database) -> None:
-    """Pass if the database answers and the shared schema is there.
+def outdated_revisions(migrations_dir: Path) -> frozenset[str]:
+    """Return the revisions of the shared schema that this code has left behind."""
+    script = ScriptDirectory(str(migrations_dir / "platform"))
+    return frozenset(revision.revision for revision in script.walk_revisions()) - {script.get_current_head()}
+
+
+async def demand_ready(database: Database, outdated: frozenset[str]) -> None:
+    """Pass if the database answers and its shared schema is at the head of this code, or at one that is newer still.
 
     Raises:
         DatabaseUnavailable: it does not answer.
-        PlatformNotMigrated: it was never migrated.
+        PlatformNotMigrated: the shared schema is not there, or at one of the `outdated` revisions.
     """
     async with platform_session(database) as session:
         try:
             revision = await session.scalar(select(_VERSION.c.version_num))
         except ProgrammingError as error:
             raise PlatformNotMigrated from error
-    if revision is None:
+    if revision is None or revision in outdated:
         raise PlatformNotMigrated

@@ -1,0 +1,105 @@
+"""The same interleavings through PgBouncer in transaction mode, where all clients share one server connection."""
+
+import asyncio
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import tempfile
+from collections.abc import AsyncGenerator, Generator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from leasehold.config import Settings
+from leasehold.core.database import Database, open_engine
+from leasehold.tenancy.bind import BindableConnection, prepare_engine
+from leasehold.tenancy.context import TenantRef
+from tests.isolation.scenario import ACTS, Request, play
+
+PGBOUNCER = shutil.which("pgbouncer", path=os.environ["PATH"] + ":/usr/sbin:/usr/local/sbin")
+pytestmark = pytest.mark.skipif(PGBOUNCER is None, reason="pgbouncer is not installed on this machine")
+
+# What cannot work on one shared server connection: sleeping in it is a matter of waiting, not of isolation.
+SCRIPT: list[Request] = [
+    request
+    for round_ in range(3)
+    for number, act in enumerate(sorted(set(ACTS) - {"be_cancelled"}))
+    for request in (((number + round_) % 8, [act, "read"]), (number % 5, ["write"]), (-1, ["read"]))
+]
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _configure(folder: Path, settings: Settings, port: int) -> Path:
+    parts = urlsplit(settings.database_url.get_secret_value())
+    users = folder / "users.txt"
+    users.write_text(f'"{parts.username}" "{parts.password}"\n')
+    file = folder / "pgbouncer.ini"
+    file.write_text(
+        "[databases]\n"
+        f"* = host={parts.hostname} port={parts.port}\n"
+        "[pgbouncer]\n"
+        f"listen_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\n"
+        f"auth_type = plain\nauth_file = {users}\n"
+        "pool_mode = transaction\ndefault_pool_size = 1\nmax_client_conn = 100\n"
+        f"logfile = {folder / 'pgbouncer.log'}\n"
+    )
+    return file
+
+
+@pytest.fixture
+def bouncer(settings: Settings) -> Generator[int]:
+    """A PgBouncer with one server connection; yields its port."""
+    assert PGBOUNCER is not None
+    port = _free_port()
+    with tempfile.TemporaryDirectory() as folder:
+        file = _configure(Path(folder), settings, port)
+        user = None
+        if os.getuid() == 0:  # it refuses to run as root
+            account = pwd.getpwnam("nobody")
+            user = account.pw_uid
+            for path in (Path(folder), *Path(folder).iterdir()):
+                os.chown(path, account.pw_uid, account.pw_gid)
+        process = subprocess.Popen([PGBOUNCER, "-q", str(file)], user=user, cwd="/")
+        try:
+            yield port
+        finally:
+            process.terminate()
+            process.wait(timeout=10)
+
+
+@pytest.fixture
+async def pooled(settings: Settings, bouncer: int) -> AsyncGenerator[Database]:
+    """A database of several client connections behind that PgBouncer."""
+    parts = urlsplit(settings.database_url.get_secret_value())
+    url = parts._replace(netloc=f"{parts.username}:{parts.password}@127.0.0.1:{bouncer}").geturl()
+    engine = open_engine(
+        url, pool_size=6, prepared_statements=False, connection_class=BindableConnection, pool_timeout_s=20
+    )
+    database = Database(prepare_engine(engine), tenant_roles=True)
+    async with asyncio.timeout(10):
+        while not await _listens(bouncer):
+            await asyncio.sleep(0.05)
+    await database.fill_pool()
+    yield database
+    await database.close()
+
+
+async def _listens(port: int) -> bool:
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+    except OSError:
+        return False
+    writer.close()
+    return True
+
+
+async def test_no_tenant_is_seen_through_a_shared_server_connection(pooled: Database, eight: list[TenantRef]) -> None:
+    assert await play(pooled, eight, SCRIPT) == []
