@@ -87,7 +87,8 @@ async def test_two_processes_obey_within_a_second(
 
         async def change(verb: str, status: int) -> None:
             async with platform_session(process.database) as session:
-                await getattr(TenantService(session, process.provisioner), verb)(acme.id)
+                service = TenantService(session, process.provisioner, base_domain=settings.base_domain)
+                await getattr(service, verb)(acme.id)
             committed = time.monotonic()
             seconds = await asyncio.gather(
                 *(_seconds_until(address, headers, status, since=committed) for address in addresses)
@@ -104,7 +105,8 @@ async def test_two_processes_obey_within_a_second(
         # The loss and the change at the same moment: the notification goes to nobody.
         async with platform_session(process.database) as session:
             await _cut_feeds(settings)
-            await TenantService(session, process.provisioner).suspend(acme.id)
+            service = TenantService(session, process.provisioner, base_domain=settings.base_domain)
+            await service.suspend(acme.id)
         committed = time.monotonic()
         for address in addresses:
             assert await _seconds_until(address, headers, 403, since=committed) < WITHIN_S

@@ -49,7 +49,7 @@ def parse_secret(text: str) -> ParsedSecret:
     """
     body, checksum = text[:-_CHECKSUM_LETTERS], text[-_CHECKSUM_LETTERS:]
     parts = body.split("_")
-    if not body.isascii() or len(parts) not in {3, 4} or parts[0] != "lh" or len(parts[-1]) != _RANDOM_LETTERS:
+    if not text.isascii() or len(parts) not in {3, 4} or parts[0] != "lh" or len(parts[-1]) != _RANDOM_LETTERS:
         raise MalformedSecret
     if not hmac.compare_digest(_checksum(body), checksum):
         raise MalformedSecret

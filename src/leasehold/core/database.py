@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.pool import NullPool, QueuePool
 
 from leasehold.core.errors import DatabaseUnavailable
 from leasehold.core.ids import new_id
+from leasehold.core.sqlstate import problem_of
 
 if TYPE_CHECKING:
     DriverConnection = asyncpg.Connection[asyncpg.Record]
@@ -85,17 +86,18 @@ def open_engine(
 
 @asynccontextmanager
 async def database_errors() -> AsyncGenerator[None]:
-    """Turn a lost, refused or exhausted connection into `DatabaseUnavailable`; let all else through."""
+    """Turn what the database refuses into a problem, and an unreachable database into `DatabaseUnavailable`."""
     try:
         yield
     except (PoolTimeout, OSError) as error:
         raise DatabaseUnavailable from error
-    except (OperationalError, InterfaceError) as error:
+    except InterfaceError as error:
         raise DatabaseUnavailable from error
     except DBAPIError as error:
-        if error.connection_invalidated:
-            raise DatabaseUnavailable from error
-        raise
+        problem = problem_of(error)
+        if problem is None:
+            raise
+        raise problem from error
 
 
 @asynccontextmanager

@@ -70,6 +70,9 @@ class Unauthenticated(Problem):
     type = "unauthenticated"
     title = "Authentication required"
 
+    def __init__(self, detail: str | None = None, *, challenge: str = "Bearer") -> None:
+        super().__init__(detail, headers={"WWW-Authenticate": challenge})
+
 
 class InvalidToken(Unauthenticated):
     """The access token is malformed, expired, revoked or was not issued here."""
@@ -78,7 +81,7 @@ class InvalidToken(Unauthenticated):
     title = "Invalid token"
 
     def __init__(self, detail: str | None = None) -> None:
-        super().__init__(detail, headers={"WWW-Authenticate": 'Bearer error="invalid_token"'})
+        super().__init__(detail, challenge='Bearer error="invalid_token"')
 
 
 class Forbidden(Problem):

@@ -3,15 +3,15 @@
 from typing import Any
 
 import structlog
-from advanced_alchemy.exceptions import DuplicateKeyError, NotFoundError
+from advanced_alchemy.exceptions import NotFoundError
 from litestar import Request, Response
 from litestar.datastructures import State
 from litestar.exceptions import HTTPException, ValidationException
 from msgspec import Struct
 
-from leasehold.core.errors import Conflict, FieldError, NotFound, Problem
+from leasehold.core.errors import FieldError, NotFound, Problem
 from leasehold.http.request_log import request_id_of
-from leasehold.http.validation import explain_body, explain_parameters
+from leasehold.http.validation import UNREADABLE, explain_body, explain_parameters
 
 MEDIA_TYPE = "application/problem+json"
 TYPE_PREFIX = "/docs/problems/"
@@ -52,9 +52,10 @@ def exception_handlers() -> dict[int | type[Exception], Any]:
     return {
         Problem: _on_problem,
         NotFoundError: _on_not_found,
-        DuplicateKeyError: _on_duplicate,
+        ExceptionGroup: _on_group,
         ValidationException: _on_invalid,
         HTTPException: _on_framework_error,
+        **dict.fromkeys(UNREADABLE, _on_unreadable),
         Exception: _on_unforeseen,
     }
 
@@ -72,15 +73,33 @@ def _on_not_found(request: AnyRequest, _error: NotFoundError) -> Response[Proble
     return _on_problem(request, NotFound())
 
 
-def _on_duplicate(request: AnyRequest, _error: DuplicateKeyError) -> Response[ProblemDocument]:
-    return _on_problem(request, Conflict())
+def _on_group(request: AnyRequest, error: ExceptionGroup[Exception]) -> Response[ProblemDocument]:
+    """Litestar wraps what the unit of work made of an error, for it differs from the error that went in."""
+    problem = error.exceptions[0]
+    return _on_problem(request, problem) if isinstance(problem, Problem) else _on_unforeseen(request, error)
 
 
-async def _on_invalid(request: AnyRequest, error: ValidationException) -> Response[ProblemDocument]:
+def _on_invalid(request: AnyRequest, error: ValidationException) -> Response[ProblemDocument]:
     faults = explain_parameters(error.extra)
     if not faults:
-        faults = explain_body(request.route_handler, await request.body())
+        faults = explain_body(request.route_handler, _body_already_read(request))
     return _render(request, 422, "validation-failed", "Validation failed", "The input is not acceptable.", faults, {})
+
+
+def _on_unreadable(request: AnyRequest, _error: Exception) -> Response[ProblemDocument]:
+    faults = [FieldError("", "is not valid JSON, or nested too deeply")]
+    return _render(request, 400, "bad-request", "Bad request", "The body cannot be read.", faults, {})
+
+
+def _body_already_read(request: AnyRequest) -> bytes:
+    """Return the body, which Litestar read before it validated. Its error handlers cannot wait, and need not."""
+    reading = request.body()
+    try:
+        reading.send(None)
+    except StopIteration as read:
+        return read.value
+    reading.close()
+    return b""
 
 
 def _on_framework_error(request: AnyRequest, error: HTTPException) -> Response[ProblemDocument]:

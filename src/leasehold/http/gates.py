@@ -1,10 +1,12 @@
 """The gates of the two planes: a request passes with a tenant and a principal, or with an admin, or not at all."""
 
+from typing import Any
 from uuid import UUID
 
+from litestar.connection import ASGIConnection
 from litestar.datastructures import Headers
 from litestar.enums import ScopeType
-from litestar.handlers import BaseRouteHandler
+from litestar.handlers import BaseRouteHandler, HTTPRouteHandler
 from litestar.middleware import ASGIMiddleware
 from litestar.types import ASGIApp, Receive, Scope, Send
 
@@ -33,11 +35,16 @@ class TenantRequired(Problem):
     title = "Tenant required"
 
 
+class NotJson(Problem):
+    """Send the body as application/json."""
+
+    status = 415
+    type = "unsupported-media-type"
+    title = "Unsupported media type"
+
+
 class NoCredential(Unauthenticated):
     """Send an access token in the header Authorization: Bearer."""
-
-    def __init__(self) -> None:
-        super().__init__(headers={"WWW-Authenticate": "Bearer"})
 
 
 class TenantGate(ASGIMiddleware):
@@ -50,6 +57,9 @@ class TenantGate(ASGIMiddleware):
 
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
         """Pass the request on with its tenant and principal in the state of its scope."""
+        if _is_options(scope):
+            await next_app(scope, receive, send)
+            return
         handler = scope["route_handler"]
         headers = Headers.from_scope(scope)
         if handler.opt.get(CREDENTIAL_ENDPOINT):
@@ -84,6 +94,9 @@ class PlatformGate(ASGIMiddleware):
 
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
         """Pass the request on with its principal in the state of its scope."""
+        if _is_options(scope):
+            await next_app(scope, receive, send)
+            return
         headers = Headers.from_scope(scope)
         if not is_base_host(hostname_of(headers.get("host", "")), base_domain=self._process.settings.base_domain):
             raise NotFound
@@ -110,6 +123,25 @@ def bearer_token(headers: Headers) -> str | None:
     if scheme.lower() != "bearer" or not token.strip():
         raise InvalidToken
     return token.strip()
+
+
+def demand_json(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+    """Pass if the request has no body, or one that calls itself JSON.
+
+    Raises:
+        NotJson: the body calls itself something else.
+    """
+    if isinstance(handler, HTTPRouteHandler) and handler.parsed_data_field is not None:
+        headers = connection.headers
+        content_type = headers.get("content-type", "").partition(";")[0].strip().lower()
+        is_empty = headers.get("content-length", "0") == "0" and "transfer-encoding" not in headers
+        if content_type != "application/json" and not (is_empty and not content_type):
+            raise NotJson
+
+
+def _is_options(scope: Scope) -> bool:
+    """Tell whether a request only asks what it may ask, which needs no tenant and shows no data."""
+    return scope["type"] == ScopeType.HTTP and scope["method"] == "OPTIONS"
 
 
 def _demand_scopes(principal: Principal, handler: BaseRouteHandler) -> None:

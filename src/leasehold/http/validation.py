@@ -7,6 +7,9 @@ from litestar.handlers import BaseRouteHandler
 
 from leasehold.core.errors import FieldError
 
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What msgspec raises where a body is no JSON, no UTF-8, or nested deeper than Python's stack."""
+
 
 def explain_parameters(extra: Any) -> list[FieldError]:
     """Return the faults that Litestar found in query, path, header and cookie parameters."""
@@ -29,8 +32,8 @@ def explain_body(handler: BaseRouteHandler, body: bytes) -> list[FieldError]:
         return []
     try:
         raw = msgspec.json.decode(body)
-    except msgspec.DecodeError:
-        return [FieldError("", "is not valid JSON")]
+    except UNREADABLE:
+        return [FieldError("", "is not valid JSON, or nested too deeply")]
     return _faults(struct, raw)
 
 

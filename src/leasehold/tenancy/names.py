@@ -11,7 +11,7 @@ TENANT_GROUP = "lh_tenant"
 REFERENCE_SCHEMA = "tenant_reference"
 VERSION_TABLE = "alembic_version"
 
-SLUG_PATTERN = r"^[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?$"
+SLUG_PATTERN = r"^[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?$(?!\n)"
 """A DNS label (RFC 1035, section 2.3.1), so that it can be a subdomain: 1 to 63 letters, digits and inner hyphens."""
 
 RESERVED_SLUGS = frozenset(
@@ -79,7 +79,7 @@ class InvalidSlug(Invalid):
 
 
 class InvalidHostname(Invalid):
-    """The hostname must be a full domain name in lower case, without port or trailing dot."""
+    """The hostname must be a full domain name in lower case, without port, and not under the installation's own."""
 
     type = "invalid-hostname"
     title = "Invalid hostname"
@@ -102,13 +102,13 @@ def check_slug(slug: str) -> str:
     return slug
 
 
-def check_hostname(hostname: str) -> str:
+def check_hostname(hostname: str, *, base_domain: str) -> str:
     """Return the hostname if it can be a tenant's custom domain.
 
     Raises:
-        InvalidHostname: not a full domain name in lower case.
+        InvalidHostname: not a full domain name in lower case, or one that belongs to the installation.
     """
-    if not _HOSTNAME.fullmatch(hostname):
+    if not _HOSTNAME.fullmatch(hostname) or f".{hostname}".endswith(f".{base_domain}"):
         raise InvalidHostname
     return hostname
 

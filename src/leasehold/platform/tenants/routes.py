@@ -17,10 +17,12 @@ WRITE = ("platform:tenants:write",)
 
 
 def provide_tenants(
-    session: NamedDependency[PlatformSession], provisioner: NamedDependency[Provisioner]
+    session: NamedDependency[PlatformSession],
+    provisioner: NamedDependency[Provisioner],
+    base_domain: NamedDependency[str],
 ) -> TenantService:
     """Return the service on the session of the request."""
-    return TenantService(session, provisioner)
+    return TenantService(session, provisioner, base_domain=base_domain)
 
 
 @get("/", operation_id="listTenants", summary="List tenants", scopes=READ)

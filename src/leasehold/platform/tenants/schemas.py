@@ -6,6 +6,7 @@ from uuid import UUID
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from leasehold.core.text import TEXT_PATTERN
 from leasehold.tenancy.names import SLUG_PATTERN
 
 Slug = Annotated[
@@ -16,7 +17,12 @@ Slug = Annotated[
         examples=["acme"],
     ),
 ]
-Name = Annotated[str, Meta(min_length=1, max_length=200, description="How people call the tenant", examples=["Acme"])]
+Name = Annotated[
+    str,
+    Meta(
+        min_length=1, max_length=200, pattern=TEXT_PATTERN, description="How people call the tenant", examples=["Acme"]
+    ),
+]
 Hostname = Annotated[
     str, Meta(max_length=253, description="A full domain name in lower case", examples=["app.acme.example"])
 ]

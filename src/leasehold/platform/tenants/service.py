@@ -2,14 +2,15 @@
 
 from uuid import UUID
 
-from advanced_alchemy.exceptions import DuplicateKeyError
 from advanced_alchemy.service import SQLAlchemyAsyncRepositoryService
 from msgspec import UNSET
+from sqlalchemy.exc import IntegrityError
 
 from leasehold.core.clock import utc_now
 from leasehold.core.database import PlatformSession
 from leasehold.core.errors import Conflict, FieldError, NotFound
 from leasehold.core.pagination import Page, Pager
+from leasehold.core.sqlstate import violated_constraint
 from leasehold.platform.tenants import schemas
 from leasehold.platform.tenants.repository import TenantDomainRepository, TenantRepository
 from leasehold.tenancy import registry
@@ -45,10 +46,11 @@ class TenantService(SQLAlchemyAsyncRepositoryService[registry.Tenant, TenantRepo
 
     repository_type = TenantRepository
 
-    def __init__(self, session: PlatformSession, provisioner: Provisioner) -> None:
+    def __init__(self, session: PlatformSession, provisioner: Provisioner, *, base_domain: str) -> None:
         super().__init__(session=session)
         self._session = session
         self._provisioner = provisioner
+        self._base_domain = base_domain
 
     async def page(self, pager: Pager) -> Page[schemas.Tenant]:
         """Return one page of tenants in the order they were made, whatever their state."""
@@ -96,8 +98,10 @@ class TenantService(SQLAlchemyAsyncRepositoryService[registry.Tenant, TenantRepo
         await self._locked(tenant_id, TenantState.ACTIVE, TenantState.SUSPENDED, TenantState.MAINTENANCE)
         try:
             row = await self.update(patch, item_id=tenant_id)
-        except DuplicateKeyError as error:
-            raise SlugTaken from error
+        except IntegrityError as error:
+            if violated_constraint(error) == "uq_tenants_slug":
+                raise SlugTaken from error
+            raise
         await announce_tenant(self._session, tenant_id)
         return self.to_schema(row, schema_type=schemas.Tenant)
 
@@ -133,17 +137,19 @@ class TenantService(SQLAlchemyAsyncRepositoryService[registry.Tenant, TenantRepo
         """Let a tenant answer on a domain of its own.
 
         Raises:
-            InvalidHostname: not a full domain name.
+            InvalidHostname: not a full domain name, or one under the installation's own.
             HostnameTaken: it belongs to a tenant already.
             WrongState: the tenant is deleted.
         """
-        check_hostname(hostname)
+        check_hostname(hostname, base_domain=self._base_domain)
         await self._locked(tenant_id, TenantState.ACTIVE, TenantState.SUSPENDED, TenantState.MAINTENANCE)
         domains = TenantDomainRepository(session=self._session)
         try:
             row = await domains.add(registry.TenantDomain(tenant_id=tenant_id, hostname=hostname), auto_refresh=False)
-        except DuplicateKeyError as error:
-            raise HostnameTaken from error
+        except IntegrityError as error:
+            if violated_constraint(error) == "uq_tenant_domains_hostname":
+                raise HostnameTaken from error
+            raise
         await announce_tenant(self._session, tenant_id)
         return schemas.Domain(row.id, row.hostname, row.created_at)
 

@@ -22,3 +22,10 @@ async def subject_is_active(session: TenantSession, kind: Literal["user", "clien
     """Tell whether a user or client of the bound tenant exists and is active."""
     model = User if kind == "user" else ApiClient
     return await session.scalar(select(model.is_active).where(model.id == subject)) is True
+
+
+async def subject_name(session: TenantSession, kind: Literal["user", "client"], subject: UUID) -> str | None:
+    """Return the e-mail address of a user or the name of a client, None for one that is gone."""
+    column = User.email if kind == "user" else ApiClient.name
+    model = User if kind == "user" else ApiClient
+    return await session.scalar(select(column).where(model.id == subject))

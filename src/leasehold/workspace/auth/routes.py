@@ -1,13 +1,13 @@
 """`/oauth/token`, `/v1/auth/*` and `/v1/me`."""
 
 import base64
-import binascii
 from urllib.parse import unquote_plus
 from uuid import UUID
 
 from litestar import Request, Response, Router, get, post
 from litestar.datastructures import State
 from litestar.di import NamedDependency, Provide
+from litestar.exceptions import ValidationException
 from litestar.params import JSONBody, URLEncodedBody
 
 from leasehold.core.credentials import MalformedSecret, parse_secret
@@ -16,9 +16,10 @@ from leasehold.core.passwords import Passwords
 from leasehold.core.principal import Principal
 from leasehold.core.tokens import AccessTokens
 from leasehold.core.vault import InstallationKey
+from leasehold.tenancy.bind import TenantSession
 from leasehold.tenancy.context import TenantRef
-from leasehold.workspace.auth.schemas import IssuedToken, Login, Me, Registration, TenantIdentity, TokenRequest
-from leasehold.workspace.auth.service import AuthService, OpenSession, Refusal
+from leasehold.workspace.auth.schemas import IssuedToken, Login, Me, Registration, TokenRequest
+from leasehold.workspace.auth.service import AuthService, OpenSession, Refusal, describe
 from leasehold.workspace.users.schemas import User
 
 _NO_STORE = {"Cache-Control": "no-store"}
@@ -102,19 +103,27 @@ async def login(data: JSONBody[Login], auth: NamedDependency[AuthService]) -> Re
 
 
 @get("/me", operation_id="whoAmI", summary="Who am I", scopes=(), tags=["auth"])
-async def who_am_i(tenant: NamedDependency[TenantRef], principal: NamedDependency[Principal]) -> Me:
+async def who_am_i(
+    tenant: NamedDependency[TenantRef],
+    principal: NamedDependency[Principal],
+    session: NamedDependency[TenantSession],
+) -> Me:
     """Return tenant, subject and scopes of the access token."""
-    return Me(
-        tenant=TenantIdentity(tenant.id, tenant.slug),
-        kind=principal.kind,
-        subject=principal.subject,
-        scopes=sorted(principal.scopes),
-    )
+    return await describe(session, tenant, principal)
+
+
+def _on_invalid(_request: Request[None, None, State], _error: ValidationException) -> Response[dict[str, str]]:
+    return _oauth_error(400, "invalid_request", "A parameter is missing, repeated or malformed.")
+
+
+def _oauth_error(status: int, error: str, description: str) -> Response[dict[str, str]]:
+    return Response({"error": error, "error_description": description}, status_code=status, headers=_NO_STORE)
 
 
 oauth_router = Router(
     "/oauth",
     route_handlers=[issue_token],
+    exception_handlers={ValidationException: _on_invalid},
     dependencies={"auth": Provide(provide_auth, sync_to_thread=False)},
     tags=["auth"],
 )
@@ -131,7 +140,7 @@ def _basic_credentials(header: str) -> tuple[str | None, str | None]:
     scheme, _, encoded = header.partition(" ")
     try:
         client_id, colon, secret = base64.b64decode(encoded, validate=True).decode().partition(":")
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:
         return None, None
     if scheme.lower() != "basic" or not colon:
         return None, None
@@ -155,7 +164,3 @@ def _invalid_client(description: str) -> Response[dict[str, str]]:
     response = _oauth_error(401, "invalid_client", description)
     response.headers["WWW-Authenticate"] = 'Basic realm="leasehold"'
     return response
-
-
-def _oauth_error(status: int, error: str, description: str) -> Response[dict[str, str]]:
-    return Response({"error": error, "error_description": description}, status_code=status, headers=_NO_STORE)

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from msgspec import Meta, Struct
 
+from leasehold.core.text import TEXT_PATTERN
 from leasehold.workspace.users.schemas import Email, Name, Password
 
 
@@ -19,7 +20,7 @@ class Registration(Struct, forbid_unknown_fields=True):
 class Login(Struct, forbid_unknown_fields=True):
     """E-mail address and password of a user."""
 
-    email: Annotated[str, Meta(max_length=254, examples=["owner@acme.example"])]
+    email: Annotated[str, Meta(max_length=254, pattern=TEXT_PATTERN, examples=["owner@acme.example"])]
     password: Annotated[str, Meta(max_length=128, examples=["correct horse battery"])]
 
 
@@ -53,6 +54,8 @@ class Me(Struct):
     """Who the caller is."""
 
     tenant: TenantIdentity
-    kind: Literal["user", "client", "admin"]
+    kind: Literal["user", "client"]
     subject: UUID
+    name: str
+    """E-mail address of a user, name of a client."""
     scopes: list[str]

@@ -12,6 +12,7 @@ from typing import Literal
 from uuid import UUID
 
 from leasehold.core.credentials import secret_digest
+from leasehold.core.errors import InvalidToken
 from leasehold.core.passwords import Passwords
 from leasehold.core.principal import Principal
 from leasehold.core.tokens import AccessTokens
@@ -19,8 +20,8 @@ from leasehold.core.vault import InstallationKey
 from leasehold.tenancy.bind import TenantSession
 from leasehold.tenancy.context import TenantRef
 from leasehold.workspace.auth.pepper import read_pepper
-from leasehold.workspace.auth.repository import subject_is_active
-from leasehold.workspace.auth.schemas import IssuedToken
+from leasehold.workspace.auth.repository import subject_is_active, subject_name
+from leasehold.workspace.auth.schemas import IssuedToken, Me, TenantIdentity
 from leasehold.workspace.clients.repository import ApiClientRepository
 from leasehold.workspace.scopes import ROLE_SCOPES, Role
 from leasehold.workspace.users.repository import UserRepository
@@ -102,6 +103,26 @@ async def is_active(session: TenantSession, principal: Principal) -> bool:
     if principal.kind == "admin":
         return False
     return await subject_is_active(session, principal.kind, principal.subject)
+
+
+async def describe(session: TenantSession, tenant: TenantRef, principal: Principal) -> Me:
+    """Return who the subject of a token is.
+
+    Raises:
+        InvalidToken: the subject is gone, or no user or client.
+    """
+    if principal.kind == "admin":
+        raise InvalidToken
+    name = await subject_name(session, principal.kind, principal.subject)
+    if name is None:
+        raise InvalidToken
+    return Me(
+        tenant=TenantIdentity(tenant.id, tenant.slug),
+        kind=principal.kind,
+        subject=principal.subject,
+        name=name,
+        scopes=sorted(principal.scopes),
+    )
 
 
 def _role(text: str) -> Role:

@@ -6,8 +6,15 @@ from uuid import UUID
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-Title = Annotated[str, Meta(min_length=1, max_length=200, description="What the item is called", examples=["Desk"])]
-Description = Annotated[str, Meta(max_length=10_000, description="Anything worth saying", examples=["Oak, 140 cm"])]
+from leasehold.core.text import TEXT_PATTERN
+
+Title = Annotated[
+    str,
+    Meta(min_length=1, max_length=200, pattern=TEXT_PATTERN, description="What the item is called", examples=["Desk"]),
+]
+Description = Annotated[
+    str, Meta(max_length=10_000, pattern=TEXT_PATTERN, description="Anything worth saying", examples=["Oak, 140 cm"])
+]
 
 
 class ItemCreate(Struct, forbid_unknown_fields=True):

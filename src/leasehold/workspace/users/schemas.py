@@ -7,12 +7,13 @@ from uuid import UUID
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from leasehold.core.passwords import MAX_LENGTH, MIN_LENGTH
+from leasehold.core.text import TEXT_PATTERN
 from leasehold.workspace.scopes import Role
 
 Email = Annotated[
     str,
     Meta(
-        pattern=r"^[^@\s]{1,64}@[^@\s.]+(\.[^@\s.]+)+$",
+        pattern=r"^[^@\s\u0000]{1,64}@[^@\s.\u0000]+(\.[^@\s.\u0000]+)+$(?!\n)",
         max_length=254,
         description="E-mail address, unique in the tenant, kept in lower case",
         examples=["owner@acme.example"],
@@ -24,7 +25,9 @@ Password = Annotated[
         min_length=MIN_LENGTH, max_length=MAX_LENGTH, description="Any characters", examples=["correct horse battery"]
     ),
 ]
-Name = Annotated[str, Meta(max_length=200, description="How the person is called", examples=["Sam Doe"])]
+Name = Annotated[
+    str, Meta(max_length=200, pattern=TEXT_PATTERN, description="How the person is called", examples=["Sam Doe"])
+]
 
 
 class UserCreate(Struct, forbid_unknown_fields=True):

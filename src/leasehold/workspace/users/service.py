@@ -2,13 +2,14 @@
 
 from uuid import UUID
 
-from advanced_alchemy.exceptions import DuplicateKeyError
 from advanced_alchemy.service import SQLAlchemyAsyncRepositoryService
 from msgspec import UNSET
+from sqlalchemy.exc import IntegrityError
 
 from leasehold.core.errors import Conflict, FieldError
 from leasehold.core.pagination import Page, Pager
 from leasehold.core.principal import Principal
+from leasehold.core.sqlstate import violated_constraint
 from leasehold.tenancy.bind import TenantSession, announce_revocation
 from leasehold.workspace.scopes import ROLE_SCOPES, Role
 from leasehold.workspace.users import models, schemas
@@ -57,8 +58,10 @@ class UserService(SQLAlchemyAsyncRepositoryService[models.User, UserRepository])
         row = models.User(email=email.lower(), name=name, role=role, password_hash=password_hash, is_active=True)
         try:
             return self.to_schema(await self.create(row, auto_refresh=False), schema_type=schemas.User)
-        except DuplicateKeyError as error:
-            raise EmailTaken from error
+        except IntegrityError as error:
+            if violated_constraint(error) == "uq_users_email":
+                raise EmailTaken from error
+            raise
 
     async def change(self, user_id: UUID, patch: schemas.UserPatch, *, by: Principal) -> schemas.User:
         """Change the fields that the patch has, and return the user; what it was logged in with is checked anew.

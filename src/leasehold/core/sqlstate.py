@@ -1,0 +1,58 @@
+"""What an error of PostgreSQL means to a client, by its SQLSTATE (PostgreSQL's documentation, appendix A)."""
+
+from sqlalchemy.exc import DBAPIError
+
+from leasehold.core.errors import Conflict, DatabaseUnavailable, Invalid, Problem, Unavailable
+
+
+class ValueRefused(Invalid):
+    """The database refuses a value: it is out of range, or has a character that cannot be stored."""
+
+
+class RowTaken(Conflict):
+    """There is already a row with one of these values, or this one is still in use."""
+
+
+class TooSlow(Unavailable):
+    """The database did not finish in time, or had to give way to another request."""
+
+    type = "too-slow"
+    title = "Not finished in time"
+
+
+_BY_CODE: dict[str, type[Problem]] = {
+    "23505": RowTaken,  # unique_violation
+    "23503": RowTaken,  # foreign_key_violation
+    "23502": ValueRefused,  # not_null_violation
+    "23514": ValueRefused,  # check_violation
+    "40001": TooSlow,  # serialization_failure
+    "40P01": TooSlow,  # deadlock_detected
+    "55P03": TooSlow,  # lock_not_available
+    "57014": TooSlow,  # query_canceled
+}
+_BY_CLASS: dict[str, type[Problem]] = {
+    "08": DatabaseUnavailable,  # connection exceptions
+    "22": ValueRefused,  # data exceptions
+    "53": DatabaseUnavailable,  # insufficient resources
+    "57": DatabaseUnavailable,  # operator intervention
+}
+
+
+def problem_of(error: DBAPIError) -> Problem | None:
+    """Return what to tell the client, or None for what is our own fault."""
+    if error.connection_invalidated:
+        return DatabaseUnavailable()
+    code = _field(error, "sqlstate") or ""
+    problem = _BY_CODE.get(code) or _BY_CLASS.get(code[:2])
+    return problem() if problem else None
+
+
+def violated_constraint(error: DBAPIError) -> str | None:
+    """Return the name of the constraint that a statement violated."""
+    return _field(error, "constraint_name")
+
+
+def _field(error: DBAPIError, name: str) -> str | None:
+    """Return a field of PostgreSQL's report, which the driver's own exception carries."""
+    driver_error = error.orig.__cause__ if error.orig is not None else None
+    return getattr(driver_error, name, None)

@@ -1,0 +1,135 @@
+"""The API describes itself: Swagger UI without an outside address, and a complete OpenAPI document."""
+
+import re
+from typing import Any
+
+import httpx
+import pytest
+
+METHODS = {"get", "put", "post", "delete", "options", "head", "patch", "trace"}
+PUBLIC = {
+    ("post", "/oauth/token"),
+    ("post", "/v1/auth/register"),
+    ("post", "/v1/auth/login"),
+    ("get", "/health/live"),
+    ("get", "/health/ready"),
+}
+
+
+async def document_of(http: httpx.AsyncClient) -> dict[str, Any]:
+    answer = await http.get("/openapi.json")
+    assert answer.status_code == 200
+    assert answer.headers["content-type"].startswith("application/json")
+    document: dict[str, Any] = answer.json()
+    return document
+
+
+def operations_of(document: dict[str, Any]) -> dict[tuple[str, str], dict[str, Any]]:
+    return {
+        (method, path): operation
+        for path, item in document["paths"].items()
+        for method, operation in item.items()
+        if method in METHODS
+    }
+
+
+async def test_the_page_names_no_outside_address(http: httpx.AsyncClient) -> None:
+    page = await http.get("/docs")
+    assert page.status_code == 200
+    assert page.headers["content-type"].startswith("text/html")
+    assert re.findall(r"(?:https?:)?//[a-z0-9.-]+", page.text) == []
+
+
+async def test_everything_that_the_page_loads_is_served_here(http: httpx.AsyncClient) -> None:
+    page = (await http.get("/docs")).text
+    assets = re.findall(r'(?:href|src)="([^"]+)"', page)
+    assert len(assets) == 3
+    for asset in assets:
+        answer = await http.get(asset)
+        assert answer.status_code == 200, asset
+        assert len(answer.content) > 500
+    types = [(await http.get(asset)).headers["content-type"].partition(";")[0] for asset in assets]
+    assert types[0] == "image/png"
+    assert types[1] == "text/css"
+    assert types[2] in {"text/javascript", "application/javascript"}
+
+
+async def test_the_style_sheet_loads_nothing_from_outside(http: httpx.AsyncClient) -> None:
+    sheet = (await http.get("/docs/assets/swagger-ui.css")).text
+    assert re.findall(r"@import|url\(\s*['\"]?(?:https?:)?//", sheet) == []
+
+
+@pytest.mark.parametrize("name", ["nothing.js", "../__init__.py", "..%2f__init__.py", "%2e%2e/__init__.py", ""])
+async def test_only_the_files_of_the_page_are_served(http: httpx.AsyncClient, name: str) -> None:
+    assert (await http.get(f"/docs/assets/{name}")).status_code == 404
+
+
+@pytest.mark.parametrize(
+    "path", ["/openapi", "/openapi/", "/openapi/openapi.json", "/openapi/swagger", "/openapi/redoc", "/schema"]
+)
+async def test_the_pages_of_the_framework_are_closed(http: httpx.AsyncClient, path: str) -> None:
+    answer = await http.get(path)
+    assert answer.status_code == 404
+    assert answer.headers["content-type"].startswith("application/problem+json")
+
+
+async def test_every_operation_has_a_name_of_its_own_a_summary_and_a_tag(http: httpx.AsyncClient) -> None:
+    operations = operations_of(await document_of(http))
+    assert len(operations) == 25
+    ids = [operation["operationId"] for operation in operations.values()]
+    assert len(set(ids)) == len(ids)
+    for place, operation in operations.items():
+        assert operation["summary"], place
+        assert len(operation["tags"]) == 1, place
+
+
+async def test_every_operation_names_its_scopes_or_is_public(http: httpx.AsyncClient) -> None:
+    document = await document_of(http)
+    schemes = set(document["components"]["securitySchemes"])
+    for place, operation in operations_of(document).items():
+        if place in PUBLIC:
+            assert operation["security"] == [], place
+            continue
+        [requirement] = operation["security"]
+        [scheme] = requirement
+        assert scheme in schemes
+        assert scheme == ("admin" if place[1].startswith("/platform") else "client"), place
+
+
+async def test_every_operation_describes_its_success_and_its_errors(http: httpx.AsyncClient) -> None:
+    document = await document_of(http)
+    for place, operation in operations_of(document).items():
+        problem = operation["responses"]["default"]["content"]
+        assert list(problem) == ["application/problem+json"], place
+        name = problem["application/problem+json"]["schema"]["$ref"].rpartition("/")[2]
+        assert set(document["components"]["schemas"][name]["required"]) == {
+            "type",
+            "title",
+            "status",
+            "detail",
+            "instance",
+            "request_id",
+            "errors",
+        }
+        assert any(status.startswith("2") for status in operation["responses"]), place
+
+
+async def test_every_reference_of_the_document_leads_somewhere(http: httpx.AsyncClient) -> None:
+    document = await document_of(http)
+    references = set(re.findall(r'"\$ref":\s*"#/components/schemas/([^"]+)"', (await http.get("/openapi.json")).text))
+    assert references
+    assert references <= set(document["components"]["schemas"])
+
+
+async def test_the_token_endpoint_is_described_as_a_form(http: httpx.AsyncClient) -> None:
+    operation = operations_of(await document_of(http))[("post", "/oauth/token")]
+    assert list(operation["requestBody"]["content"]) == ["application/x-www-form-urlencoded"]
+
+
+async def test_parameters_of_lists_are_described_with_their_range(http: httpx.AsyncClient) -> None:
+    operation = operations_of(await document_of(http))[("get", "/v1/items")]
+    parameters = {parameter["name"]: parameter for parameter in operation["parameters"]}
+    assert set(parameters) == {"limit", "cursor"}
+    limit = parameters["limit"]["schema"]
+    assert (limit["minimum"], limit["maximum"], limit["default"]) == (1, 100, 20)
+    assert not parameters["limit"].get("required")
