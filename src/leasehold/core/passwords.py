@@ -1,6 +1,7 @@
 """Passwords: argon2id in threads, with a bound on how many are computed at once."""
 
 import asyncio
+import secrets
 from concurrent.futures import ThreadPoolExecutor
 
 from argon2 import PasswordHasher
@@ -16,7 +17,7 @@ class Passwords:
     def __init__(self, *, concurrency: int, memory_kib: int, iterations: int) -> None:
         self._hasher = PasswordHasher(memory_cost=memory_kib, time_cost=iterations, parallelism=1)
         self._threads = ThreadPoolExecutor(max_workers=concurrency, thread_name_prefix="argon2")
-        self._decoy = self._hasher.hash("no account has this password")
+        self._decoy = self._hasher.hash(secrets.token_urlsafe())
 
     def close(self) -> None:
         """End the threads; hashes that wait are dropped."""
@@ -29,7 +30,7 @@ class Passwords:
     async def matches(self, password: str, encoded: str | None) -> bool:
         """Tell whether the password has this hash; for None it takes the same time and says no."""
         verified = await asyncio.get_running_loop().run_in_executor(
-            self._threads, self._verify, password, encoded or self._decoy
+            self._threads, self._verify, password, self._decoy if encoded is None else encoded
         )
         return verified and encoded is not None
 

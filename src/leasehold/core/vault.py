@@ -1,7 +1,6 @@
 """The installation key: wraps the secrets that are stored, and is the root of the keys that are derived."""
 
 import base64
-import binascii
 import os
 
 from cryptography.exceptions import InvalidTag
@@ -41,7 +40,7 @@ class InstallationKey:
         encoded = text.removeprefix(DEMO_PREFIX if self.is_demo else KEY_PREFIX)
         try:
             self._key = base64.b64decode(encoded + "=" * (-len(encoded) % 4), altchars=b"-_", validate=True)
-        except binascii.Error as error:
+        except ValueError as error:
             raise InvalidInstallationKey from error
         if len(self._key) != 32 or not text.startswith((KEY_PREFIX, DEMO_PREFIX)):
             raise InvalidInstallationKey
@@ -69,5 +68,5 @@ class InstallationKey:
         """
         try:
             return AESGCM(self._key).decrypt(wrapped[:_NONCE_BYTES], wrapped[_NONCE_BYTES:], purpose.encode())
-        except InvalidTag as error:
+        except (InvalidTag, ValueError) as error:
             raise UnwrapFailed from error

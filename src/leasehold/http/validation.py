@@ -56,7 +56,8 @@ def _fault_of_value(name: str, value: Any, kind: Any) -> list[FieldError]:
         msgspec.convert(value, kind)
     except msgspec.ValidationError as error:
         message, _, place = str(error).partition(" - at `$")
-        inner = place.rstrip("`").replace("[", "/").replace("]", "").replace(".", "/")
+        # Inside a map msgspec does not say which key: the pointer then ends at the map.
+        inner = place.rstrip("`").partition("[...]")[0].replace("[", "/").replace("]", "").replace(".", "/")
         return [FieldError(_pointer(name) + inner, _sentence(message))]
     return []
 

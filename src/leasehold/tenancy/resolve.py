@@ -62,7 +62,7 @@ def resolve_tenant(
 
     Raises:
         DirectoryStale: the directory is too old to be trusted.
-        UnknownTenant: something names a tenant that does not exist.
+        UnknownTenant: something names a tenant that does not exist, or no longer.
         TenantMismatch: two of the three name different tenants.
         TenantSuspended: the tenant is suspended.
         TenantInMaintenance: the tenant is in maintenance.
@@ -86,6 +86,8 @@ def resolve_tenant(
         raise TenantSuspended
     if tenant.state is TenantState.MAINTENANCE:
         raise TenantInMaintenance
+    if tenant.state is not TenantState.ACTIVE:
+        raise UnknownTenant
     return tenant
 
 

@@ -1,5 +1,6 @@
 """The tenant history: Alembic's revisions, in one line with one head."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,6 +8,8 @@ from pathlib import Path
 from alembic.script import ScriptDirectory
 from alembic.script.revision import RevisionError
 from alembic.util import CommandError
+
+_RELATIVE = re.compile(r"[+-][0-9]+")
 
 
 class BrokenHistory(RuntimeError):
@@ -37,15 +40,19 @@ class TenantHistory:
         Raises:
             BrokenHistory: no revision, or more than one head.
         """
-        script = ScriptDirectory(str(migrations_dir / "tenant"))
         try:
+            script = ScriptDirectory(str(migrations_dir / "tenant"))
             heads = script.get_heads()
-            if len(heads) != 1:
-                raise BrokenHistory(f"it has {len(heads)} heads ({', '.join(heads) or 'no revision'}), not one.")
-            ordered = [revision.revision for revision in script.walk_revisions()]
+            revisions = list(script.walk_revisions())
         except (CommandError, RevisionError) as error:
             raise BrokenHistory(str(error)) from error
-        return cls(script, tuple(reversed(ordered)))
+        except KeyError as error:
+            raise BrokenHistory(f"revision {error} is missing.") from error
+        if len(heads) != 1:
+            raise BrokenHistory(f"it has {len(heads)} heads ({', '.join(heads) or 'no revision'}), not one.")
+        if merges := [revision.revision for revision in revisions if isinstance(revision.down_revision, tuple)]:
+            raise BrokenHistory(f"it is not one line: {', '.join(merges)} merges branches.")
+        return cls(script, tuple(reversed([revision.revision for revision in revisions])))
 
     @property
     def head(self) -> str:
@@ -58,11 +65,14 @@ class TenantHistory:
         Raises:
             UnknownRevision: there is no such revision, or more than one.
         """
-        try:
-            found = self.script.get_revision(revision)
-        except (CommandError, RevisionError) as error:
-            raise UnknownRevision(revision) from error
-        return found.revision
+        if revision == "head":
+            return self.head
+        found = [known for known in self.revisions if revision and known.startswith(revision)]
+        if revision in found:
+            return revision
+        if len(found) != 1:
+            raise UnknownRevision(revision)
+        return found[0]
 
     def resolve_from(self, current: str, revision: str) -> str:
         """Return the full id of a revision that may be given relative to `current`, as `-1` or `+2`.
@@ -70,8 +80,10 @@ class TenantHistory:
         Raises:
             UnknownRevision: there is no such revision.
         """
-        if revision[:1] not in {"-", "+"} or not revision[1:].isdigit():
+        if not _RELATIVE.fullmatch(revision):
             return self.resolve(revision)
+        if current not in self.revisions:
+            raise UnknownRevision(current)
         position = self.revisions.index(current) + int(revision)
         if not 0 <= position < len(self.revisions):
             raise UnknownRevision(revision)

@@ -14,6 +14,7 @@ from leasehold.tenancy.fleet.history import TenantHistory
 
 # Alembic's `op` is a global of the process: two renderings at once would write into each other.
 _ALEMBIC = threading.Lock()
+_ALEMBICS_REMARK = "-- Running "
 _CONCURRENTLY = re.compile(r"^((?:CREATE\s+(?:UNIQUE\s+)?|DROP\s+|RE)INDEX)\s+CONCURRENTLY\b", re.IGNORECASE)
 
 
@@ -49,6 +50,11 @@ class Segment:
 
     statements: tuple[str, ...]
     autocommit: bool
+
+    @property
+    def script(self) -> str:
+        """All statements as one text; the semicolons stand on lines of their own, where no comment swallows them."""
+        return "\n;\n".join(self.statements)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +108,14 @@ def _record(history: TenantHistory, start: str | None, target: str) -> list[str]
     recorder = _StatementRecorder()
     context = MigrationContext.configure(
         dialect=PGDialect_asyncpg(),
-        opts={"as_sql": True, "output_buffer": recorder, "fn": steps, "script": script, "starting_rev": start},
+        opts={
+            "as_sql": True,
+            "literal_binds": True,
+            "output_buffer": recorder,
+            "fn": steps,
+            "script": script,
+            "starting_rev": start,
+        },
     )
     context.impl.connection = cast("Any", _NoDatabase())
     try:
@@ -120,7 +133,7 @@ def _segments(recorded: list[str]) -> tuple[Segment, ...]:
     autocommit = False
     for statement in recorded:
         if statement not in {"BEGIN", "COMMIT"}:
-            if not statement.startswith("--"):
+            if not statement.startswith(_ALEMBICS_REMARK):
                 pending.append(statement)
             continue
         if pending:

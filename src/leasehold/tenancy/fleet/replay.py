@@ -69,7 +69,7 @@ async def replay(
         async with connection.transaction():
             await bind_owner(connection, target.schema)
             await _check_revision(connection, expected)
-            await connection.execute(";\n".join(segment.statements))
+            await connection.execute(segment.script)
             await grant_rights(connection, target, metadata)
             if record is not None:
                 await record(await connection.fetchval(f"SELECT version_num FROM {VERSION_TABLE}"))
