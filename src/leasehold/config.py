@@ -4,9 +4,9 @@ Nothing here is read at import. Every field has a line in `.env.example`; a test
 """
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
@@ -29,7 +29,7 @@ class Settings(BaseSettings):
     installation_key: SecretStr
     """Wraps every stored secret and seeds the signing key: `lhk_` and 32 bytes in base64url."""
 
-    base_domain: str = "localhost"
+    base_domain: Annotated[str, AfterValidator(str.lower)] = "localhost"
     """Tenants answer on `<slug>.<base_domain>`, the platform API on `<base_domain>` alone."""
 
     issuer: str = "http://localhost:8000"

@@ -190,6 +190,14 @@ async def test_a_value_that_python_would_freeze_into_every_tenant_is_refused_bef
     assert await revisions(owner, tenants) == ["0001", "0001"]
 
 
+async def test_a_reference_that_was_taken_back_to_base_is_built_anew(own: Settings, owner: Any) -> None:
+    await owner.execute("DROP SCHEMA tenant_reference CASCADE; CREATE SCHEMA tenant_reference")
+    await owner.execute("CREATE TABLE tenant_reference.alembic_version (version_num text)")
+    await run(own)
+    (tenant,) = await provision(own, 1)
+    assert await revisions(owner, [tenant]) == ["0001"]
+
+
 async def test_new_tables_carry_the_rights_of_the_tenants_role(own: Settings, owner: Any) -> None:
     (tenant,) = await provision(own, 1)
     add(own, "0002_colour", ADD_COLUMN)

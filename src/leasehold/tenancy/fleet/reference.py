@@ -35,6 +35,9 @@ async def migrate_reference(
     """Bring the reference schema to a revision and record it."""
     target = await open_reference(connection)
     start = await schema_revision(connection, target.schema)
+    if start is None:
+        # What `alembic downgrade base` leaves: the table without a row.
+        await connection.execute(f"DROP TABLE IF EXISTS {quoted(target.schema)}.{VERSION_TABLE}")
     if start != target_revision:
         await replay(connection, target, render(history, start, target_revision), metadata)
     await close_reference(connection, history, metadata)

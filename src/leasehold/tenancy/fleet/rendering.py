@@ -4,6 +4,7 @@ import io
 import re
 import threading
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NoReturn, cast
 
 from alembic.operations import Operations
@@ -14,7 +15,13 @@ from leasehold.tenancy.fleet.history import TenantHistory
 
 # Alembic's `op` is a global of the process: two renderings at once would write into each other.
 _ALEMBIC = threading.Lock()
-_ALEMBICS_REMARK = "-- Running "
+_ALEMBICS_REMARK = re.compile(r"-- Running (?:upgrade|downgrade) [^\n]*")
+_COMMENTS = re.compile(r"--[^\n]*(?:\n|$)|/\*.*?\*/\s*", re.DOTALL)
+_BY_HAND = re.compile(
+    r"\s*(?:BEGIN|COMMIT|END|ROLLBACK|ABORT|START\s+TRANSACTION|PREPARE\s+TRANSACTION"
+    r"|(?:RESET|SET)\s+(?:(?:SESSION|LOCAL)\s+)?(?:ROLE|SESSION\s+AUTHORIZATION|search_path|ALL)|DISCARD)\b",
+    re.IGNORECASE,
+)
 _CONCURRENTLY = re.compile(r"^((?:CREATE\s+(?:UNIQUE\s+)?|DROP\s+|RE)INDEX)\s+CONCURRENTLY\b", re.IGNORECASE)
 
 
@@ -32,18 +39,6 @@ class _NoDatabase:
         raise LookupError(f"it asks the database (`get_bind().{name}`), but it is rendered once for all schemas")
 
 
-class _StatementRecorder(io.StringIO):
-    """Receives what Alembic writes in offline mode, one statement a call."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.statements: list[str] = []
-
-    def write(self, text: str, /) -> int:
-        self.statements.append(text.strip().removesuffix(";"))
-        return len(text)
-
-
 @dataclass(frozen=True, slots=True)
 class Segment:
     """Statements that run together: in one transaction, or each on its own where PostgreSQL demands that."""
@@ -55,6 +50,31 @@ class Segment:
     def script(self) -> str:
         """All statements as one text; the semicolons stand on lines of their own, where no comment swallows them."""
         return "\n;\n".join(self.statements)
+
+
+class _Recorder(io.StringIO):
+    """Receives what Alembic writes in offline mode, one statement a call, and cuts it into segments."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.segments: list[Segment] = []
+        self._pending: list[str] = []
+
+    def write(self, text: str, /) -> int:
+        statement = text.strip().removesuffix(";").rstrip()
+        if statement and not _ALEMBICS_REMARK.fullmatch(statement):
+            if _BY_HAND.match(_COMMENTS.sub("", statement)):
+                raise LookupError(
+                    f"it ends or leaves the transaction of the schema by hand, in `{_excerpt(statement)}`"
+                )
+            self._pending.append(statement)
+        return len(text)
+
+    def cut(self, *, autocommit: bool) -> None:
+        """End a segment: what was written since the last cut runs together."""
+        if self._pending:
+            self.segments.append(Segment(tuple(self._pending), autocommit))
+        self._pending = []
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +99,10 @@ def render(history: TenantHistory, start: str | None, target: str) -> Rendering:
     """
     with _ALEMBIC:
         first, second = _record(history, start, target), _record(history, start, target)
-    for once, again in zip(first, second, strict=True):
+    for once, again in zip(_statements(first), _statements(second), strict=True):
         if once != again:
             raise Unrenderable(start, target, f"two renderings differ, at `{_excerpt(once)}` and `{_excerpt(again)}`")
-    return Rendering(start, target, _segments(first))
+    return Rendering(start, target, tuple(first))
 
 
 def render_provisioning(history: TenantHistory) -> Rendering:
@@ -94,7 +114,7 @@ def render_provisioning(history: TenantHistory) -> Rendering:
     return Rendering(None, history.head, (Segment(tuple(statements), autocommit=False),))
 
 
-def _record(history: TenantHistory, start: str | None, target: str) -> list[str]:
+def _record(history: TenantHistory, start: str | None, target: str) -> list[Segment]:
     script = history.script
     is_downgrade = (
         start is not None and target in history.revisions and not history.path(start, target) and start != target
@@ -105,7 +125,7 @@ def _record(history: TenantHistory, start: str | None, target: str) -> list[str]
             return script._downgrade_revs(target, heads)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
         return script._upgrade_revs(target, heads)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
 
-    recorder = _StatementRecorder()
+    recorder = _Recorder()
     context = MigrationContext.configure(
         dialect=PGDialect_asyncpg(),
         opts={
@@ -117,31 +137,22 @@ def _record(history: TenantHistory, start: str | None, target: str) -> list[str]
             "starting_rev": start,
         },
     )
-    context.impl.connection = cast("Any", _NoDatabase())
+    impl = cast("Any", context.impl)
+    impl.connection = _NoDatabase()
+    # Alembic opens an autocommit block by a COMMIT and closes it by a BEGIN; as text they would look like anybody's.
+    impl.emit_commit = partial(recorder.cut, autocommit=False)
+    impl.emit_begin = partial(recorder.cut, autocommit=True)
     try:
         with Operations.context(context):
             context.run_migrations()
     except LookupError as error:
         raise Unrenderable(start, target, str(error)) from error
-    return [statement for statement in recorder.statements if statement]
+    recorder.cut(autocommit=False)
+    return recorder.segments
 
 
-def _segments(recorded: list[str]) -> tuple[Segment, ...]:
-    """Cut what Alembic wrote into segments: an autocommit block stands between its COMMIT and the next BEGIN."""
-    segments: list[Segment] = []
-    pending: list[str] = []
-    autocommit = False
-    for statement in recorded:
-        if statement not in {"BEGIN", "COMMIT"}:
-            if not statement.startswith(_ALEMBICS_REMARK):
-                pending.append(statement)
-            continue
-        if pending:
-            segments.append(Segment(tuple(pending), autocommit))
-        pending, autocommit = [], statement == "COMMIT"
-    if pending:
-        segments.append(Segment(tuple(pending), autocommit))
-    return tuple(segments)
+def _statements(segments: list[Segment]) -> list[str]:
+    return [statement for segment in segments for statement in segment.statements]
 
 
 def _excerpt(statement: str) -> str:

@@ -1,0 +1,146 @@
+"""Every route says who may call it, and stands behind the gate of its plane."""
+
+from collections.abc import Generator
+
+import pytest
+from litestar import Litestar
+from litestar.handlers import HTTPRouteHandler
+from litestar.routes import HTTPRoute
+from pydantic import SecretStr
+
+from leasehold.config import Settings
+from leasehold.core.vault import InstallationKey
+from leasehold.http.gates import CREDENTIAL_ENDPOINT, IS_PUBLIC, SCOPES, PlatformGate, TenantGate
+from leasehold.main import create_app
+from leasehold.platform.scopes import PLATFORM_SCOPES
+from leasehold.workspace.scopes import ALL_SCOPES
+
+_PUBLIC = ("/health", "/docs", "/openapi")
+Routes = dict[str, HTTPRouteHandler]
+
+
+@pytest.fixture(scope="module")
+def litestar() -> Generator[Litestar]:
+    """The application as it is built, connected to nothing."""
+    settings = Settings(
+        database_url=SecretStr("postgresql://nobody@127.0.0.1:1/nothing"),
+        installation_key=SecretStr(InstallationKey.generate()),
+        log_level="error",
+    )
+    app = create_app(settings).app
+    yield app
+    app.state.process.passwords.close()
+
+
+@pytest.fixture(scope="module")
+def routes(litestar: Litestar) -> Routes:
+    """Each handler by method and path, without those that Litestar adds to answer OPTIONS."""
+    return {
+        f"{method} {route.path_format}": handler
+        for route in litestar.routes
+        if isinstance(route, HTTPRoute)
+        for method, (handler, _) in route.route_handler_map.items()
+        if method != "OPTIONS"
+    }
+
+
+def _path(name: str) -> str:
+    return name.partition(" ")[2]
+
+
+def _plane(name: str) -> str:
+    return "platform" if _path(name).startswith("/platform") else "tenant"
+
+
+def test_the_walk_finds_the_routes(routes: Routes) -> None:
+    """Prevents the other tests from passing because they looked at nothing."""
+    assert {"GET /v1/items/{item_id}", "POST /oauth/token", "POST /platform/v1/tenants", "GET /docs"} <= set(routes)
+
+
+def test_everything_that_is_served_is_plain_http(litestar: Litestar) -> None:
+    """Prevents a websocket or a mounted application, which would pass by the gates: they look at HTTP alone."""
+    assert [route.path for route in litestar.routes if not isinstance(route, HTTPRoute)] == []
+
+
+def test_every_route_says_who_may_call_it(routes: Routes) -> None:
+    """Prevents a route that is open to everybody because nobody thought of its scopes."""
+    marks = (SCOPES, IS_PUBLIC, CREDENTIAL_ENDPOINT)
+    wrong = {name: handler.opt for name, handler in routes.items() if sum(mark in handler.opt for mark in marks) != 1}
+    assert wrong == {}
+
+
+def test_every_scope_is_one_of_its_plane(routes: Routes) -> None:
+    """Prevents a misspelt scope, which nobody holds, and a tenant's scope on a route of the platform."""
+    known = {"tenant": ALL_SCOPES, "platform": PLATFORM_SCOPES}
+    declared = {name: handler.opt[SCOPES] for name, handler in routes.items() if SCOPES in handler.opt}
+    assert {name: type(scopes) for name, scopes in declared.items() if not isinstance(scopes, tuple)} == {}
+    assert {name: scopes for name, scopes in declared.items() if not set(scopes) <= known[_plane(name)]} == {}
+
+
+def test_the_platform_demands_a_scope_on_every_route(routes: Routes) -> None:
+    """Prevents a route of the platform that any token of an admin opens, whatever it was issued for."""
+    assert [name for name, handler in routes.items() if _plane(name) == "platform" and not handler.opt[SCOPES]] == []
+
+
+def test_what_only_reads_demands_no_right_to_write_and_the_other_way_round(routes: Routes) -> None:
+    """Prevents a changing route behind a scope that was given out for reading."""
+    scoped = {name: handler.opt[SCOPES] for name, handler in routes.items() if handler.opt.get(SCOPES)}
+    wrong = {
+        name: scopes
+        for name, scopes in scoped.items()
+        if not any(scope.endswith(":read" if name.startswith("GET ") else ":write") for scope in scopes)
+    }
+    assert wrong == {}
+
+
+def test_every_route_stands_behind_the_gate_of_its_plane_alone(routes: Routes) -> None:
+    """Prevents a route that no gate guards, or one of the platform that a tenant's token opens."""
+    expected = {"tenant": [TenantGate], "platform": [PlatformGate]}
+    gates = {
+        name: [type(gate) for gate in handler.resolve_middleware() if isinstance(gate, TenantGate | PlatformGate)]
+        for name, handler in routes.items()
+        if not _path(name).startswith(_PUBLIC)
+    }
+    assert {name: found for name, found in gates.items() if found != expected[_plane(name)]} == {}
+
+
+def test_only_probes_and_documentation_are_public(routes: Routes) -> None:
+    """Prevents data behind a route that was made public for convenience."""
+    public = {name for name, handler in routes.items() if IS_PUBLIC in handler.opt}
+    assert {name for name in public if not _path(name).startswith(_PUBLIC)} == set()
+    assert {name for name in routes if _path(name).startswith(_PUBLIC)} == public
+
+
+def test_public_routes_are_given_no_tenant_and_no_session(routes: Routes) -> None:
+    """Prevents a public route that answers from some tenant's data."""
+    given = {
+        name: sorted({"session", "open_session", "tenant"} & set(handler.resolve_dependencies()))
+        for name, handler in routes.items()
+        if IS_PUBLIC in handler.opt
+    }
+    assert {name: found for name, found in given.items() if found} == {}
+
+
+def test_only_the_endpoints_that_hand_out_credentials_need_none(routes: Routes) -> None:
+    """Prevents a route that takes the tenant from Host or header alone and so binds no token to it."""
+    assert {name for name, handler in routes.items() if CREDENTIAL_ENDPOINT in handler.opt} == {
+        "POST /oauth/token",
+        "POST /v1/auth/login",
+        "POST /v1/auth/register",
+    }
+
+
+def test_no_route_is_cached(routes: Routes) -> None:
+    """Prevents the answer for one tenant from being served to another: Litestar's cache is keyed by the address."""
+    assert {name: handler.cache for name, handler in routes.items() if handler.cache} == {}
+
+
+def test_only_the_unit_of_work_is_a_generator(routes: Routes) -> None:
+    """Prevents a commit inside a task group, where an error no longer becomes a problem document."""
+    generators = {
+        f"{name}: {key}"
+        for name, handler in routes.items()
+        for key, provider in handler.resolve_dependencies().items()
+        if key != "session" and (provider.has_sync_generator_dependency or provider.has_async_generator_dependency)
+    }
+    assert generators == set()

@@ -1,0 +1,135 @@
+"""What a replay sends, in which order; that PostgreSQL does as it is told is shown with a database."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Any, cast
+
+import pytest
+from sqlalchemy import Column, MetaData, Table, Text
+
+from leasehold.core.database import DriverConnection
+from leasehold.tenancy.fleet.rendering import Rendering, Segment
+from leasehold.tenancy.fleet.replay import RevisionMoved, SchemaTarget, replay
+
+_TARGET = SchemaTarget("t_1", "lh_t_1")
+
+
+class Wire:
+    """Stands for a connection to a schema at one revision, and keeps what is sent."""
+
+    def __init__(self, revision: str) -> None:
+        self.sent: list[str] = []
+        self._revision = revision
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncGenerator[None]:
+        self.sent.append("BEGIN")
+        try:
+            yield
+        except BaseException:
+            self.sent.append("ROLLBACK")
+            raise
+        self.sent.append("COMMIT")
+
+    async def execute(self, statement: str) -> None:
+        self.sent.append(statement)
+        if "fails" in statement:
+            raise OSError("the wire broke")
+
+    async def fetchval(self, statement: str) -> str:
+        self.sent.append(statement)
+        return self._revision
+
+    async def fetch(self, _statement: str, _schema: str) -> list[dict[str, str]]:
+        return [{"relname": "notes"}]
+
+    def is_closed(self) -> bool:
+        return False
+
+
+def _metadata() -> MetaData:
+    metadata = MetaData()
+    Table("notes", metadata, Column("id", Text), info={"rights": "append_only"})
+    return metadata
+
+
+async def _replay(wire: Wire, *segments: Segment, start: str | None = "0001", **options: Any) -> None:
+    await replay(cast("DriverConnection", wire), _TARGET, Rendering(start, "0002", segments), _metadata(), **options)
+
+
+async def test_a_segment_is_bound_and_the_version_locked_before_anything_changes() -> None:
+    wire = Wire("0001")
+    await _replay(wire, Segment(("ALTER TABLE notes ADD COLUMN a TEXT", "UPDATE alembic_version"), autocommit=False))
+    assert wire.sent == [
+        "BEGIN",
+        wire.sent[1],
+        "SELECT version_num FROM alembic_version FOR UPDATE",
+        wire.sent[3],
+        wire.sent[4],
+        "COMMIT",
+    ]
+    assert wire.sent[1].split("; ") == [
+        'SET LOCAL search_path = "t_1", pg_temp',
+        "SET LOCAL lock_timeout = '5s'",
+        "SET LOCAL statement_timeout = '10min'",
+    ]
+    assert [statement.strip() for statement in wire.sent[3].strip("; \n").split(";")] == [
+        "ALTER TABLE notes ADD COLUMN a TEXT",
+        "UPDATE alembic_version",
+    ]
+    assert 'GRANT SELECT, INSERT ON "t_1"."notes" TO "lh_t_1"' in wire.sent[4]
+
+
+async def test_a_schema_that_somebody_else_migrated_is_left_alone() -> None:
+    wire = Wire("0002")
+    with pytest.raises(RevisionMoved, match="stands at revision 0002, not at 0001"):
+        await _replay(wire, Segment(("ALTER TABLE notes ADD COLUMN a TEXT",), autocommit=False))
+    assert wire.sent[-1] == "ROLLBACK"
+    assert "ALTER" not in " ".join(wire.sent)
+
+
+async def test_an_empty_schema_has_no_version_to_lock() -> None:
+    wire = Wire("0001")
+    await _replay(wire, Segment(("CREATE TABLE notes ()",), autocommit=False), start=None)
+    assert "FOR UPDATE" not in " ".join(wire.sent)
+
+
+async def test_each_transaction_records_the_revision_that_it_reached() -> None:
+    wire, recorded = Wire("0001"), list[str]()
+
+    async def record(revision: str) -> None:
+        recorded.append(f"{revision} behind {wire.sent[-1]}")
+
+    await _replay(wire, Segment(("SELECT 1",), autocommit=False), record=record)
+    assert recorded == ["0001 behind SELECT version_num FROM alembic_version"]
+    assert wire.sent[-1] == "COMMIT"
+
+
+async def test_what_must_run_alone_runs_on_the_path_of_its_schema_outside_any_transaction() -> None:
+    wire = Wire("0001")
+    await _replay(wire, Segment(("CREATE INDEX CONCURRENTLY a", "CREATE INDEX CONCURRENTLY b"), autocommit=True))
+    path = 'SET search_path = "t_1", pg_temp'
+    assert [sent for sent in wire.sent if sent.startswith(("CREATE", "SET search_path", "RESET", "BEGIN"))] == [
+        path,
+        "CREATE INDEX CONCURRENTLY a",
+        "CREATE INDEX CONCURRENTLY b",
+        "RESET search_path",
+    ]
+
+
+async def test_the_path_is_taken_back_when_what_ran_alone_has_failed() -> None:
+    wire = Wire("0001")
+    with pytest.raises(OSError, match="the wire broke"):
+        await _replay(wire, Segment(("CREATE INDEX CONCURRENTLY fails",), autocommit=True))
+    assert wire.sent[-1] == "RESET search_path"
+
+
+async def test_a_statement_that_ends_in_a_comment_does_not_swallow_the_next() -> None:
+    wire = Wire("0001")
+    await _replay(wire, Segment(("UPDATE notes SET a = '' -- unknown", "UPDATE alembic_version"), autocommit=False))
+    (sent,) = [sent for sent in wire.sent if "unknown" in sent]
+    outside_comments = "\n".join(line.partition("--")[0] for line in sent.splitlines())
+    assert [statement.strip() for statement in outside_comments.strip("; \n").split(";")] == [
+        "UPDATE notes SET a = ''",
+        "UPDATE alembic_version",
+    ]

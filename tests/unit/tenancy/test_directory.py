@@ -1,0 +1,202 @@
+"""The tenants in the memory of a process."""
+
+import time
+from dataclasses import replace
+from uuid import UUID
+
+import pytest
+
+from leasehold.tenancy import directory as module
+from leasehold.tenancy.context import TenantRef, TenantState
+from leasehold.tenancy.directory import DirectoryStale, KnownSubjects, TenantDirectory
+
+
+def _tenant(number: int, slug: str) -> TenantRef:
+    return TenantRef(UUID(int=number), slug, f"t_{number}", f"lh_t_{number}", TenantState.ACTIVE, "0001")
+
+
+_ACME, _GLOBEX = _tenant(1, "acme"), _tenant(2, "globex")
+_SUBJECT = UUID(int=7)
+
+
+@pytest.fixture
+def directory() -> TenantDirectory:
+    made = TenantDirectory(max_age_s=10)
+    made.put(_ACME, ["app.acme.example", "acme.example"])
+    made.put(_GLOBEX, ["globex.example"])
+    return made
+
+
+def _seen(directory: TenantDirectory, *hostnames: str) -> list[str | None]:
+    found = [directory.by_hostname(hostname) for hostname in hostnames]
+    return [tenant.slug if tenant else None for tenant in found]
+
+
+def test_a_tenant_is_found_by_id_slug_and_each_domain(directory: TenantDirectory) -> None:
+    assert directory.by_id(UUID(int=1)) is _ACME
+    assert directory.by_slug("acme") is _ACME
+    assert directory.by_hostname("app.acme.example") is _ACME
+    assert directory.by_hostname("acme.example") is _ACME
+    assert len(directory) == 2
+
+
+def test_what_is_not_there_is_not_found(directory: TenantDirectory) -> None:
+    assert directory.by_id(UUID(int=3)) is None
+    assert directory.by_slug("Acme") is None
+    assert directory.by_hostname("initech.example") is None
+
+
+def test_a_new_state_replaces_the_old_one(directory: TenantDirectory) -> None:
+    suspended = replace(_ACME, state=TenantState.SUSPENDED)
+    directory.put(suspended, ["acme.example"])
+    assert directory.by_id(UUID(int=1)) is suspended
+    assert directory.by_slug("acme") is suspended
+    assert directory.by_hostname("acme.example") is suspended
+    assert len(directory) == 2
+
+
+def test_a_tenant_that_was_renamed_is_not_found_by_its_old_slug(directory: TenantDirectory) -> None:
+    directory.put(replace(_ACME, slug="acme-2"))
+    assert directory.by_slug("acme") is None
+    assert directory.by_id(UUID(int=1)) is directory.by_slug("acme-2")
+
+
+@pytest.mark.parametrize("first", [1, 2])
+def test_two_tenants_may_swap_their_slugs_in_either_order(directory: TenantDirectory, first: int) -> None:
+    swapped = [replace(_ACME, slug="globex"), replace(_GLOBEX, slug="acme")]
+    for tenant in swapped if first == 1 else reversed(swapped):
+        directory.put(tenant)
+    assert directory.by_slug("globex") is swapped[0]
+    assert directory.by_slug("acme") is swapped[1]
+
+
+@pytest.mark.parametrize("first", [1, 2])
+def test_a_slug_may_pass_to_another_tenant_in_either_order(directory: TenantDirectory, first: int) -> None:
+    renamed, heir = replace(_ACME, slug="acme-2"), replace(_GLOBEX, slug="acme")
+    for tenant in (renamed, heir) if first == 1 else (heir, renamed):
+        directory.put(tenant)
+    assert directory.by_slug("acme") is heir
+    assert directory.by_slug("acme-2") is renamed
+    assert directory.by_slug("globex") is None
+
+
+def test_a_domain_that_was_taken_away_is_not_found(directory: TenantDirectory) -> None:
+    directory.put(_ACME, ["acme.example"])
+    assert _seen(directory, "app.acme.example", "acme.example", "globex.example") == [None, "acme", "globex"]
+
+
+@pytest.mark.parametrize("first", [1, 2])
+def test_a_domain_may_move_to_another_tenant_in_either_order(directory: TenantDirectory, first: int) -> None:
+    changes = [(_ACME, ["acme.example"]), (_GLOBEX, ["globex.example", "app.acme.example"])]
+    for tenant, hostnames in changes if first == 1 else reversed(changes):
+        directory.put(tenant, hostnames)
+    assert _seen(directory, "app.acme.example", "acme.example") == ["globex", "acme"]
+
+
+def test_a_tenant_that_was_removed_is_found_by_nothing(directory: TenantDirectory) -> None:
+    directory.remove(UUID(int=1))
+    assert directory.by_id(UUID(int=1)) is None
+    assert directory.by_slug("acme") is None
+    assert _seen(directory, "app.acme.example", "acme.example", "globex.example") == [None, None, "globex"]
+    assert len(directory) == 1
+
+
+def test_removing_what_is_not_there_does_nothing(directory: TenantDirectory) -> None:
+    directory.remove(UUID(int=3))
+    assert len(directory) == 2
+
+
+def test_removing_a_tenant_leaves_the_heir_of_its_slug_alone(directory: TenantDirectory) -> None:
+    heir = replace(_GLOBEX, slug="acme")
+    directory.put(heir)
+    directory.remove(UUID(int=1))
+    assert directory.by_slug("acme") is heir
+
+
+def test_replacing_everything_leaves_nothing_of_before(directory: TenantDirectory) -> None:
+    initech = _tenant(3, "initech")
+    directory.replace_all([(initech, ["initech.example"])])
+    assert len(directory) == 1
+    assert directory.by_slug("initech") is directory.by_id(UUID(int=3)) is initech
+    assert directory.by_slug("acme") is None
+    assert directory.by_id(UUID(int=1)) is None
+    assert _seen(directory, "initech.example", "acme.example") == ["initech", None]
+
+
+@pytest.mark.parametrize("age_s", [0, 9])
+def test_a_directory_that_was_confirmed_lately_is_fresh(directory: TenantDirectory, age_s: float) -> None:
+    directory.confirm(time.monotonic() - age_s)
+    directory.demand_fresh()
+
+
+def test_a_directory_is_stale_once_it_is_older_than_it_may_be(directory: TenantDirectory) -> None:
+    directory.confirm(time.monotonic() - 10.5)
+    with pytest.raises(DirectoryStale):
+        directory.demand_fresh()
+
+
+def test_a_directory_is_stale_until_it_was_confirmed(directory: TenantDirectory) -> None:
+    with pytest.raises(DirectoryStale):
+        directory.demand_fresh()
+
+
+def test_filling_a_directory_does_not_confirm_it(directory: TenantDirectory) -> None:
+    directory.confirm(time.monotonic() - 60)
+    directory.put(_tenant(3, "initech"))
+    directory.replace_all([])
+    with pytest.raises(DirectoryStale):
+        directory.demand_fresh()
+
+
+def test_a_subject_is_remembered_for_its_tenant_alone() -> None:
+    subjects = KnownSubjects()
+    subjects.remember(_ACME.id, _SUBJECT, epoch=subjects.epoch)
+    assert (_ACME.id, _SUBJECT) in subjects
+    assert (_GLOBEX.id, _SUBJECT) not in subjects
+
+
+def test_what_was_read_before_a_revocation_is_not_remembered_after_it() -> None:
+    subjects = KnownSubjects()
+    epoch = subjects.epoch
+    subjects.forget(_ACME.id, _SUBJECT)
+    subjects.remember(_ACME.id, _SUBJECT, epoch=epoch)
+    assert (_ACME.id, _SUBJECT) not in subjects
+
+
+def test_what_was_read_before_everything_was_forgotten_is_not_remembered_after_it() -> None:
+    subjects = KnownSubjects()
+    epoch = subjects.epoch
+    subjects.forget_all()
+    subjects.remember(_ACME.id, _SUBJECT, epoch=epoch)
+    assert (_ACME.id, _SUBJECT) not in subjects
+
+
+def test_what_is_read_after_a_revocation_is_remembered() -> None:
+    subjects = KnownSubjects()
+    subjects.forget(_ACME.id, _SUBJECT)
+    subjects.remember(_ACME.id, _SUBJECT, epoch=subjects.epoch)
+    assert (_ACME.id, _SUBJECT) in subjects
+
+
+def test_forgetting_one_leaves_the_others() -> None:
+    subjects = KnownSubjects()
+    for tenant in (_ACME, _GLOBEX):
+        subjects.remember(tenant.id, _SUBJECT, epoch=subjects.epoch)
+    subjects.forget(_ACME.id, _SUBJECT)
+    assert (_ACME.id, _SUBJECT) not in subjects
+    assert (_GLOBEX.id, _SUBJECT) in subjects
+
+
+def test_forgetting_all_leaves_nobody() -> None:
+    subjects = KnownSubjects()
+    subjects.remember(_ACME.id, _SUBJECT, epoch=subjects.epoch)
+    subjects.forget_all()
+    assert (_ACME.id, _SUBJECT) not in subjects
+
+
+def test_the_memory_is_bounded_and_the_oldest_go_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "REMEMBERED_SUBJECTS", 3)
+    subjects = KnownSubjects()
+    for number in range(5):
+        subjects.remember(_ACME.id, UUID(int=number), epoch=subjects.epoch)
+    assert [number for number in range(5) if (_ACME.id, UUID(int=number)) in subjects] == [2, 3, 4]
