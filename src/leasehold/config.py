@@ -3,6 +3,7 @@
 Nothing here is read at import. Every field has a line in `.env.example`; a test holds the two together.
 """
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -12,18 +13,28 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
 
 
+def _check_database_url(url: SecretStr) -> SecretStr:
+    if not _DATABASE_URL.match(url.get_secret_value()):
+        raise ValueError("a database URL looks like postgresql://user:password@host:5432/database")
+    return url
+
+
+_DATABASE_URL = re.compile(r"^postgres(?:ql)?(?:\+asyncpg)?://[^/\s]+/[^/\s]+$")
+DatabaseUrl = Annotated[SecretStr, AfterValidator(_check_database_url)]
+
+
 class Settings(BaseSettings):
     """Everything that an operator may decide, from environment variables with the prefix `LEASEHOLD_`."""
 
-    model_config = SettingsConfigDict(env_prefix="LEASEHOLD_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="LEASEHOLD_", frozen=True, extra="ignore", env_ignore_empty=True)
 
-    database_url: SecretStr
+    database_url: DatabaseUrl
     """Where requests go, as the login `lh_app`; may point at PgBouncer in transaction mode."""
 
-    direct_url: SecretStr | None = None
+    direct_url: DatabaseUrl | None = None
     """The same login on PostgreSQL itself, for LISTEN. Without it the directory is polled."""
 
-    owner_url: SecretStr | None = None
+    owner_url: DatabaseUrl | None = None
     """The login `lh_owner` on PostgreSQL itself, for DDL. Without it, whatever needs DDL answers 503."""
 
     installation_key: SecretStr

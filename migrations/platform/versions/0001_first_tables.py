@@ -124,7 +124,18 @@ def upgrade() -> None:
     op.execute("GRANT EXECUTE ON FUNCTION platform.announce_revocation(uuid) TO lh_tenant")
 
 
+# Without the registry the tenants' schemas and roles would be orphans that nothing can find again.
+REFUSE_WITH_TENANTS = """
+DO $$ BEGIN
+    IF EXISTS (SELECT FROM platform.tenants) THEN
+        RAISE EXCEPTION 'there are tenants: the registry cannot be taken back';
+    END IF;
+END $$
+"""
+
+
 def downgrade() -> None:
+    op.execute(REFUSE_WITH_TENANTS)
     op.execute("DROP FUNCTION platform.announce_revocation(uuid)")
     op.execute("REVOKE USAGE ON SCHEMA platform FROM lh_tenant")
     op.drop_index(op.f("ix_tenant_domains_tenant_id"), table_name="tenant_domains", schema="platform")

@@ -15,6 +15,7 @@ from leasehold.cli.serve import serve
 from leasehold.cli.tenants import tenants
 from leasehold.cli.tokens import tokens
 from leasehold.cli.up import up
+from leasehold.core.log import configure_logging
 
 
 @click.group(cls=RichGroup)
@@ -24,6 +25,8 @@ def leasehold() -> None:
 
     Commands work on the installation that LEASEHOLD_DATABASE_URL names, else on the local one that `up` makes.
     """
+    # What a command prints is its result, which a program may read; what happens on the way is said beside it.
+    configure_logging(level="warning", form="console", stream=sys.stderr)
 
 
 for command in (up, serve, db, migrate, tenants, clients, tokens, keys):

@@ -5,10 +5,10 @@ from advanced_alchemy.exceptions import NotFoundError
 from alembic.util import CommandError
 from pydantic import ValidationError
 
-from leasehold.cli.installation import DataFolderNotUsable, NoOwnerUrl
+from leasehold.cli.installation import DataFolderNotUsable, InstalledElsewhere, NoOwnerUrl
 from leasehold.cli.serving import DemoSecrets, PortTaken
 from leasehold.core.errors import Problem
-from leasehold.core.vault import InvalidInstallationKey
+from leasehold.core.vault import InvalidInstallationKey, UnwrapFailed
 from leasehold.embedded import EmbeddedPostgresError
 from leasehold.tenancy.fleet.history import BrokenHistory, UnknownRevision
 from leasehold.tenancy.fleet.rendering import Unrenderable
@@ -21,6 +21,7 @@ _OURS = (
     DataFolderNotUsable,
     DemoSecrets,
     EmbeddedPostgresError,
+    InstalledElsewhere,
     InvalidDatabaseUrl,
     InvalidInstallationKey,
     MayNotCreateRoles,
@@ -30,6 +31,7 @@ _OURS = (
     UnknownRevision,
     UnknownTenantSlug,
     Unrenderable,
+    UnwrapFailed,
 )
 
 

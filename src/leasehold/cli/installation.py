@@ -25,10 +25,18 @@ from leasehold.tenancy.names import APP_ROLE, OWNER_ROLE
 DEFAULT_DATA_DIR = PROJECT_ROOT / ".leasehold"
 DATABASE = "leasehold"
 _DATABASE_URL = "LEASEHOLD_DATABASE_URL"
+_INSTALLATION_KEY = "LEASEHOLD_INSTALLATION_KEY"
 
 
 class NoOwnerUrl(RuntimeError):
     """Set LEASEHOLD_OWNER_URL: this needs the login lh_owner on PostgreSQL itself, and `leasehold db init` makes it."""
+
+    def __init__(self) -> None:
+        super().__init__(self.__doc__)
+
+
+class InstalledElsewhere(RuntimeError):
+    """That server holds an installation whose logins this data folder does not know; it was left as it is."""
 
     def __init__(self) -> None:
         super().__init__(self.__doc__)
@@ -55,7 +63,7 @@ def installation(settings: Settings | None = None, *, data_dir: Path | None = No
     """Yield the settings to work with: those given, those of the environment, or those of the local installation."""
     if settings is not None:
         yield settings
-    elif os.environ.get(_DATABASE_URL):
+    elif os.environ.get(_DATABASE_URL) and os.environ.get(_INSTALLATION_KEY):
         yield Settings()  # pyright: ignore[reportCallIssue]
     else:
         with local_installation(data_dir or default_data_dir()) as local:
@@ -70,14 +78,14 @@ def local_installation(data_dir: Path) -> Generator[Settings]:
 
     Raises:
         DataFolderNotUsable, EmbeddedPostgresError: the folder or the server cannot be used.
+        InstalledElsewhere: the server is another installation's.
     """
     local = _local_secrets(data_dir)
-    foreign_url = os.environ.get(_DATABASE_URL)
-    if foreign_url is not None:
+    if foreign_url := os.environ.get(_DATABASE_URL):
         yield asyncio.run(_prepare_foreign(foreign_url, local))
         return
     with EmbeddedPostgres(data_dir) as admin_url:
-        yield asyncio.run(_prepare(admin_url, DATABASE, local))
+        yield asyncio.run(_prepare(admin_url, DATABASE, local, keep_passwords=False))
 
 
 def default_data_dir() -> Path:
@@ -104,14 +112,15 @@ async def _prepare_foreign(url: str, local: LocalSecrets) -> Settings:
     finally:
         await connection.close()
     if is_admin:
-        return await _prepare(url, DATABASE if database == "postgres" else database, local)
+        name = DATABASE if database == "postgres" else database
+        return await _prepare(url, name, local, keep_passwords=True)
     if not os.environ.get("LEASEHOLD_OWNER_URL"):
         raise NoOwnerUrl
-    key = os.environ.get("LEASEHOLD_INSTALLATION_KEY") or local.installation_key
+    key = os.environ.get(_INSTALLATION_KEY) or local.installation_key
     return Settings(installation_key=SecretStr(key))  # pyright: ignore[reportCallIssue]
 
 
-async def _prepare(admin_url: str, database: str, local: LocalSecrets) -> Settings:
+async def _prepare(admin_url: str, database: str, local: LocalSecrets, *, keep_passwords: bool) -> Settings:
     app_url = with_login(admin_url, user=APP_ROLE, password=local.app_password, database=database)
     owner_url = with_login(admin_url, user=OWNER_ROLE, password=local.owner_password, database=database)
     if not await _opens(app_url) or not await _opens(owner_url):
@@ -120,8 +129,10 @@ async def _prepare(admin_url: str, database: str, local: LocalSecrets) -> Settin
             database=database,
             owner_password=local.owner_password,
             app_password=local.app_password,
-            keep_passwords=False,
+            keep_passwords=keep_passwords,
         )
+        if keep_passwords and not await _opens(owner_url):
+            raise InstalledElsewhere
     return Settings(
         database_url=SecretStr(app_url),
         direct_url=SecretStr(app_url),

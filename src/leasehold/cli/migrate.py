@@ -16,7 +16,7 @@ from rich_click import RichGroup
 from leasehold.cli.installation import installation, owner_url_of
 from leasehold.config import Settings
 from leasehold.core.models import TenantModel
-from leasehold.tenancy.fleet.history import TenantHistory
+from leasehold.tenancy.fleet.history import TenantHistory, open_scripts
 from leasehold.tenancy.fleet.run import FleetRun, RunSummary, TenantResult, revision_counts
 
 
@@ -52,7 +52,7 @@ def run_migrations(settings: Settings, *, jobs: int, console: Console) -> RunSum
     owner_url = owner_url_of(settings)
     history = TenantHistory.load(settings.migrations_dir)
     config = Config(attributes={"settings": settings})
-    config.set_main_option("script_location", str(settings.migrations_dir / "platform"))
+    config.set_main_option("script_location", open_scripts(settings.migrations_dir, "platform").dir)
     command.upgrade(config, "head")
     fleet = FleetRun(
         owner_url=owner_url,

@@ -74,16 +74,13 @@ def _welcome(settings: Settings, demo: Demo | None) -> str:
         return "\n".join(lines)
     for slug, client in demo.clients.items():
         lines += [f"{slug}:  client_id={client.client_id}  client_secret={client.client_secret}"]
-    acme = demo.clients["acme"]
-    lines += [
-        f"platform admin token:  {demo.admin_token}",
-        "",
-        "Try it:",
-        f"  TOKEN=$(curl -s {base}/oauth/token -H 'X-Tenant: acme' -d grant_type=client_credentials \\",
-        f"    -d client_id={acme.client_id} -d client_secret={acme.client_secret} \\",
-        '    | sed \'s/.*"access_token":"\\([^"]*\\)".*/\\1/\')',
-        f'  curl -s {base}/v1/items -H "Authorization: Bearer $TOKEN"',
-        f"  curl -s {base}/platform/v1/tenants -H 'Authorization: Bearer {demo.admin_token}'",
-        "",
-    ]
+    lines += [f"platform admin token:  {demo.admin_token}", "", "Try it:"]
+    for slug, client in list(demo.clients.items())[:1]:
+        lines += [
+            f"  TOKEN=$(curl -s {base}/oauth/token -H 'X-Tenant: {slug}' -d grant_type=client_credentials \\",
+            f"    -d client_id={client.client_id} -d client_secret={client.client_secret} \\",
+            '    | sed \'s/.*"access_token":"\\([^"]*\\)".*/\\1/\')',
+            f'  curl -s {base}/v1/items -H "Authorization: Bearer $TOKEN"',
+        ]
+    lines += [f"  curl -s {base}/platform/v1/tenants -H 'Authorization: Bearer {demo.admin_token}'", ""]
     return "\n".join(lines)

@@ -2,15 +2,20 @@
 
 import logging
 import sys
-from typing import Literal
+from typing import Literal, TextIO
 
 import structlog
 
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
 
-def configure_logging(*, level: Literal["debug", "info", "warning", "error"], form: Literal["json", "console"]) -> None:
-    """Send our events and those of the libraries to standard output in one form."""
+def configure_logging(
+    *,
+    level: Literal["debug", "info", "warning", "error"],
+    form: Literal["json", "console"],
+    stream: TextIO = sys.stdout,
+) -> None:
+    """Send our events and those of the libraries to one stream in one form."""
     renderer = structlog.processors.JSONRenderer() if form == "json" else structlog.dev.ConsoleRenderer(colors=False)
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -21,10 +26,10 @@ def configure_logging(*, level: Literal["debug", "info", "warning", "error"], fo
     structlog.configure(
         processors=[*shared, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stdout),
+        logger_factory=structlog.WriteLoggerFactory(file=stream),
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(sys.stdout)
+    handler = logging.StreamHandler(stream)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,

@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from alembic.script import ScriptDirectory
 from sqlalchemy import Column, MetaData, Table, Text, select
 from sqlalchemy.exc import ProgrammingError
 
 from leasehold.core.database import Database, platform_session
 from leasehold.core.errors import Unavailable
 from leasehold.core.models import PLATFORM_SCHEMA
+from leasehold.tenancy.fleet.history import open_scripts
 from leasehold.tenancy.names import VERSION_TABLE
 
 _VERSION = Table(VERSION_TABLE, MetaData(), Column("version_num", Text), schema=PLATFORM_SCHEMA)
@@ -23,7 +23,7 @@ class PlatformNotMigrated(Unavailable):
 
 def outdated_revisions(migrations_dir: Path) -> frozenset[str]:
     """Return the revisions of the shared schema that this code has left behind."""
-    script = ScriptDirectory(str(migrations_dir / "platform"))
+    script = open_scripts(migrations_dir, "platform")
     return frozenset(revision.revision for revision in script.walk_revisions()) - {script.get_current_head()}
 
 

@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from alembic.script import ScriptDirectory
 from alembic.script.revision import RevisionError
@@ -13,7 +14,7 @@ _RELATIVE = re.compile(r"[+-][0-9]+")
 
 
 class BrokenHistory(RuntimeError):
-    """The tenant history cannot be used: {reason}"""
+    """The migration history cannot be used: {reason}"""
 
     def __init__(self, reason: str) -> None:
         super().__init__((self.__doc__ or "").format(reason=reason))
@@ -24,6 +25,18 @@ class UnknownRevision(ValueError):
 
     def __init__(self, revision: str) -> None:
         super().__init__((self.__doc__ or "").format(revision=revision))
+
+
+def open_scripts(migrations_dir: Path, name: Literal["platform", "tenant"]) -> ScriptDirectory:
+    """Return the revisions of a history.
+
+    Raises:
+        BrokenHistory: there is no such folder.
+    """
+    folder = migrations_dir / name
+    if not (folder / "versions").is_dir():
+        raise BrokenHistory(f"there is no folder {folder}; LEASEHOLD_MIGRATIONS_DIR names the one with both histories.")
+    return ScriptDirectory(str(folder))
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +54,7 @@ class TenantHistory:
             BrokenHistory: no revision, or more than one head.
         """
         try:
-            script = ScriptDirectory(str(migrations_dir / "tenant"))
+            script = open_scripts(migrations_dir, "tenant")
             heads = script.get_heads()
             revisions = list(script.walk_revisions())
         except (CommandError, RevisionError) as error:
