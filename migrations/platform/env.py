@@ -5,6 +5,7 @@ import asyncio
 from alembic import context
 from sqlalchemy import Connection, text
 
+from leasehold.cli.failures import as_command_error
 from leasehold.cli.installation import installation, owner_url_of
 from leasehold.config import Settings
 from leasehold.core.database import open_engine
@@ -60,5 +61,5 @@ if context.is_offline_mode():
     with context.begin_transaction():
         context.run_migrations()
 else:
-    with installation(context.config.attributes.get("settings")) as settings:
+    with as_command_error(), installation(context.config.attributes.get("settings")) as settings:
         asyncio.run(run_online(settings))

@@ -7,14 +7,14 @@ from alembic import context
 from alembic.util import CommandError
 from sqlalchemy import Connection, text
 
-from leasehold.cli.installation import NoOwnerUrl, installation, owner_url_of
+from leasehold.cli.failures import as_command_error
+from leasehold.cli.installation import installation, owner_url_of
 from leasehold.config import Settings
 from leasehold.core.database import driver_url, open_engine
 from leasehold.core.models import TenantModel
-from leasehold.tenancy.fleet.history import BrokenHistory, TenantHistory, UnknownRevision
+from leasehold.tenancy.fleet.history import TenantHistory
 from leasehold.tenancy.fleet.reference import close_reference, open_reference, schema_revision
-from leasehold.tenancy.fleet.rendering import Unrenderable
-from leasehold.tenancy.fleet.run import FleetRun, UnknownTenantSlug, tenant_schema
+from leasehold.tenancy.fleet.run import FleetRun, tenant_schema
 from leasehold.tenancy.names import VERSION_TABLE, quoted
 from leasehold.workspace.features import V1_ROUTES
 
@@ -92,8 +92,5 @@ if context.is_offline_mode():
     with context.begin_transaction():
         context.run_migrations()
 else:
-    try:
-        with installation(context.config.attributes.get("settings")) as settings:
-            asyncio.run(run_on_tenant(settings, slug) if slug else run_on_reference(settings))
-    except (BrokenHistory, NoOwnerUrl, UnknownRevision, UnknownTenantSlug, Unrenderable) as error:
-        raise CommandError(str(error)) from error
+    with as_command_error(), installation(context.config.attributes.get("settings")) as settings:
+        asyncio.run(run_on_tenant(settings, slug) if slug else run_on_reference(settings))

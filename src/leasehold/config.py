@@ -14,12 +14,12 @@ PROJECT_ROOT = Path(__file__).resolve().parents[2]
 
 
 def _check_database_url(url: SecretStr) -> SecretStr:
-    if not _DATABASE_URL.match(url.get_secret_value()):
+    if not DATABASE_URL.match(url.get_secret_value()):
         raise ValueError("a database URL looks like postgresql://user:password@host:5432/database")
     return url
 
 
-_DATABASE_URL = re.compile(r"^postgres(?:ql)?(?:\+asyncpg)?://[^/\s]+/[^/\s]+$")
+DATABASE_URL = re.compile(r"^postgres(?:ql)?(?:\+asyncpg)?://[^/\s]+/[^/\s]+$")
 DatabaseUrl = Annotated[SecretStr, AfterValidator(_check_database_url)]
 
 

@@ -1,9 +1,13 @@
 """Which errors a person can do something about, and the sentence that says what."""
 
+from collections.abc import Generator
+from contextlib import contextmanager
+
 import asyncpg
 from advanced_alchemy.exceptions import NotFoundError
 from alembic.util import CommandError
 from pydantic import ValidationError
+from sqlalchemy.exc import DBAPIError
 
 from leasehold.cli.installation import DataFolderNotUsable, InstalledElsewhere, NoOwnerUrl
 from leasehold.cli.serving import DemoSecrets, PortTaken
@@ -51,9 +55,23 @@ def sentence_of(error: Exception) -> str | None:
         return f"The database refuses: {error}."
     if isinstance(error, asyncpg.UndefinedTableError | asyncpg.InvalidSchemaNameError):
         return "The database was not migrated yet; run `leasehold migrate all`."
+    if isinstance(error, DBAPIError) and error.orig is not None:
+        return f"The database refuses: {error.orig}."
     if isinstance(error, ConnectionError | TimeoutError | OSError | asyncpg.PostgresConnectionError):
         return f"The database cannot be reached: {str(error) or type(error).__name__}."
     return None
+
+
+@contextmanager
+def as_command_error() -> Generator[None]:
+    """Let Alembic's own command end with the same sentence instead of a traceback."""
+    try:
+        yield
+    except Exception as error:
+        sentence = sentence_of(error)
+        if sentence is None or isinstance(error, CommandError):
+            raise
+        raise CommandError(sentence) from error
 
 
 def _missing_settings(error: ValidationError) -> str:

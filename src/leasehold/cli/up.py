@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shlex
 import signal
 import sys
 import threading
@@ -46,7 +47,7 @@ def up(port: int, data_dir: Path | None, no_demo: bool) -> None:
             if run_migrations(settings, jobs=os.cpu_count() or 1, console=Console(stderr=True)).failed:
                 sys.exit(1)
             demo = None if no_demo else asyncio.run(prepare_demo(settings, folder))
-            welcome = threading.Thread(target=_welcome_when_ready, args=(settings, demo), daemon=True)
+            welcome = threading.Thread(target=_welcome_when_ready, args=(settings, demo, folder), daemon=True)
             welcome.start()
             run_server(settings)
     except KeyboardInterrupt:
@@ -57,20 +58,23 @@ def _leave(_signal: int, _frame: FrameType | None) -> None:
     sys.exit(0)
 
 
-def _welcome_when_ready(settings: Settings, demo: Demo | None) -> None:
+def _welcome_when_ready(settings: Settings, demo: Demo | None, folder: Path) -> None:
     """Print the welcome once the server answers, so that its curl lines work at the moment they are read."""
     for _ in range(_READY_ATTEMPTS):
         with suppress(OSError), urlopen(f"http://127.0.0.1:{settings.port}/health/ready", timeout=1):
-            click.echo(_welcome(settings, demo))
+            click.echo(_welcome(settings, demo, folder))
             return
         time.sleep(_READY_PAUSE_S)
 
 
-def _welcome(settings: Settings, demo: Demo | None) -> str:
+def _welcome(settings: Settings, demo: Demo | None, folder: Path) -> str:
     base = f"http://127.0.0.1:{settings.port}"
     lines = ["", f"Leasehold serves on {base}", f"API docs: {base}/docs", ""]
     if demo is None:
-        lines += ["No demo tenants. Make one:  leasehold tenants create acme", ""]
+        command = "leasehold tenants create acme"
+        if folder != default_data_dir():
+            command = f"LEASEHOLD_DATA_DIR={shlex.quote(str(folder))} {command}"
+        lines += [f"No demo tenants. Make one:  {command}", ""]
         return "\n".join(lines)
     for slug, client in demo.clients.items():
         lines += [f"{slug}:  client_id={client.client_id}  client_secret={client.client_secret}"]

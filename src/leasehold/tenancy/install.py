@@ -10,6 +10,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 import asyncpg
 
+from leasehold.config import DATABASE_URL
 from leasehold.core.database import DriverConnection, driver_url
 from leasehold.tenancy.names import APP_ROLE, OWNER_ROLE, TENANT_GROUP, literal, quoted
 
@@ -20,10 +21,10 @@ _ATTRIBUTES = {OWNER_ROLE: "LOGIN CREATEROLE", APP_ROLE: "LOGIN", TENANT_GROUP: 
 
 
 class InvalidDatabaseUrl(ValueError):
-    """The database URL is not valid: {reason}"""
+    """The database URL is not valid; it looks like postgresql://user:password@host:5432/database."""
 
-    def __init__(self, reason: str) -> None:
-        super().__init__((self.__doc__ or "").format(reason=reason))
+    def __init__(self) -> None:
+        super().__init__(self.__doc__)
 
 
 class ServerTooOld(RuntimeError):
@@ -81,10 +82,12 @@ async def connect(url: str) -> DriverConnection:
         InvalidDatabaseUrl: the URL is none.
         OSError, asyncpg.PostgresError: the server cannot be reached, or refused.
     """
+    if not DATABASE_URL.match(url):
+        raise InvalidDatabaseUrl
     try:
         return await asyncpg.connect(driver_url(url), timeout=10)
     except (ValueError, asyncpg.ClientConfigurationError) as error:
-        raise InvalidDatabaseUrl(str(error)) from error
+        raise InvalidDatabaseUrl from error
 
 
 async def may_create_roles(connection: DriverConnection) -> bool:
