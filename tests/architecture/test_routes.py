@@ -144,3 +144,25 @@ def test_only_the_unit_of_work_is_a_generator(routes: Routes) -> None:
         if key != "session" and (provider.has_sync_generator_dependency or provider.has_async_generator_dependency)
     }
     assert generators == set()
+
+
+def _asked_for(handler: HTTPRouteHandler) -> set[str]:
+    """Return the names of all dependencies that a handler takes, directly or through others."""
+    providers = handler.resolve_dependencies()
+    found: set[str] = set()
+    waiting = [name for name in handler.parsed_fn_signature.parameters if name in providers]
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            waiting += [needed for needed in providers[name].parsed_fn_signature.parameters if needed in providers]
+    return found
+
+
+def test_every_route_that_takes_a_tenants_token_opens_the_session_that_reads_its_subjects_status(
+    routes: Routes,
+) -> None:
+    """Prevents a route on which the token of a removed user or client still works until it expires."""
+    scoped = {name: handler for name, handler in routes.items() if _plane(name) == "tenant" and SCOPES in handler.opt}
+    assert scoped
+    assert [name for name, handler in scoped.items() if "session" not in _asked_for(handler)] == []

@@ -9,7 +9,7 @@ from sqlalchemy import literal_column, select, text
 from sqlalchemy.exc import DBAPIError, InvalidRequestError
 
 from leasehold.core.database import Database, platform_session
-from leasehold.core.errors import DatabaseUnavailable
+from leasehold.core.errors import Problem
 from leasehold.tenancy.bind import TenantSession, open_tenant_session
 from leasehold.tenancy.context import TenantRef
 from leasehold.workspace.items.models import Item
@@ -155,7 +155,7 @@ async def _play_one(database: Database, tenants: Sequence[TenantRef], request: R
         async with open_tenant_session(database, tenant) as session:
             for act in acts:
                 await ACTS[act](session, tenant, watch)
-    except (Deliberate, DBAPIError, DatabaseUnavailable, TimeoutError, InvalidRequestError):
+    except (Deliberate, DBAPIError, Problem, TimeoutError, InvalidRequestError):
         pass
 
 

@@ -75,5 +75,8 @@ def as_command_error() -> Generator[None]:
 
 
 def _missing_settings(error: ValidationError) -> str:
-    faults = [(f"LEASEHOLD_{'_'.join(map(str, fault['loc']))}".upper(), fault["msg"]) for fault in error.errors()]
-    return "The settings are not complete: " + "; ".join(f"{name}: {message}" for name, message in faults) + "."
+    faults = [
+        (f"LEASEHOLD_{'_'.join(map(str, fault['loc']))}".upper(), fault["msg"].removeprefix("Value error, "))
+        for fault in error.errors()
+    ]
+    return "The settings are not right: " + "; ".join(f"{name}: {message}" for name, message in faults) + "."

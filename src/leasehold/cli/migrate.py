@@ -68,6 +68,7 @@ def run_migrations(settings: Settings, *, jobs: int, console: Console) -> RunSum
         f"platform at head; {moved} of {summary.tenants} tenants migrated to {summary.target}, "
         f"{len(summary.failed)} failed",
         highlight=False,
+        soft_wrap=True,
     )
     for result in summary.failed:
         console.print(f"failed: {result.slug} stays at {result.start}: {result.error}", highlight=False, soft_wrap=True)

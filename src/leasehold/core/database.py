@@ -81,7 +81,9 @@ def open_engine(
         else {"pool_size": pool_size, "max_overflow": 0, "pool_timeout": pool_timeout_s}
     )
     sqlalchemy_url = "postgresql+asyncpg://" + driver_url(url).partition("://")[2]
-    return create_async_engine(sqlalchemy_url, connect_args=connect_args, pool_reset_on_return="rollback", **pool)
+    return create_async_engine(
+        sqlalchemy_url, connect_args=connect_args, pool_reset_on_return="rollback", hide_parameters=True, **pool
+    )
 
 
 @asynccontextmanager

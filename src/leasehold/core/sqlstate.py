@@ -23,6 +23,13 @@ class TooSlow(Unavailable):
 _BY_CODE: dict[str, type[Problem]] = {
     "23505": RowTaken,  # unique_violation
     "23503": RowTaken,  # foreign_key_violation
+    "22001": ValueRefused,  # string_data_right_truncation
+    "22003": ValueRefused,  # numeric_value_out_of_range
+    "22007": ValueRefused,  # invalid_datetime_format
+    "22008": ValueRefused,  # datetime_field_overflow
+    "22021": ValueRefused,  # character_not_in_repertoire
+    "22P02": ValueRefused,  # invalid_text_representation
+    "22P05": ValueRefused,  # untranslatable_character
     "23502": ValueRefused,  # not_null_violation
     "23514": ValueRefused,  # check_violation
     "40001": TooSlow,  # serialization_failure
@@ -32,7 +39,6 @@ _BY_CODE: dict[str, type[Problem]] = {
 }
 _BY_CLASS: dict[str, type[Problem]] = {
     "08": DatabaseUnavailable,  # connection exceptions
-    "22": ValueRefused,  # data exceptions
     "53": DatabaseUnavailable,  # insufficient resources
     "57": DatabaseUnavailable,  # operator intervention
 }

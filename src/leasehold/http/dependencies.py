@@ -63,7 +63,10 @@ def tenant_dependencies(process: Process) -> Mapping[str, Provide]:
 def platform_dependencies(process: Process) -> Mapping[str, Provide]:
     """Return the dependencies of the routes of the platform plane."""
 
-    async def provide_session(request: AnyRequest) -> AsyncGenerator[PlatformSession]:
+    async def provide_session(
+        request: AnyRequest,
+        principal: NamedDependency[Principal],  # resolved after what may refuse the request
+    ) -> AsyncGenerator[PlatformSession]:
         async with platform_session(process.database) as session:
             yield session
         if request.method != "GET":

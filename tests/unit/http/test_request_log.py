@@ -33,7 +33,8 @@ class App:
 def lines(monkeypatch: pytest.MonkeyPatch) -> Lines:
     """What is logged, however logging is configured in this process."""
     capture = LogCapture()
-    monkeypatch.setattr(request_log, "_log", structlog.wrap_logger(ReturnLogger(), processors=[capture]))
+    logger = structlog.wrap_logger(ReturnLogger(), processors=[capture], wrapper_class=structlog.BoundLogger)
+    monkeypatch.setattr(request_log, "_log", logger)
     return capture.entries
 
 
