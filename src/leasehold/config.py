@@ -55,8 +55,14 @@ class Settings(BaseSettings):
     workers: int = Field(default=1, ge=1, le=64)
     """Server processes."""
 
-    pool_size: int = Field(default=10, ge=1, le=500)
-    """Connections that one process holds at most for requests."""
+    pool_size: int = Field(default=12, ge=2, le=500)
+    """Connections that one process holds at most for requests; two thirds of them only read."""
+
+    sub_pools: int = Field(default=4, ge=1, le=64)
+    """Groups of reading connections among which tenants are divided, so that each backend meets fewer of them."""
+
+    tenants_per_connection: int = Field(default=500, ge=1)
+    """A reading connection that has served more tenants is replaced: a backend never forgets a table it has met."""
 
     pool_timeout_s: float = Field(default=5.0, gt=0)
     """Seconds that a request waits for a connection before it is answered 503."""

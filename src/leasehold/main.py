@@ -7,6 +7,7 @@ from importlib.metadata import version
 from litestar import Litestar
 
 from leasehold.config import Settings
+from leasehold.core.budget import connection_budget
 from leasehold.core.database import Database, open_engine
 from leasehold.core.log import configure_logging
 from leasehold.core.models import TenantModel
@@ -19,7 +20,7 @@ from leasehold.http.openapi import openapi_config
 from leasehold.http.process import Process
 from leasehold.http.request_log import RequestLog
 from leasehold.http.routers import route_handlers
-from leasehold.tenancy.bind import BindableConnection, prepare_engine
+from leasehold.tenancy.bind import BindableConnection, ReaderPool, prepare_engine
 from leasehold.tenancy.directory import KnownSubjects, TenantDirectory
 from leasehold.tenancy.feed import DirectoryFeed
 from leasehold.tenancy.provision import Provisioner
@@ -39,9 +40,10 @@ def build_process(settings: Settings) -> Process:
     direct_url = settings.direct_url.get_secret_value() if settings.direct_url else None
     directory = TenantDirectory(max_age_s=settings.directory_max_age_s)
     subjects = KnownSubjects()
+    budget = connection_budget(pool_size=settings.pool_size, workers=settings.workers)
     engine = open_engine(
         database_url,
-        pool_size=settings.pool_size,
+        pool_size=budget.sessions,
         pool_timeout_s=settings.pool_timeout_s,
         prepared_statements=settings.prepared_statements,
         connection_class=BindableConnection,
@@ -49,6 +51,15 @@ def build_process(settings: Settings) -> Process:
     return Process(
         settings=settings,
         database=Database(prepare_engine(engine), tenant_roles=settings.tenant_roles),
+        readers=ReaderPool(
+            database_url,
+            size=budget.readers,
+            sub_pools=settings.sub_pools,
+            max_tenants=settings.tenants_per_connection,
+            timeout_s=settings.pool_timeout_s,
+            prepared_statements=settings.prepared_statements,
+            tenant_roles=settings.tenant_roles,
+        ),
         directory=directory,
         subjects=subjects,
         feed=DirectoryFeed(
@@ -87,11 +98,13 @@ async def running(process: Process) -> AsyncGenerator[None]:
     await process.feed.start()
     try:
         await process.database.fill_pool()
+        await process.readers.fill()
         yield
     finally:
         await process.feed.close()
         await process.provisioner.close()
         process.passwords.close()
+        await process.readers.close()
         await process.database.close()
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from leasehold.http.process import Process
 from leasehold.tenancy.context import TenantRef
-from leasehold.workspace.items.service import ItemService
+from leasehold.workspace.items.repository import ItemReads
 from tests.api.problems import on, pointers_of, problem_of, refusal_of
 from tests.factories import admin, bearer, item
 
@@ -189,7 +189,7 @@ async def test_an_error_that_nobody_foresaw_shows_nothing_of_itself(
     for tenant in (acme, globex):
         row, headers = await item(process, tenant), await bearer(process, tenant)
         with monkeypatch.context() as patched:
-            patched.setattr(ItemService, "find", fail)
+            patched.setattr(ItemReads, "find", fail)
             failed = await http.get(f"/v1/items/{row.id}", headers=headers)
         assert refusal_of(failed) == (500, "internal-error")
         for word in ("secret detail", "RuntimeError", "Traceback", "leasehold", "items/service"):

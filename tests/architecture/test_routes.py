@@ -141,7 +141,8 @@ def test_only_the_unit_of_work_is_a_generator(routes: Routes) -> None:
         f"{name}: {key}"
         for name, handler in routes.items()
         for key, provider in handler.resolve_dependencies().items()
-        if key != "session" and (provider.has_sync_generator_dependency or provider.has_async_generator_dependency)
+        if key not in {"session", "reader"}
+        and (provider.has_sync_generator_dependency or provider.has_async_generator_dependency)
     }
     assert generators == set()
 
@@ -165,4 +166,16 @@ def test_every_route_that_takes_a_tenants_token_opens_the_session_that_reads_its
     """Prevents a route on which the token of a removed user or client still works until it expires."""
     scoped = {name: handler for name, handler in routes.items() if _plane(name) == "tenant" and SCOPES in handler.opt}
     assert scoped
-    assert [name for name, handler in scoped.items() if "session" not in _asked_for(handler)] == []
+    assert [name for name, handler in scoped.items() if not {"session", "reader"} & _asked_for(handler)] == []
+
+
+def test_no_route_holds_two_connections(routes: Routes) -> None:
+    """Prevents a route that waits for a second connection while it holds the first: enough of them wait for ever."""
+    assert [name for name, handler in routes.items() if {"session", "reader"} <= _asked_for(handler)] == []
+
+
+def test_no_route_that_only_reads_can_write(routes: Routes) -> None:
+    """Prevents a GET that changes something: a reader's transaction is read-only, and GET routes get no other."""
+    tenant_gets = {name: handler for name, handler in routes.items() if name.startswith("GET /v1/")}
+    assert tenant_gets
+    assert [name for name, handler in tenant_gets.items() if "session" in _asked_for(handler)] == []

@@ -34,5 +34,6 @@ async def test_reading_an_item_takes_three_round_trips_and_asks_nothing_else(
             assert (await client.get(address, headers=headers)).status_code == 200
             assert traffic.round_trips == 3
             begin, commit = traffic.statements
-            assert begin == (f'BEGIN;SET LOCAL search_path = "{acme.schema}", pg_temp; SET LOCAL ROLE "{acme.role}"')
-            assert commit == "COMMIT;"
+            path, role = f'SET LOCAL search_path = "{acme.schema}", pg_temp', f'SET LOCAL ROLE "{acme.role}"'
+            assert begin == f"BEGIN READ ONLY; {path}; {role}"
+            assert commit == "COMMIT"

@@ -48,7 +48,11 @@ def problem_of(error: DBAPIError) -> Problem | None:
     """Return what to tell the client, or None for what is our own fault."""
     if error.connection_invalidated:
         return DatabaseUnavailable()
-    code = _field(error, "sqlstate") or ""
+    return problem_of_code(_field(error, "sqlstate") or "")
+
+
+def problem_of_code(code: str) -> Problem | None:
+    """Return what to tell the client of an error with this SQLSTATE, or None for what is our own fault."""
     problem = _BY_CODE.get(code) or _BY_CLASS.get(code[:2])
     return problem() if problem else None
 

@@ -1,10 +1,10 @@
 """What routes are given. `session` is the unit of work: one request, one transaction, committed before the answer.
 
-It is the only dependency that is a generator; a commit that fails is therefore an error of the request, and not a
-success whose row is lost.
+A route that only reads asks for `reader` instead. These are the only dependencies that are generators, and a route
+takes one of them; a commit that fails is therefore an error of the request, and not a success whose row is lost.
 """
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from functools import partial
 from typing import Annotated, Any
 
@@ -18,9 +18,9 @@ from leasehold.core.errors import InvalidToken
 from leasehold.core.pagination import DEFAULT_LIMIT, MAX_LIMIT, Pager
 from leasehold.core.principal import Principal
 from leasehold.http.process import Process
-from leasehold.tenancy.bind import TenantSession, open_tenant_session
+from leasehold.tenancy.bind import TenantReader, TenantSession, open_tenant_reader, open_tenant_session
 from leasehold.tenancy.context import TenantRef
-from leasehold.workspace.auth.service import OpenSession, is_active
+from leasehold.workspace.auth.service import OpenSession, is_active, reads_as_active
 
 AnyRequest = Request[Any, Any, State]
 
@@ -42,14 +42,22 @@ def tenant_dependencies(process: Process) -> Mapping[str, Provide]:
         tenant: NamedDependency[TenantRef], principal: NamedDependency[Principal]
     ) -> AsyncGenerator[TenantSession]:
         async with open_tenant_session(process.database, tenant) as session:
-            await _demand_active(process, session, principal)
+            await _demand_active(process, principal, partial(is_active, session))
             yield session
+
+    async def provide_reader(
+        tenant: NamedDependency[TenantRef], principal: NamedDependency[Principal]
+    ) -> AsyncGenerator[TenantReader]:
+        async with open_tenant_reader(process.readers, tenant) as reader:
+            await _demand_active(process, principal, partial(reads_as_active, reader))
+            yield reader
 
     def provide_open_session(tenant: NamedDependency[TenantRef]) -> OpenSession:
         return partial(open_tenant_session, process.database, tenant)
 
     return {
         "session": Provide(provide_session),
+        "reader": Provide(provide_reader),
         "open_session": Provide(provide_open_session, sync_to_thread=False),
         "tenant": Provide(provide_tenant, sync_to_thread=False),
         "principal": Provide(provide_principal, sync_to_thread=False),
@@ -97,7 +105,9 @@ def _pager_provider(process: Process) -> Any:
     return provide_pager
 
 
-async def _demand_active(process: Process, session: TenantSession, principal: Principal) -> None:
+async def _demand_active(
+    process: Process, principal: Principal, is_active: Callable[[Principal], Awaitable[bool]]
+) -> None:
     """Read the status of a user or client that this process has not seen yet, in the transaction of its request."""
     subjects, tenant_id = process.subjects, principal.tenant_id
     if tenant_id is None:
@@ -105,6 +115,6 @@ async def _demand_active(process: Process, session: TenantSession, principal: Pr
     if (tenant_id, principal.subject) in subjects:
         return
     epoch = subjects.epoch
-    if not await is_active(session, principal):
+    if not await is_active(principal):
         raise InvalidToken
     subjects.remember(tenant_id, principal.subject, epoch=epoch)

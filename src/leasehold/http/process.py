@@ -8,6 +8,7 @@ from leasehold.core.pagination import Cursors
 from leasehold.core.passwords import Passwords
 from leasehold.core.tokens import AccessTokens
 from leasehold.core.vault import InstallationKey
+from leasehold.tenancy.bind import ReaderPool
 from leasehold.tenancy.directory import KnownSubjects, TenantDirectory
 from leasehold.tenancy.feed import DirectoryFeed
 from leasehold.tenancy.provision import Provisioner
@@ -19,6 +20,7 @@ class Process:
 
     settings: Settings
     database: Database
+    readers: ReaderPool
     directory: TenantDirectory
     subjects: KnownSubjects
     feed: DirectoryFeed

@@ -14,6 +14,7 @@ import asyncpg
 import structlog
 from sqlalchemy import MetaData
 
+from leasehold.core.budget import OWNER_CONNECTIONS
 from leasehold.core.clock import utc_now
 from leasehold.core.database import DriverConnection, DriverPool, driver_url
 from leasehold.core.errors import Conflict, DatabaseUnavailable, FieldError, Unavailable
@@ -38,7 +39,6 @@ _ANNOUNCE = """
 INSERT INTO platform.registry_changes (id, tenant_id, xact) VALUES ($1, $2, pg_current_xact_id()::text::bigint)
 """
 _FINGERPRINT = "SELECT fingerprint FROM platform.tenant_revisions WHERE revision = $1"
-_CONNECTIONS = 2
 
 _log = structlog.get_logger(__name__)
 
@@ -178,6 +178,6 @@ async def announce_by_owner(connection: DriverConnection, tenant_id: UUID) -> No
 
 async def _open_pool(url: str) -> DriverPool:
     try:
-        return await asyncpg.create_pool(driver_url(url), min_size=0, max_size=_CONNECTIONS, timeout=5)
+        return await asyncpg.create_pool(driver_url(url), min_size=0, max_size=OWNER_CONNECTIONS, timeout=5)
     except (OSError, asyncpg.PostgresError) as error:
         raise DatabaseUnavailable from error

@@ -3,8 +3,10 @@
 from typing import Literal
 from uuid import UUID
 
-from sqlalchemy import select
+from msgspec import Struct
+from sqlalchemy import bindparam, select
 
+from leasehold.core.reads import Read, Reader
 from leasehold.core.repository import KeysetRepository
 from leasehold.tenancy.bind import TenantSession
 from leasehold.workspace.auth.models import TenantSecret
@@ -24,8 +26,19 @@ async def subject_is_active(session: TenantSession, kind: Literal["user", "clien
     return await session.scalar(select(model.is_active).where(model.id == subject)) is True
 
 
-async def subject_name(session: TenantSession, kind: Literal["user", "client"], subject: UUID) -> str | None:
-    """Return the e-mail address of a user or the name of a client, None for one that is gone."""
-    column = User.email if kind == "user" else ApiClient.name
-    model = User if kind == "user" else ApiClient
-    return await session.scalar(select(column).where(model.id == subject))
+class Subject(Struct):
+    """What a token's subject is called, and whether it may still act."""
+
+    name: str
+    is_active: bool
+
+
+SUBJECT: dict[Literal["user", "client"], Read[Subject]] = {
+    "user": Read(select(User.email.label("name"), User.is_active).where(User.id == bindparam("subject")), Subject),
+    "client": Read(select(ApiClient.name, ApiClient.is_active).where(ApiClient.id == bindparam("subject")), Subject),
+}
+
+
+async def read_subject(reader: Reader, kind: Literal["user", "client"], subject: UUID) -> Subject | None:
+    """Return a user (by e-mail address) or client of the bound tenant, None for one that is gone."""
+    return await reader.one(SUBJECT[kind], subject=subject)

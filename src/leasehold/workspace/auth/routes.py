@@ -16,7 +16,7 @@ from leasehold.core.passwords import Passwords
 from leasehold.core.principal import Principal
 from leasehold.core.tokens import AccessTokens
 from leasehold.core.vault import InstallationKey
-from leasehold.tenancy.bind import TenantSession
+from leasehold.tenancy.bind import TenantReader
 from leasehold.tenancy.context import TenantRef
 from leasehold.workspace.auth.schemas import IssuedToken, Login, Me, Registration, TokenRequest
 from leasehold.workspace.auth.service import AuthService, OpenSession, Refusal, describe
@@ -106,10 +106,10 @@ async def login(data: JSONBody[Login], auth: NamedDependency[AuthService]) -> Re
 async def who_am_i(
     tenant: NamedDependency[TenantRef],
     principal: NamedDependency[Principal],
-    session: NamedDependency[TenantSession],
+    reader: NamedDependency[TenantReader],
 ) -> Me:
     """Return tenant, subject and scopes of the access token."""
-    return await describe(session, tenant, principal)
+    return await describe(reader, tenant, principal)
 
 
 def _on_invalid(_request: Request[None, None, State], _error: ValidationException) -> Response[dict[str, str]]:

@@ -15,12 +15,13 @@ from leasehold.core.credentials import secret_digest
 from leasehold.core.errors import InvalidToken
 from leasehold.core.passwords import Passwords
 from leasehold.core.principal import Principal
+from leasehold.core.reads import Reader
 from leasehold.core.tokens import AccessTokens
 from leasehold.core.vault import InstallationKey
 from leasehold.tenancy.bind import TenantSession
 from leasehold.tenancy.context import TenantRef
 from leasehold.workspace.auth.pepper import read_pepper
-from leasehold.workspace.auth.repository import subject_is_active, subject_name
+from leasehold.workspace.auth.repository import read_subject, subject_is_active
 from leasehold.workspace.auth.schemas import IssuedToken, Me, TenantIdentity
 from leasehold.workspace.clients.repository import ApiClientRepository
 from leasehold.workspace.scopes import ROLE_SCOPES, Role
@@ -105,7 +106,15 @@ async def is_active(session: TenantSession, principal: Principal) -> bool:
     return await subject_is_active(session, principal.kind, principal.subject)
 
 
-async def describe(session: TenantSession, tenant: TenantRef, principal: Principal) -> Me:
+async def reads_as_active(reader: Reader, principal: Principal) -> bool:
+    """Tell the same, for a request that only reads."""
+    if principal.kind == "admin":
+        return False
+    found = await read_subject(reader, principal.kind, principal.subject)
+    return found is not None and found.is_active
+
+
+async def describe(reader: Reader, tenant: TenantRef, principal: Principal) -> Me:
     """Return who the subject of a token is.
 
     Raises:
@@ -113,14 +122,14 @@ async def describe(session: TenantSession, tenant: TenantRef, principal: Princip
     """
     if principal.kind == "admin":
         raise InvalidToken
-    name = await subject_name(session, principal.kind, principal.subject)
-    if name is None:
+    found = await read_subject(reader, principal.kind, principal.subject)
+    if found is None:
         raise InvalidToken
     return Me(
         tenant=TenantIdentity(tenant.id, tenant.slug),
         kind=principal.kind,
         subject=principal.subject,
-        name=name,
+        name=found.name,
         scopes=sorted(principal.scopes),
     )
 

@@ -7,7 +7,8 @@ from litestar.di import NamedDependency, Provide
 from litestar.params import FromPath, JSONBody
 
 from leasehold.core.pagination import Page, Pager
-from leasehold.tenancy.bind import TenantSession
+from leasehold.tenancy.bind import TenantReader, TenantSession
+from leasehold.workspace.items.repository import ItemReads
 from leasehold.workspace.items.schemas import Item, ItemCreate, ItemPatch
 from leasehold.workspace.items.service import ItemService
 
@@ -17,10 +18,15 @@ def provide_items(session: NamedDependency[TenantSession]) -> ItemService:
     return ItemService(session=session)
 
 
+def provide_item_reads(reader: NamedDependency[TenantReader]) -> ItemReads:
+    """Return the reads on the reader of the request."""
+    return ItemReads(reader)
+
+
 @get("/", operation_id="listItems", summary="List items", scopes=("items:read",))
-async def list_items(items: NamedDependency[ItemService], pager: NamedDependency[Pager]) -> Page[Item]:
+async def list_items(item_reads: NamedDependency[ItemReads], pager: NamedDependency[Pager]) -> Page[Item]:
     """Return one page of items in the order they were made."""
-    return await items.page(pager)
+    return await item_reads.page(pager)
 
 
 @post("/", operation_id="createItem", summary="Create an item", scopes=("items:write",))
@@ -30,9 +36,9 @@ async def create_item(data: JSONBody[ItemCreate], items: NamedDependency[ItemSer
 
 
 @get("/{item_id:uuid}", operation_id="getItem", summary="Get an item", scopes=("items:read",))
-async def get_item(item_id: FromPath[UUID], items: NamedDependency[ItemService]) -> Item:
+async def get_item(item_id: FromPath[UUID], item_reads: NamedDependency[ItemReads]) -> Item:
     """Return one item."""
-    return await items.find(item_id)
+    return await item_reads.find(item_id)
 
 
 @patch("/{item_id:uuid}", operation_id="updateItem", summary="Change an item", scopes=("items:write",))
@@ -50,6 +56,9 @@ async def delete_item(item_id: FromPath[UUID], items: NamedDependency[ItemServic
 router = Router(
     "/items",
     route_handlers=[list_items, create_item, get_item, update_item, delete_item],
-    dependencies={"items": Provide(provide_items, sync_to_thread=False)},
+    dependencies={
+        "items": Provide(provide_items, sync_to_thread=False),
+        "item_reads": Provide(provide_item_reads, sync_to_thread=False),
+    },
     tags=["items"],
 )

@@ -4,28 +4,14 @@ from uuid import UUID
 
 from advanced_alchemy.service import SQLAlchemyAsyncRepositoryService
 
-from leasehold.core.pagination import Page, Pager
 from leasehold.workspace.items import models, schemas
 from leasehold.workspace.items.repository import ItemRepository
 
 
 class ItemService(SQLAlchemyAsyncRepositoryService[models.Item, ItemRepository]):
-    """The items of the bound tenant, for one unit of work."""
+    """The items of the bound tenant, for who writes."""
 
     repository_type = ItemRepository
-
-    async def page(self, pager: Pager) -> Page[schemas.Item]:
-        """Return one page of items in the order they were made."""
-        rows = await self.repository.page_after(pager.after, limit=pager.limit + 1)
-        return pager.page([self.to_schema(row, schema_type=schemas.Item) for row in rows])
-
-    async def find(self, item_id: UUID) -> schemas.Item:
-        """Return an item.
-
-        Raises:
-            advanced_alchemy.exceptions.NotFoundError: there is none with this id.
-        """
-        return self.to_schema(await self.get(item_id), schema_type=schemas.Item)
 
     async def add(self, data: schemas.ItemCreate) -> schemas.Item:
         """Make an item and return it."""

@@ -9,7 +9,8 @@ from litestar.params import FromPath, JSONBody
 from leasehold.core.pagination import Page, Pager
 from leasehold.core.passwords import Passwords
 from leasehold.core.principal import Principal
-from leasehold.tenancy.bind import TenantSession
+from leasehold.tenancy.bind import TenantReader, TenantSession
+from leasehold.workspace.users.repository import UserReads
 from leasehold.workspace.users.schemas import User, UserCreate, UserPatch
 from leasehold.workspace.users.service import UserService
 
@@ -19,10 +20,15 @@ def provide_users(session: NamedDependency[TenantSession]) -> UserService:
     return UserService(session=session)
 
 
+def provide_user_reads(reader: NamedDependency[TenantReader]) -> UserReads:
+    """Return the reads on the reader of the request."""
+    return UserReads(reader)
+
+
 @get("/", operation_id="listUsers", summary="List users", scopes=("users:read",))
-async def list_users(users: NamedDependency[UserService], pager: NamedDependency[Pager]) -> Page[User]:
+async def list_users(user_reads: NamedDependency[UserReads], pager: NamedDependency[Pager]) -> Page[User]:
     """Return one page of users in the order they were made."""
-    return await users.page(pager)
+    return await user_reads.page(pager)
 
 
 @post("/", operation_id="createUser", summary="Create a user", scopes=("users:write",))
@@ -38,9 +44,9 @@ async def create_user(
 
 
 @get("/{user_id:uuid}", operation_id="getUser", summary="Get a user", scopes=("users:read",))
-async def get_user(user_id: FromPath[UUID], users: NamedDependency[UserService]) -> User:
+async def get_user(user_id: FromPath[UUID], user_reads: NamedDependency[UserReads]) -> User:
     """Return one user."""
-    return await users.find(user_id)
+    return await user_reads.find(user_id)
 
 
 @patch("/{user_id:uuid}", operation_id="updateUser", summary="Change a user", scopes=("users:write",))
@@ -63,6 +69,9 @@ async def delete_user(user_id: FromPath[UUID], users: NamedDependency[UserServic
 router = Router(
     "/users",
     route_handlers=[list_users, create_user, get_user, update_user, delete_user],
-    dependencies={"users": Provide(provide_users, sync_to_thread=False)},
+    dependencies={
+        "users": Provide(provide_users, sync_to_thread=False),
+        "user_reads": Provide(provide_user_reads, sync_to_thread=False),
+    },
     tags=["users"],
 )

@@ -7,7 +7,6 @@ from msgspec import UNSET
 from sqlalchemy.exc import IntegrityError
 
 from leasehold.core.errors import Conflict, FieldError
-from leasehold.core.pagination import Page, Pager
 from leasehold.core.principal import Principal
 from leasehold.core.sqlstate import violated_constraint
 from leasehold.tenancy.bind import TenantSession, announce_revocation
@@ -27,22 +26,9 @@ class EmailTaken(Conflict):
 
 
 class UserService(SQLAlchemyAsyncRepositoryService[models.User, UserRepository]):
-    """The users of the bound tenant, for one unit of work."""
+    """The users of the bound tenant, for who writes."""
 
     repository_type = UserRepository
-
-    async def page(self, pager: Pager) -> Page[schemas.User]:
-        """Return one page of users in the order they were made."""
-        rows = await self.repository.page_after(pager.after, limit=pager.limit + 1)
-        return pager.page([self.to_schema(row, schema_type=schemas.User) for row in rows])
-
-    async def find(self, user_id: UUID) -> schemas.User:
-        """Return a user.
-
-        Raises:
-            advanced_alchemy.exceptions.NotFoundError: there is none with this id.
-        """
-        return self.to_schema(await self.get(user_id), schema_type=schemas.User)
 
     async def add(
         self, *, email: str, name: str, role: Role, password_hash: str | None, by: Principal | None

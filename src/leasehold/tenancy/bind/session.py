@@ -1,9 +1,4 @@
-"""The only maker of sessions on tenant data: one transaction, one tenant.
-
-Path and role are set inside the transaction, in the same message as its BEGIN. So they cost no round trip, end with
-the transaction whatever happens, and cannot reach the next user of a pooled connection, nor through a pooler in
-transaction mode. Setting them on the connection instead, to be undone later, is how tenants leak.
-"""
+"""The session: an AsyncSession under Advanced Alchemy whose transactions are bound to one tenant."""
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -11,12 +6,13 @@ from typing import Any, cast
 from uuid import UUID
 
 from sqlalchemy import Connection, event, func, select
+from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.orm import Session, SessionTransaction
 
 from leasehold.core.database import Database, DriverConnection, database_errors
+from leasehold.tenancy.bind.binding import binding_sql
 from leasehold.tenancy.context import TenantRef
-from leasehold.tenancy.names import quoted
 from leasehold.tenancy.registry import announce_change
 
 _TENANT = "tenant"
@@ -49,15 +45,6 @@ class BindableConnection(DriverConnection):
             raise
 
 
-def binding_sql(tenant: TenantRef, *, tenant_roles: bool) -> str:
-    """Return the statements that put a transaction on one tenant: its schema before pg_temp, and its role.
-
-    With pg_temp named and last, a temporary table cannot shadow a tenant's table.
-    """
-    path = f"SET LOCAL search_path = {quoted(tenant.schema)}, pg_temp"
-    return f"{path}; SET LOCAL ROLE {quoted(tenant.role)}" if tenant_roles else path
-
-
 class _BoundSession(Session):
     """The synchronous half of a `TenantSession`, on which the hook is hung."""
 
@@ -85,9 +72,12 @@ event.listen(_BoundSession, "after_begin", _bind)
 def prepare_engine(engine: AsyncEngine) -> AsyncEngine:
     """Make an engine of `BindableConnection` fit for tenant sessions."""
 
-    def drop_unused_binding(driver: Any, *_: object) -> None:
+    def inspect(driver: Any, *_: object) -> None:
         # A transaction that was announced but never begun leaves its binding behind: it must not reach another's.
         driver.driver_connection.next_binding = None
+        if driver.driver_connection.is_closed():
+            # The driver has heard that the backend is gone; this error makes the pool try a fresh connection.
+            raise DisconnectionError
 
     def name_revision(
         connection: Connection, _cursor: object, statement: str, parameters: object, *_: object
@@ -96,7 +86,7 @@ def prepare_engine(engine: AsyncEngine) -> AsyncEngine:
         revision = connection.get_execution_options().get(_REVISION)
         return (f"{statement} /* {revision} */" if revision else statement), parameters
 
-    event.listen(engine.sync_engine, "checkout", drop_unused_binding)
+    event.listen(engine.sync_engine, "checkout", inspect)
     event.listen(engine.sync_engine, "before_cursor_execute", name_revision, retval=True)
     return engine
 

@@ -1,0 +1,26 @@
+"""How many connections to PostgreSQL an installation takes: the one place where the sum is done."""
+
+from dataclasses import dataclass
+
+OWNER_CONNECTIONS = 2
+"""What a process opens at most as the owner, to provision."""
+
+_FEED_CONNECTIONS = 1
+_SESSION_SHARE = 3
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionBudget:
+    """What each process holds at most, and what all of them hold together."""
+
+    readers: int
+    sessions: int
+    total: int
+
+
+def connection_budget(*, pool_size: int, workers: int) -> ConnectionBudget:
+    """Divide the connections that a process may hold for requests: a third, but at least one, for what writes."""
+    sessions = max(1, pool_size // _SESSION_SHARE)
+    readers = max(1, pool_size - sessions)
+    each = readers + sessions + _FEED_CONNECTIONS + OWNER_CONNECTIONS
+    return ConnectionBudget(readers=readers, sessions=sessions, total=workers * each)

@@ -1,0 +1,178 @@
+"""The connections of the readers, in a few sub-pools, and never more than a set number.
+
+A tenant is routed to the sub-pool that its id names, because a backend answers faster for tenants it has met: it
+keeps what it knows of their tables. It keeps that for ever, so a connection retires when it has met too many. A
+sub-pool that is empty borrows from the others; strict ones would idle while a hot tenant waits.
+"""
+
+import asyncio
+from collections import deque
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from leasehold.core.database import DriverConnection, driver_url
+from leasehold.core.errors import DatabaseUnavailable
+
+
+class ReaderConnection(DriverConnection):
+    """A connection with the memory of whom it has served."""
+
+    home: int = 0
+    tenants: set[UUID]
+
+
+class ReaderPool:
+    """Hands out connections, opened as they are needed, at most `size` of them."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        size: int,
+        sub_pools: int,
+        max_tenants: int,
+        timeout_s: float,
+        prepared_statements: bool,
+        tenant_roles: bool,
+    ) -> None:
+        self.tenant_roles = tenant_roles
+        self.size = size
+        self._url = driver_url(url)
+        self._max_tenants = max_tenants
+        self._timeout_s = timeout_s
+        self._options: dict[str, Any] = {} if prepared_statements else {"statement_cache_size": 0}
+        self._idle: list[list[ReaderConnection]] = [[] for _ in range(max(1, min(sub_pools, size)))]
+        self._waiters: deque[asyncio.Future[ReaderConnection | None]] = deque()
+        self._open = 0
+        self._closed = False
+
+    @property
+    def idle(self) -> int:
+        """How many connections are open and unused."""
+        return sum(map(len, self._idle))
+
+    @property
+    def open(self) -> int:
+        """How many connections are open or being opened."""
+        return self._open
+
+    async def fill(self) -> None:
+        """Open all connections that the pool may hold, spread over the sub-pools."""
+        while self._open < self.size:
+            self.release(await self._connect(self._open % len(self._idle)))
+
+    async def close(self) -> None:
+        """Close all idle connections; one that is in use is closed when it comes back."""
+        self._closed = True
+        for idle in self._idle:
+            while idle:
+                await self._drop(idle.pop()).close(timeout=2)
+
+    async def acquire(self, tenant_id: UUID) -> ReaderConnection:
+        """Return a connection for one transaction of a tenant; hand it back by `release` or `discard`.
+
+        Raises:
+            DatabaseUnavailable: none became free in time, or the database does not answer.
+        """
+        connection = self._take(tenant_id.int % len(self._idle))
+        if connection is None:
+            connection = await self._connect_or_wait(tenant_id.int % len(self._idle))
+        connection.tenants.add(tenant_id)
+        return connection
+
+    async def replace(self, dead: ReaderConnection, tenant_id: UUID) -> ReaderConnection:
+        """Return a new connection in place of one that was found dead.
+
+        Raises:
+            DatabaseUnavailable: the database does not answer.
+        """
+        home = dead.home
+        self._drop(dead).terminate()
+        connection = await self._connect(home)
+        connection.tenants.add(tenant_id)
+        return connection
+
+    def release(self, connection: ReaderConnection) -> None:
+        """Take back a connection that is outside any transaction."""
+        if self._closed or connection.is_closed() or len(connection.tenants) > self._max_tenants:
+            self.discard(connection)
+            return
+        while self._waiters:
+            waiter = self._waiters.popleft()
+            if not waiter.done():
+                waiter.set_result(connection)
+                return
+        self._idle[connection.home].append(connection)
+
+    def discard(self, connection: ReaderConnection) -> None:
+        """Close a connection in whatever state it is, and let somebody who waits open another."""
+        self._drop(connection).terminate()
+        self._wake_one()
+
+    def _take(self, home: int) -> ReaderConnection | None:
+        """Return an idle connection, of the tenant's own sub-pool if it has one."""
+        idle = self._idle[home]
+        if not idle:
+            if self._open < self.size:
+                return None
+            idle = max(self._idle, key=len)
+        while idle:
+            connection = idle.pop()
+            if not connection.is_closed():
+                return connection
+            self._drop(connection)
+        return None
+
+    async def _connect_or_wait(self, home: int) -> ReaderConnection:
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                while True:
+                    if self._open < self.size:
+                        return await self._connect(home)
+                    connection = await self._wait()
+                    if connection is not None:
+                        return connection
+        except TimeoutError as error:
+            raise DatabaseUnavailable from error
+
+    async def _wait(self) -> ReaderConnection | None:
+        """Return the next connection that comes back, or None when there is room to open one."""
+        waiter: asyncio.Future[ReaderConnection | None] = asyncio.get_running_loop().create_future()
+        self._waiters.append(waiter)
+        try:
+            return await waiter
+        except BaseException:
+            if waiter.done() and not waiter.cancelled():
+                # It was served in the moment in which it gave up: the connection goes to the next one.
+                connection = waiter.result()
+                self.release(connection) if connection is not None else self._wake_one()
+            raise
+
+    async def _connect(self, home: int) -> ReaderConnection:
+        self._open += 1
+        try:
+            connection: ReaderConnection = await asyncpg.connect(
+                self._url, connection_class=ReaderConnection, timeout=5, **self._options
+            )
+        except BaseException as error:
+            self._open -= 1
+            self._wake_one()
+            if isinstance(error, (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError)):
+                raise DatabaseUnavailable from error
+            raise
+        connection.home = home
+        connection.tenants = set()
+        return connection
+
+    def _drop(self, connection: ReaderConnection) -> ReaderConnection:
+        self._open -= 1
+        return connection
+
+    def _wake_one(self) -> None:
+        while self._waiters:
+            waiter = self._waiters.popleft()
+            if not waiter.done():
+                waiter.set_result(None)
+                return
