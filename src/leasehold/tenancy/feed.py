@@ -78,17 +78,21 @@ class DirectoryFeed:
         self._waiters.append(waiter)
         self._wake.set()
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(waiter.wait(), _CAUGHT_UP_TIMEOUT_S)
+            async with asyncio.timeout(_CAUGHT_UP_TIMEOUT_S):
+                await waiter.wait()
 
     async def _follow(self, connection: DriverConnection) -> None:
         while True:
             try:
                 while True:
+                    # Not `wait_for`: on Python 3.11 it can lose a cancellation, and closing would wait for ever.
                     with contextlib.suppress(TimeoutError):
-                        await asyncio.wait_for(self._wake.wait(), self._interval_s)
+                        async with asyncio.timeout(self._interval_s):
+                            await self._wake.wait()
                     self._wake.clear()
                     waiters, self._waiters = self._waiters, []
-                    await asyncio.wait_for(self._catch_up(connection), _ANSWER_TIMEOUT_S)
+                    async with asyncio.timeout(_ANSWER_TIMEOUT_S):
+                        await self._catch_up(connection)
                     for waiter in waiters:
                         waiter.set()
             except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:

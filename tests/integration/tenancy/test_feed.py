@@ -1,5 +1,6 @@
 """The directory follows the registry without skipping anything, whatever the order of commits."""
 
+import asyncio
 from collections.abc import AsyncGenerator
 from typing import Any
 
@@ -98,3 +99,19 @@ def _state(directory: TenantDirectory, tenant: TenantRef) -> TenantState | None:
 def _is_fresh(directory: TenantDirectory) -> bool:
     directory.demand_fresh()
     return True
+
+
+async def test_a_feed_closes_at_whatever_moment_it_is_told_to(settings: Settings) -> None:
+    """A cancellation that is lost in the middle of a look would make the process hang at its end."""
+    async with asyncio.timeout(20):
+        for number in range(60):
+            feed = DirectoryFeed(
+                TenantDirectory(max_age_s=5),
+                KnownSubjects(),
+                url=settings.database_url.get_secret_value(),
+                listen=False,
+                poll_s=0.001,
+            )
+            await feed.start()
+            await asyncio.sleep(number / 10_000)
+            await feed.close()
