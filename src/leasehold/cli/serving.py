@@ -3,10 +3,13 @@
 import errno
 import os
 import socket
+import threading
+from collections.abc import Callable
+from typing import Any
 
 from granian.constants import Interfaces, Loops
 from granian.log import LogLevels
-from granian.server import Server
+from granian.server.mp import MPServer
 from pydantic import SecretStr
 
 from leasehold.config import Settings
@@ -56,10 +59,38 @@ def demand_real_secrets(settings: Settings) -> None:
         raise DemoSecrets
 
 
-def run_server(settings: Settings) -> None:
-    """Serve until SIGINT or SIGTERM; requests under way get up to 30 seconds to end."""
+class _InterruptibleServer(MPServer):
+    """Granian's server, which ends on the first of any number of signals.
+
+    Its own handler sets an `Event` in the main thread, which waits for that same event: a second signal in the middle
+    of the first one's handling, or one that meets the wait at its lock, would wait for itself for ever. A terminal or
+    a process manager that signals the whole process group sends two.
+    """
+
+    def __init__(self, *args: Any, after_start: Callable[[], None] | None, **options: Any) -> None:
+        super().__init__(*args, **options)  # pyright: ignore[reportUnknownMemberType]
+        self._after_start = after_start
+
+    def signal_handler_interrupt(self, *_args: Any, **_options: Any) -> None:
+        """End the server, from a thread that may wait for the lock."""
+        if not self.interrupt_signal:
+            self.interrupt_signal = True
+            threading.Thread(target=self.main_loop_interrupt.set).start()
+
+    def _spawn_workers(self, spawn_target: Any, target_loader: Any) -> None:
+        super()._spawn_workers(spawn_target, target_loader)  # pyright: ignore[reportUnknownMemberType]
+        # Not before: workers are forked, and a thread of ours would leave its locks taken in them.
+        if self._after_start is not None:
+            threading.Thread(target=self._after_start, daemon=True).start()
+
+
+def run_server(settings: Settings, *, after_start: Callable[[], None] | None = None) -> None:
+    """Serve until SIGINT or SIGTERM; requests under way get up to 30 seconds to end.
+
+    `after_start` is called in a thread once the workers are started, which is before they answer.
+    """
     os.environ.update(_environment(settings))
-    Server(
+    _InterruptibleServer(
         "leasehold.main:create_app",
         address=settings.host,
         port=settings.port,
@@ -70,6 +101,7 @@ def run_server(settings: Settings) -> None:
         websockets=False,
         log_level=LogLevels.warning,
         workers_kill_timeout=_DRAIN_S,
+        after_start=after_start,
     ).serve()
 
 

@@ -5,9 +5,9 @@ import os
 import shlex
 import signal
 import sys
-import threading
 import time
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from urllib.request import urlopen
@@ -47,9 +47,7 @@ def up(port: int, data_dir: Path | None, no_demo: bool) -> None:
             if run_migrations(settings, jobs=os.cpu_count() or 1, console=Console(stderr=True)).failed:
                 sys.exit(1)
             demo = None if no_demo else asyncio.run(prepare_demo(settings, folder))
-            welcome = threading.Thread(target=_welcome_when_ready, args=(settings, demo, folder), daemon=True)
-            welcome.start()
-            run_server(settings)
+            run_server(settings, after_start=partial(_welcome_when_ready, settings, demo, folder))
     except KeyboardInterrupt:
         sys.exit(0)
 

@@ -87,9 +87,10 @@ class Running:
             assert time.monotonic() < deadline, self.printed + self.complained
             time.sleep(0.05)
 
-    def end(self, by: signal.Signals, *, whole_group: bool = False) -> int:
+    def end(self, by: signal.Signals, *, whole_group: bool = False, times: int = 1) -> int:
         """Send a signal, to the whole group as a terminal does or to the process alone, and return the exit status."""
-        (os.killpg if whole_group else os.kill)(self.process.pid, by)
+        for _ in range(times):
+            (os.killpg if whole_group else os.kill)(self.process.pid, by)
         return self.process.wait(30)
 
 

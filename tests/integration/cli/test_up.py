@@ -93,7 +93,7 @@ def test_up_serves_two_tenants_prints_lines_that_work_and_leaves_no_process(tmp_
         items, _ = decoder.raw_decode(listed.stdout)
         assert [row["title"] for row in items["items"]] == ["Desk", "Chair", "Lamp", "Shelf"]
         see_that_globex_is_apart(started, port)
-        assert started.end(signal.SIGINT, whole_group=True) == 0
+        assert started.end(signal.SIGINT, whole_group=True, times=3) == 0
         assert nothing_is_left(started, postgres)
         assert "Traceback" not in started.printed + started.complained
 
