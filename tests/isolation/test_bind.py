@@ -7,7 +7,7 @@ from sqlalchemy import select, text
 from sqlalchemy.exc import ProgrammingError
 
 from leasehold.config import Settings
-from leasehold.core.database import Database
+from leasehold.core.database import Database, platform_session
 from leasehold.core.errors import DatabaseUnavailable
 from leasehold.http.process import Process
 from leasehold.tenancy.bind import TenantSession, Unbound, announce_revocation, open_tenant_session, prepare_engine
@@ -71,6 +71,21 @@ async def test_a_temporary_table_cannot_shadow_a_tenants_table_even_where_it_is_
     async with owner.engine.begin() as connection:
         await connection.execute(text(f'REVOKE TEMPORARY ON DATABASE "{name}" FROM {own.role}'))
     await owner.close()
+    await database.close()
+
+
+async def test_a_session_that_meets_a_dead_connection_gets_a_fresh_one(
+    settings: Settings, process: Process, eight: list[TenantRef]
+) -> None:
+    database = open_pool(settings, 1)
+    prepare_engine(database.engine)
+    for _ in range(3):
+        async with open_tenant_session(database, eight[0]) as session:
+            backend = await session.scalar(text("SELECT pg_backend_pid()"))
+        async with platform_session(process.database) as other:
+            await other.execute(text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": backend})
+        async with open_tenant_session(database, eight[0]) as session:
+            assert (await session.scalars(select(Item.title))).all() == [eight[0].slug]
     await database.close()
 
 

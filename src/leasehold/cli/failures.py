@@ -18,6 +18,7 @@ from leasehold.tenancy.fleet.history import BrokenHistory, UnknownRevision
 from leasehold.tenancy.fleet.rendering import Unrenderable
 from leasehold.tenancy.fleet.run import UnknownTenantSlug
 from leasehold.tenancy.install import InvalidDatabaseUrl, MayNotCreateRoles, ServerTooOld
+from leasehold.tenancy.readiness import TooManyConnections
 
 _OURS = (
     BrokenHistory,
@@ -32,6 +33,7 @@ _OURS = (
     NoOwnerUrl,
     PortTaken,
     ServerTooOld,
+    TooManyConnections,
     UnknownRevision,
     UnknownTenantSlug,
     Unrenderable,

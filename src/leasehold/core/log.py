@@ -4,9 +4,14 @@ import logging
 import sys
 from typing import Literal, TextIO
 
+import msgspec
 import structlog
 
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+
+
+def _to_json(event: dict[str, object], **_: object) -> str:
+    return msgspec.json.encode(event, enc_hook=str).decode()
 
 
 def configure_logging(
@@ -16,7 +21,11 @@ def configure_logging(
     stream: TextIO = sys.stdout,
 ) -> None:
     """Send our events and those of the libraries to one stream in one form."""
-    renderer = structlog.processors.JSONRenderer() if form == "json" else structlog.dev.ConsoleRenderer(colors=False)
+    renderer = (
+        structlog.processors.JSONRenderer(serializer=_to_json)
+        if form == "json"
+        else structlog.dev.ConsoleRenderer(colors=False)
+    )
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,

@@ -116,3 +116,21 @@ def _is_ready(base: str) -> bool:
 def _passwords(env: Environment) -> set[str]:
     urls = [env[name] for name in ("LEASEHOLD_DATABASE_URL", "LEASEHOLD_OWNER_URL")]
     return {url.partition("://")[2].partition("@")[0].partition(":")[2] for url in urls}
+
+
+def test_more_connections_than_postgresql_grants_are_refused_before_serving(installed: Environment) -> None:
+    env = {**installed, "LEASEHOLD_POOL_SIZE": "500", "LEASEHOLD_WORKERS": "2", "LEASEHOLD_PORT": str(free_port())}
+    sentence = refusal_of(leasehold("serve", env=env))
+    assert sentence.startswith("PostgreSQL grants ")
+    assert "connections, and 1006 would be opened" in sentence
+
+
+def test_several_processes_serve_one_address(installed: Environment, tmp_path: Path) -> None:
+    port = free_port()
+    env = {**installed, "LEASEHOLD_PORT": str(port), "LEASEHOLD_WORKERS": "2"}
+    with running("serve", env=env, folder=tmp_path) as served:
+        base = f"http://127.0.0.1:{port}"
+        served.wait_for(lambda: _is_ready(base))
+        assert all(_is_ready(base) for _ in range(20))
+        assert served.end(signal.SIGTERM, times=2) == 0
+        assert members_of(served.process.pid) == []

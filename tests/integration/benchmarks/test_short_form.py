@@ -1,0 +1,65 @@
+"""The benchmark still works; how fast anything is, is not tested."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+_PEERS = (
+    "Leasehold, all of it",
+    "L1: raw ASGI + asyncpg, qualified names",
+    "L1b: raw ASGI + asyncpg, bound transaction",
+    "Litestar + Advanced Alchemy, the usual way",
+)
+_TIMEOUT_S = 120.0
+
+
+def _benchmarks(project: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("LEASEHOLD_", "PYTEST_"))}
+    return subprocess.run(
+        [sys.executable, "-m", "benchmarks", *map(str, arguments)],
+        cwd=project,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=_TIMEOUT_S,
+        check=False,
+    )
+
+
+def test_the_short_form_measures_every_operation_of_every_peer_that_needs_no_environment(
+    project: Path, tmp_path: Path
+) -> None:
+    finished = _benchmarks(project, "requests", "--short", "--output", tmp_path)
+
+    assert finished.returncode == 0, finished.stderr
+    table = (tmp_path / "requests.md").read_text()
+    assert table.strip() == finished.stdout.strip()
+    assert [line for line in table.splitlines() if line.startswith("## ")] == [
+        "## GET one item, 3 tenants",
+        "## GET a page of 20, 3 tenants",
+        "## POST an item, 3 tenants",
+    ]
+    for title in _PEERS:
+        assert table.count(f"\n| {title} |") == 3, table
+
+
+def test_the_cost_of_roles_is_measured(project: Path) -> None:
+    finished = _benchmarks(project, "roles", "--counts", "20,40", "--seconds", "0.5", "--every", "0.2")
+
+    assert finished.returncode == 0, finished.stderr
+    assert finished.stdout.count("\n| 20 |") == finished.stdout.count("\n| 40 |") == 1
+
+
+def test_what_can_be_measured_is_listed(project: Path) -> None:
+    finished = _benchmarks(project)
+
+    assert finished.returncode == 0, finished.stderr
+    assert {"requests", "roles"} <= set(finished.stdout.split())
+
+
+@pytest.mark.parametrize("arguments", [["nonsense"], ["requests", "--only", "nonsense"]])
+def test_what_cannot_be_measured_is_refused(project: Path, arguments: list[str]) -> None:
+    assert _benchmarks(project, *arguments).returncode == 2
