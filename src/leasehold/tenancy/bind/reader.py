@@ -12,7 +12,14 @@ from leasehold.tenancy.bind.binding import binding_sql
 from leasehold.tenancy.bind.pool import ReaderConnection, ReaderPool
 from leasehold.tenancy.context import TenantRef
 
-_DEAD = (OSError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError)
+# InternalClientError is how the driver meets the farewell of a backend that it has not read yet.
+_DEAD = (
+    OSError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+)
 
 
 class TenantReader:
@@ -69,7 +76,7 @@ async def open_tenant_reader(pool: ReaderPool, tenant: TenantRef) -> AsyncGenera
         if problem is None:
             raise
         raise problem from error
-    except (OSError, asyncpg.InterfaceError) as error:
+    except (OSError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
         raise DatabaseUnavailable from error
     finally:
         # What was cancelled or refused in the middle is in a state that nobody wants to find out.

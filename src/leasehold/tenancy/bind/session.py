@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from typing import Any, cast
 from uuid import UUID
 
+import asyncpg
 from sqlalchemy import Connection, event, func, select
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
@@ -39,6 +40,10 @@ class BindableConnection(DriverConnection):
         bound, self.next_binding = query + self.next_binding, None
         try:
             return await super().execute(bound, timeout=timeout)
+        except asyncpg.InternalClientError as error:
+            # The farewell of a backend that was not read yet; SQLAlchemy does not know this error as a lost connection.
+            self.terminate()
+            raise asyncpg.ConnectionDoesNotExistError(str(error)) from error
         except BaseException:
             # BEGIN took effect and the rest did not: whoever used this connection next would be in the ruins.
             self.terminate()
