@@ -71,6 +71,6 @@ lock:
     uv export --quiet --extra embedded --group dev --no-emit-project --no-annotate --no-header --output-file requirements/dev.txt >/dev/null
     uv export --quiet --no-dev --no-emit-project --no-annotate --no-header --output-file requirements/prod.txt >/dev/null
 
-# Measure requests and provisioning, and print ratios
+# Measure requests against peers, or what roles cost: just bench requests
 bench *args: setup
     @python -m benchmarks {{ args }}

@@ -1,1 +1,1 @@
-"""Measurements, one command: `just bench`. They print ratios of what was measured in one run, and test nothing."""
+"""Measurements, one command each: `just bench requests`. They print ratios of one run; `README.md` here says how."""

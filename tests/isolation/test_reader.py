@@ -152,8 +152,8 @@ async def test_a_binding_that_fails_does_not_poison_the_pool(make_pool: MakePool
     nobody = dataclasses.replace(eight[0], role="lh_t_nobody")
     for _ in range(3):
         with pytest.raises((asyncpg.PostgresError, Problem)):
-            async with open_tenant_reader(pool, nobody):
-                pass
+            async with open_tenant_reader(pool, nobody) as reader:
+                await reader.one(PLACE)
         async with open_tenant_reader(pool, eight[1]) as reader:
             assert await reader.all(TITLES) == [Title(eight[1].slug)]
 
@@ -193,10 +193,11 @@ async def test_who_waits_too_long_is_told_that_the_database_is_busy(
     make_pool: MakePool, eight: list[TenantRef]
 ) -> None:
     pool = make_pool(1, timeout_s=0.05)
-    async with open_tenant_reader(pool, eight[0]):
+    async with open_tenant_reader(pool, eight[0]) as first:
+        await first.one(PLACE)
         with pytest.raises(DatabaseUnavailable):
-            async with open_tenant_reader(pool, eight[1]):
-                pass
+            async with open_tenant_reader(pool, eight[1]) as second:
+                await second.one(PLACE)
     async with open_tenant_reader(pool, eight[1]) as reader:
         assert await reader.all(TITLES) == [Title(eight[1].slug)]
 
@@ -214,6 +215,12 @@ async def test_what_takes_too_long_is_a_problem(make_pool: MakePool, eight: list
 
 
 SLEEP_AFTER_LIMIT = select(func.length(func.set_config("statement_timeout", bindparam("limit"), True)).label("number"))
+
+
+async def test_a_reader_that_reads_nothing_takes_no_connection(make_pool: MakePool, eight: list[TenantRef]) -> None:
+    pool = make_pool(1)
+    async with open_tenant_reader(pool, eight[0]):
+        assert pool.open == 0
 
 
 def test_a_read_whose_columns_are_not_its_structs_fields_is_refused() -> None:

@@ -42,7 +42,11 @@ MATRIX: list[tuple[str, str, dict[str, Any]]] = [
     ("read the reference", "SELECT id FROM tenant_reference.items", {"owner": OK, "app": DENIED, "tenant": DENIED}),
     ("read the tenants", "SELECT id FROM platform.tenants", {"owner": OK, "app": OK, "tenant": DENIED}),
     ("rename a tenant", "UPDATE platform.tenants SET name = name", {"owner": OK, "app": OK, "tenant": DENIED}),
-    ("delete a tenant's row", "DELETE FROM platform.tenants", {"owner": OK, "app": DENIED, "tenant": DENIED}),
+    (
+        "delete a tenant's row",
+        "DELETE FROM platform.tenants WHERE 1=0",
+        {"owner": OK, "app": DENIED, "tenant": DENIED},
+    ),
     (
         "write the change log",
         "INSERT INTO platform.registry_changes (id, tenant_id, xact) VALUES (gen_random_uuid(), gen_random_uuid(), 0)",

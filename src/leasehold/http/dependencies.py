@@ -4,7 +4,7 @@ A route that only reads asks for `reader` instead. These are the only dependenci
 takes one of them; a commit that fails is therefore an error of the request, and not a success whose row is lost.
 """
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from functools import partial
 from typing import Annotated, Any
 
@@ -20,9 +20,11 @@ from leasehold.core.principal import Principal
 from leasehold.http.process import Process
 from leasehold.tenancy.bind import TenantReader, TenantSession, open_tenant_reader, open_tenant_session
 from leasehold.tenancy.context import TenantRef
-from leasehold.workspace.auth.service import OpenSession, is_active, reads_as_active
+from leasehold.workspace.auth.service import OpenSession, is_active
 
 AnyRequest = Request[Any, Any, State]
+Limit = Annotated[int, QueryParameter(ge=1, le=MAX_LIMIT, description="Rows on the page")]
+CursorText = Annotated[str | None, QueryParameter(max_length=200, description="`next_cursor` of the page before")]
 
 
 def provide_principal(request: AnyRequest) -> Principal:
@@ -38,19 +40,26 @@ def provide_tenant(request: AnyRequest) -> TenantRef:
 def tenant_dependencies(process: Process) -> Mapping[str, Provide]:
     """Return the dependencies of the routes of the tenant plane."""
 
-    async def provide_session(
-        tenant: NamedDependency[TenantRef], principal: NamedDependency[Principal]
-    ) -> AsyncGenerator[TenantSession]:
+    async def provide_session(request: AnyRequest) -> AsyncGenerator[TenantSession]:
+        tenant = await _active_tenant(process, request)
         async with open_tenant_session(process.database, tenant) as session:
-            await _demand_active(process, principal, partial(is_active, session))
             yield session
 
-    async def provide_reader(
-        tenant: NamedDependency[TenantRef], principal: NamedDependency[Principal]
-    ) -> AsyncGenerator[TenantReader]:
+    async def provide_reader(request: AnyRequest) -> AsyncGenerator[TenantReader]:
+        tenant = await _active_tenant(process, request)
         async with open_tenant_reader(process.readers, tenant) as reader:
-            await _demand_active(process, principal, partial(reads_as_active, reader))
             yield reader
+
+    provide_page_request = _pager_provider(process)
+
+    def provide_pager(
+        request: AnyRequest,
+        reader: NamedDependency[TenantReader],
+        limit: Limit = DEFAULT_LIMIT,
+        cursor: CursorText = None,
+    ) -> Pager:
+        # After the reader, not beside it: two at once are resolved in a task group, which costs more than both.
+        return provide_page_request(request, limit, cursor)
 
     def provide_open_session(tenant: NamedDependency[TenantRef]) -> OpenSession:
         return partial(open_tenant_session, process.database, tenant)
@@ -64,7 +73,7 @@ def tenant_dependencies(process: Process) -> Mapping[str, Provide]:
         "tokens": Provide(lambda: process.tokens, sync_to_thread=False),
         "passwords": Provide(lambda: process.passwords, sync_to_thread=False),
         "installation_key": Provide(lambda: process.key, sync_to_thread=False),
-        "pager": Provide(_pager_provider(process), sync_to_thread=False),
+        "pager": Provide(provide_pager, sync_to_thread=False),
     }
 
 
@@ -90,14 +99,8 @@ def platform_dependencies(process: Process) -> Mapping[str, Provide]:
     }
 
 
-def _pager_provider(process: Process) -> Any:
-    def provide_pager(
-        request: AnyRequest,
-        limit: Annotated[int, QueryParameter(ge=1, le=MAX_LIMIT, description="Rows on the page")] = DEFAULT_LIMIT,
-        cursor: Annotated[
-            str | None, QueryParameter(max_length=200, description="`next_cursor` of the page before")
-        ] = None,
-    ) -> Pager:
+def _pager_provider(process: Process) -> Callable[[AnyRequest, int, str | None], Pager]:
+    def provide_pager(request: AnyRequest, limit: Limit = DEFAULT_LIMIT, cursor: CursorText = None) -> Pager:
         tenant: TenantRef | None = request.scope["state"].get("tenant")
         scope = f"{tenant.id if tenant else 'platform'} {request.scope['path_template']}"
         return Pager(process.cursors, scope=scope, limit=limit, cursor=cursor)
@@ -105,16 +108,20 @@ def _pager_provider(process: Process) -> Any:
     return provide_pager
 
 
-async def _demand_active(
-    process: Process, principal: Principal, is_active: Callable[[Principal], Awaitable[bool]]
-) -> None:
-    """Read the status of a user or client that this process has not seen yet, in the transaction of its request."""
-    subjects, tenant_id = process.subjects, principal.tenant_id
-    if tenant_id is None:
-        raise InvalidToken
-    if (tenant_id, principal.subject) in subjects:
-        return
-    epoch = subjects.epoch
-    if not await is_active(principal):
-        raise InvalidToken
-    subjects.remember(tenant_id, principal.subject, epoch=epoch)
+async def _active_tenant(process: Process, request: AnyRequest) -> TenantRef:
+    """Return the tenant of a request whose user or client is active.
+
+    The status of one that this process has not seen yet is read in a short transaction that is over before the
+    request's own begins; then it is remembered until it is revoked.
+    """
+    state = request.scope["state"]
+    tenant: TenantRef = state["tenant"]
+    principal: Principal = state["principal"]
+    subjects = process.subjects
+    if (tenant.id, principal.subject) not in subjects:
+        epoch = subjects.epoch
+        async with open_tenant_reader(process.readers, tenant) as reader:
+            if not await is_active(reader, principal):
+                raise InvalidToken
+        subjects.remember(tenant.id, principal.subject, epoch=epoch)
+    return tenant

@@ -1,10 +1,10 @@
 """The gates of the two planes: a request passes with a tenant and a principal, or with an admin, or not at all."""
 
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
 from litestar.connection import ASGIConnection
-from litestar.datastructures import Headers
 from litestar.enums import ScopeType
 from litestar.handlers import BaseRouteHandler, HTTPRouteHandler
 from litestar.middleware import ASGIMiddleware
@@ -27,12 +27,21 @@ IS_PUBLIC = "is_public"
 SCOPES = "scopes"
 """Names the scopes that a route demands; an empty tuple is any valid token."""
 
+_GATE_HEADERS = frozenset({b"authorization", b"host", b"x-tenant"})
+
 
 class TenantRequired(Problem):
     """Name the tenant: by its subdomain, by its domain, or in the header X-Tenant."""
 
     type = "tenant-required"
     title = "Tenant required"
+
+
+class RepeatedHeader(Problem):
+    """The header {name} may be sent once only."""
+
+    type = "repeated-header"
+    title = "Repeated header"
 
 
 class NotJson(Problem):
@@ -61,7 +70,7 @@ class TenantGate(ASGIMiddleware):
             await next_app(scope, receive, send)
             return
         handler = scope["route_handler"]
-        headers = Headers.from_scope(scope)
+        headers = _named_headers(scope)
         if handler.opt.get(CREDENTIAL_ENDPOINT):
             scope["state"]["tenant"] = self._tenant(headers, None) or _raise(TenantRequired())
         else:
@@ -74,7 +83,7 @@ class TenantGate(ASGIMiddleware):
             scope["state"]["tenant"], scope["state"]["principal"] = tenant, principal
         await next_app(scope, receive, send)
 
-    def _tenant(self, headers: Headers, credential_tenant: UUID | None) -> TenantRef | None:
+    def _tenant(self, headers: Mapping[str, str], credential_tenant: UUID | None) -> TenantRef | None:
         return resolve_tenant(
             self._process.directory,
             host=hostname_of(headers.get("host", "")),
@@ -97,7 +106,7 @@ class PlatformGate(ASGIMiddleware):
         if _is_options(scope):
             await next_app(scope, receive, send)
             return
-        headers = Headers.from_scope(scope)
+        headers = _named_headers(scope)
         if not is_base_host(hostname_of(headers.get("host", "")), base_domain=self._process.settings.base_domain):
             raise NotFound
         token = bearer_token(headers)
@@ -110,7 +119,7 @@ class PlatformGate(ASGIMiddleware):
         await next_app(scope, receive, send)
 
 
-def bearer_token(headers: Headers) -> str | None:
+def bearer_token(headers: Mapping[str, str]) -> str | None:
     """Return the token of `Authorization: Bearer` (RFC 6750, section 2.1), None without the header.
 
     Raises:
@@ -125,8 +134,10 @@ def bearer_token(headers: Headers) -> str | None:
     return token.strip()
 
 
-def demand_json(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+async def demand_json(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
     """Pass if the request has no body, or one that calls itself JSON.
+
+    It is async because Litestar would run it in a thread otherwise, for every request.
 
     Raises:
         NotJson: the body calls itself something else.
@@ -137,6 +148,22 @@ def demand_json(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRou
         is_empty = headers.get("content-length", "0") == "0" and "transfer-encoding" not in headers
         if content_type != "application/json" and not (is_empty and not content_type):
             raise NotJson
+
+
+def _named_headers(scope: Scope) -> dict[str, str]:
+    """Return the headers that a gate asks for.
+
+    Raises:
+        RepeatedHeader: one of them was sent twice, and a proxy may have looked at the other.
+    """
+    found: dict[str, str] = {}
+    for name, value in scope["headers"]:
+        if name in _GATE_HEADERS:
+            key = name.decode("latin-1")
+            if key in found:
+                raise RepeatedHeader(name=key)
+            found[key] = value.decode("latin-1")
+    return found
 
 
 def _is_options(scope: Scope) -> bool:

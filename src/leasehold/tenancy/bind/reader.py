@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from typing import Literal
 
 import asyncpg
 
@@ -23,25 +24,56 @@ _DEAD = (
 
 
 class TenantReader:
-    """Runs reads in one transaction that PostgreSQL keeps from writing; made by `open_tenant_reader` alone."""
+    """Runs reads in one transaction that PostgreSQL keeps from writing; made by `open_tenant_reader` alone.
 
-    __slots__ = ("_connection", "_remark")
+    The transaction begins with the first read: a request that is refused before has taken no connection.
+    """
 
-    def __init__(self, connection: ReaderConnection, revision: str) -> None:
-        self._connection = connection
+    __slots__ = ("_connection", "_pool", "_remark", "_tenant")
+
+    def __init__(self, pool: ReaderPool, tenant: TenantRef) -> None:
+        self._pool = pool
+        self._tenant = tenant
+        self._connection: ReaderConnection | None = None
         # Tenants at two revisions must not share a prepared statement: its result columns would differ.
-        self._remark = f" /* {revision} */"
+        self._remark = f" /* {tenant.revision} */"
 
     async def one(self, read: Read[StructT], **values: object) -> StructT | None:
         """Return the first row of a read, None if there is none."""
-        row = await self._connection.fetchrow(read.sql + self._remark, *read.arguments(values))
+        connection = self._connection or await self._begin()
+        row = await connection.fetchrow(read.sql + self._remark, *read.arguments(values))
         return None if row is None else read.struct(*row)
 
     async def all(self, read: Read[StructT], **values: object) -> list[StructT]:
         """Return all rows of a read."""
-        rows = await self._connection.fetch(read.sql + self._remark, *read.arguments(values))
+        connection = self._connection or await self._begin()
         struct = read.struct
-        return [struct(*row) for row in rows]
+        return [struct(*row) for row in await connection.fetch(read.sql + self._remark, *read.arguments(values))]
+
+    async def end(self, verb: Literal["COMMIT", "ROLLBACK"]) -> None:
+        """End the transaction, if there is one, and hand its connection back."""
+        if self._connection is not None:
+            await self._connection.execute(verb)
+            connection, self._connection = self._connection, None
+            self._pool.release(connection)
+
+    def abandon(self) -> None:
+        """Close the connection of a transaction that was not ended: nobody wants to find out in what state it is."""
+        if self._connection is not None:
+            connection, self._connection = self._connection, None
+            self._pool.discard(connection)
+
+    async def _begin(self) -> ReaderConnection:
+        begin = f"BEGIN READ ONLY; {binding_sql(self._tenant, tenant_roles=self._pool.tenant_roles)}"
+        self._connection = await self._pool.acquire(self._tenant.id)
+        try:
+            await self._connection.execute(begin)
+        except _DEAD:
+            # Nothing has been done yet, so it may be done again.
+            dead, self._connection = self._connection, None
+            self._connection = await self._pool.replace(dead, self._tenant.id)
+            await self._connection.execute(begin)
+        return self._connection
 
 
 @asynccontextmanager
@@ -51,26 +83,16 @@ async def open_tenant_reader(pool: ReaderPool, tenant: TenantRef) -> AsyncGenera
     Raises:
         DatabaseUnavailable: no connection can be had, or it was lost.
     """
-    begin = f"BEGIN READ ONLY; {binding_sql(tenant, tenant_roles=pool.tenant_roles)}"
-    connection = await pool.acquire(tenant.id)
-    is_clean = False
+    reader = TenantReader(pool, tenant)
     try:
         try:
-            await connection.execute(begin)
-        except _DEAD:
-            # Nothing has been done yet, so it may be done again.
-            connection = await pool.replace(connection, tenant.id)
-            await connection.execute(begin)
-        try:
-            yield TenantReader(connection, tenant.revision)
+            yield reader
         except asyncpg.PostgresError:
             raise
         except Exception:
-            await connection.execute("ROLLBACK")
-            is_clean = True
+            await reader.end("ROLLBACK")
             raise
-        await connection.execute("COMMIT")
-        is_clean = True
+        await reader.end("COMMIT")
     except asyncpg.PostgresError as error:
         problem = problem_of_code(error.sqlstate or "")
         if problem is None:
@@ -79,5 +101,4 @@ async def open_tenant_reader(pool: ReaderPool, tenant: TenantRef) -> AsyncGenera
     except (OSError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
         raise DatabaseUnavailable from error
     finally:
-        # What was cancelled or refused in the middle is in a state that nobody wants to find out.
-        pool.release(connection) if is_clean else pool.discard(connection)
+        reader.abandon()

@@ -8,7 +8,6 @@ from sqlalchemy import bindparam, select
 
 from leasehold.core.reads import Read, Reader
 from leasehold.core.repository import KeysetRepository
-from leasehold.tenancy.bind import TenantSession
 from leasehold.workspace.auth.models import TenantSecret
 from leasehold.workspace.clients.models import ApiClient
 from leasehold.workspace.users.models import User
@@ -18,12 +17,6 @@ class TenantSecretRepository(KeysetRepository[TenantSecret]):
     """The secrets of the bound tenant."""
 
     model_type = TenantSecret
-
-
-async def subject_is_active(session: TenantSession, kind: Literal["user", "client"], subject: UUID) -> bool:
-    """Tell whether a user or client of the bound tenant exists and is active."""
-    model = User if kind == "user" else ApiClient
-    return await session.scalar(select(model.is_active).where(model.id == subject)) is True
 
 
 class Subject(Struct):

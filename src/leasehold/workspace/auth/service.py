@@ -21,7 +21,7 @@ from leasehold.core.vault import InstallationKey
 from leasehold.tenancy.bind import TenantSession
 from leasehold.tenancy.context import TenantRef
 from leasehold.workspace.auth.pepper import read_pepper
-from leasehold.workspace.auth.repository import read_subject, subject_is_active
+from leasehold.workspace.auth.repository import read_subject
 from leasehold.workspace.auth.schemas import IssuedToken, Me, TenantIdentity
 from leasehold.workspace.clients.repository import ApiClientRepository
 from leasehold.workspace.scopes import ROLE_SCOPES, Role
@@ -99,15 +99,8 @@ class AuthService:
         return IssuedToken(token, "Bearer", self._tokens.lifetime_s, " ".join(sorted(scopes)))
 
 
-async def is_active(session: TenantSession, principal: Principal) -> bool:
+async def is_active(reader: Reader, principal: Principal) -> bool:
     """Tell whether the user or client of a token is still there and active, in the bound tenant."""
-    if principal.kind == "admin":
-        return False
-    return await subject_is_active(session, principal.kind, principal.subject)
-
-
-async def reads_as_active(reader: Reader, principal: Principal) -> bool:
-    """Tell the same, for a request that only reads."""
     if principal.kind == "admin":
         return False
     found = await read_subject(reader, principal.kind, principal.subject)

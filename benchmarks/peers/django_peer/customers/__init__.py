@@ -1,0 +1,1 @@
+"""Shared: whom the schemas belong to."""

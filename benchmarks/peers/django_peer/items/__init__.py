@@ -1,0 +1,1 @@
+"""In each schema: what its tenant keeps."""
