@@ -12,7 +12,7 @@ from tests.integration.cli.shell import PROJECT, Environment, alembic, succeeded
 COLUMN = '    op.add_column("items", sa.Column("colour", sa.Text()))\n'
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def migrated(new_database: Callable[[str], Environment], provision: Callable[..., None]) -> Environment:
     """An installation with two tenants at head."""
     env = new_database("alembic")

@@ -10,7 +10,7 @@ from leasehold.tenancy.install import with_login
 from tests.integration.cli.shell import FAST, free_port, leasehold, refusal_of, settings_of, succeeded
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def managed(tmp_path_factory: pytest.TempPathFactory) -> Generator[str]:
     """A server as a provider hands it out, where nothing of ours was ever made."""
     with EmbeddedPostgres(tmp_path_factory.mktemp("managed"), parameters=FAST) as url:

@@ -11,7 +11,7 @@ from tests.integration.cli.shell import Environment, leasehold, refusal_of, sett
 FIELDS = {"id", "slug", "name", "state", "revision", "created_at", "updated_at", "deleted_at"}
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def fleet(new_database: Callable[[str], Environment], provision: Callable[..., None]) -> Environment:
     """An installation with two tenants."""
     env = new_database("fleet")
