@@ -2,11 +2,15 @@
 
 import errno
 import os
+import signal
 import socket
 import threading
+from asyncio import AbstractEventLoop
 from collections.abc import Callable
 from typing import Any
 
+from granian import _signals
+from granian._granian import WorkerSignal
 from granian.constants import Interfaces, Loops
 from granian.log import LogLevels
 from granian.server.mp import MPServer
@@ -57,6 +61,28 @@ def demand_real_secrets(settings: Settings) -> None:
     """
     if InstallationKey(settings.installation_key.get_secret_value()).is_demo:
         raise DemoSecrets
+
+
+def _end_on_first_signal(loop: AbstractEventLoop) -> WorkerSignal:
+    """Tell a worker's runtime to end, once: a second call of `set` would wait for ever.
+
+    A worker gets two signals whenever its whole process group or control group is signalled, for its parent then ends
+    it too.
+    """
+    signalled = WorkerSignal()
+    waiting = [signalled]
+
+    def end() -> None:
+        while waiting:
+            waiting.pop().set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, end)
+    return signalled
+
+
+# Granian has no hook for it. Workers are forked from this process, and so have it too.
+_signals.set_loop_signals = _end_on_first_signal
 
 
 class _InterruptibleServer(MPServer):
