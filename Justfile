@@ -44,9 +44,13 @@ test-on major: setup
 migrate-all *args: setup
     @leasehold migrate all {{ args }}
 
-# Write a migration from the models: just revision tenant "add a column"
-revision history message: setup
-    alembic -n {{ history }} revision --autogenerate -m "{{ message }}"
+# Write a migration from the models: just revision tenant "add a column" (an empty one: just revision tenant "fill it" by-hand)
+revision history message how="autogenerate": setup
+    alembic -n {{ history }} revision {{ if how == "autogenerate" { "--autogenerate" } else { "" } }} -m "{{ message }}"
+
+# Bring a history to a revision; the tenant history on the reference schema: just upgrade tenant
+upgrade history="tenant" revision="head" *args="": setup
+    alembic -n {{ history }} {{ args }} upgrade {{ revision }}
 
 # List the revisions of both histories
 history: setup
