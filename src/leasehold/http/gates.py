@@ -1,10 +1,8 @@
 """The gates of the two planes: a request passes with a tenant and a principal, or with an admin, or not at all."""
 
 from collections.abc import Mapping
-from typing import Any
 from uuid import UUID
 
-from litestar.connection import ASGIConnection
 from litestar.enums import ScopeType
 from litestar.handlers import BaseRouteHandler, HTTPRouteHandler
 from litestar.middleware import ASGIMiddleware
@@ -20,6 +18,9 @@ from leasehold.tenancy.resolve import hostname_of, is_base_host, resolve_tenant
 
 CREDENTIAL_ENDPOINT = "is_credential_endpoint"
 """Marks a route that hands out credentials: it takes the tenant from host or header alone."""
+
+TAKES_FORM = "takes_form"
+"""Marks a route whose body is a form, as the OAuth standards want it."""
 
 IS_PUBLIC = "is_public"
 """Marks a route that anybody may call, and that touches no tenant's data."""
@@ -81,6 +82,7 @@ class TenantGate(ASGIMiddleware):
                 raise NoCredential
             _demand_scopes(principal, handler)
             scope["state"]["tenant"], scope["state"]["principal"] = tenant, principal
+        _demand_json(scope)
         await next_app(scope, receive, send)
 
     def _tenant(self, headers: Mapping[str, str], credential_tenant: UUID | None) -> TenantRef | None:
@@ -116,6 +118,7 @@ class PlatformGate(ASGIMiddleware):
             principal = await AdminService(session, self._process.key).authenticate(token)
         _demand_scopes(principal, scope["route_handler"])
         scope["state"]["principal"] = principal
+        _demand_json(scope)
         await next_app(scope, receive, send)
 
 
@@ -134,20 +137,20 @@ def bearer_token(headers: Mapping[str, str]) -> str | None:
     return token.strip()
 
 
-async def demand_json(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+def _demand_json(scope: Scope) -> None:
     """Pass if the request has no body, or one that calls itself JSON.
-
-    It is async because Litestar would run it in a thread otherwise, for every request.
 
     Raises:
         NotJson: the body calls itself something else.
     """
-    if isinstance(handler, HTTPRouteHandler) and handler.parsed_data_field is not None:
-        headers = connection.headers
-        content_type = headers.get("content-type", "").partition(";")[0].strip().lower()
-        is_empty = headers.get("content-length", "0") == "0" and "transfer-encoding" not in headers
-        if content_type != "application/json" and not (is_empty and not content_type):
-            raise NotJson
+    handler = scope["route_handler"]
+    if not isinstance(handler, HTTPRouteHandler) or handler.parsed_data_field is None:
+        return
+    headers = dict(scope["headers"])
+    content_type = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
+    is_empty = headers.get(b"content-length", b"0") == b"0" and b"transfer-encoding" not in headers
+    if content_type != b"application/json" and not (is_empty and not content_type) and not handler.opt.get(TAKES_FORM):
+        raise NotJson
 
 
 def _named_headers(scope: Scope) -> dict[str, str]:

@@ -4,7 +4,7 @@ from litestar import Router
 from litestar.types import ControllerRouterHandler
 
 from leasehold.http.dependencies import platform_dependencies, tenant_dependencies
-from leasehold.http.gates import PlatformGate, TenantGate, demand_json
+from leasehold.http.gates import PlatformGate, TenantGate
 from leasehold.http.health import health_router
 from leasehold.http.openapi import docs_assets, openapi_document, swagger_page
 from leasehold.http.process import Process
@@ -17,14 +17,13 @@ def route_handlers(process: Process) -> list[ControllerRouterHandler]:
     gate = TenantGate(process)
     tenant = tenant_dependencies(process)
     return [
-        Router("/v1", route_handlers=V1_ROUTES, dependencies=tenant, middleware=[gate], guards=[demand_json]),
+        Router("/v1", route_handlers=V1_ROUTES, dependencies=tenant, middleware=[gate]),
         Router("/", route_handlers=OAUTH_ROUTES, dependencies=tenant, middleware=[gate]),
         Router(
             "/platform/v1",
             route_handlers=PLATFORM_ROUTES,
             dependencies=platform_dependencies(process),
             middleware=[PlatformGate(process)],
-            guards=[demand_json],
         ),
         health_router(process),
         openapi_document,

@@ -48,6 +48,7 @@ def provide_auth(
     operation_id="issueToken",
     summary="Get an access token by client credentials",
     status_code=200,
+    takes_form=True,
     is_credential_endpoint=True,
 )
 async def issue_token(
