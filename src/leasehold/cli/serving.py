@@ -81,10 +81,6 @@ def _end_on_first_signal(loop: AbstractEventLoop) -> WorkerSignal:
     return signalled
 
 
-# Granian has no hook for it. Workers are forked from this process, and so have it too.
-_signals.set_loop_signals = _end_on_first_signal
-
-
 class _InterruptibleServer(MPServer):
     """Granian's server, which ends on the first of any number of signals.
 
@@ -116,6 +112,8 @@ def run_server(settings: Settings, *, after_start: Callable[[], None] | None = N
     `after_start` is called in a thread once the workers are started, which is before they answer.
     """
     os.environ.update(_environment(settings))
+    # Granian has no hook for it. Workers are forked from this process, and so have it too.
+    _signals.set_loop_signals = _end_on_first_signal
     _InterruptibleServer(
         "leasehold.main:create_app",
         address=settings.host,
