@@ -120,24 +120,6 @@ def running(*arguments: str | Path, env: Environment, folder: Path) -> Iterator[
                     process.wait(10)
 
 
-def postgres_pid(data_dir: Path) -> int:
-    """Return the process id of the embedded server of a data folder."""
-    return int((data_dir / "postgres-18" / "postmaster.pid").read_text().split()[0])
-
-
-def is_gone(pid: int) -> bool:
-    """Tell whether a process has ended, or ends within two seconds."""
-    deadline = time.monotonic() + 2
-    while time.monotonic() < deadline:
-        try:
-            if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
-                return True
-        except OSError:
-            return True
-        time.sleep(0.02)
-    return False
-
-
 def members_of(session: int) -> list[int]:
     """Return the live processes of a session."""
     found: list[int] = []

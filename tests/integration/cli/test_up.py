@@ -13,13 +13,12 @@ import pytest
 from tests.integration.cli.shell import (
     Running,
     free_port,
-    is_gone,
     leasehold,
     members_of,
-    postgres_pid,
     refusal_of,
     running,
 )
+from tests.processes import has_ended, server_pid
 
 CREDENTIALS = re.compile(r"client_id=\S+|client_secret=\S+|admin token:\s+\S+")
 
@@ -27,7 +26,7 @@ CREDENTIALS = re.compile(r"client_id=\S+|client_secret=\S+|admin token:\s+\S+")
 def serving(started: Running, data_dir: Path) -> int:
     """Wait until the welcome is printed to its end, and return the process id of PostgreSQL."""
     started.wait_for(lambda: "/platform/v1/tenants -H" in started.printed)
-    return postgres_pid(data_dir)
+    return server_pid(data_dir)
 
 
 def commands_of(printed: str) -> str:
@@ -36,7 +35,7 @@ def commands_of(printed: str) -> str:
 
 
 def nothing_is_left(started: Running, postgres: int) -> bool:
-    return members_of(started.process.pid) == [] and is_gone(postgres)
+    return members_of(started.process.pid) == [] and has_ended(postgres)
 
 
 def see_that_globex_is_apart(started: Running, port: int) -> None:
@@ -102,7 +101,7 @@ def test_without_the_demo_there_is_no_tenant_and_the_printed_command_makes_one(t
     data_dir, port = tmp_path / "data", free_port()
     with running("up", "--no-demo", "--port", str(port), "--data-dir", data_dir, env={}, folder=tmp_path) as started:
         started.wait_for(lambda: "tenants create acme" in started.printed)
-        postgres = postgres_pid(data_dir)
+        postgres = server_pid(data_dir)
         assert "client_secret" not in started.printed
         printed = re.search(r"leasehold .*tenants create acme.*$", started.printed, re.MULTILINE)
         assert printed is not None
@@ -120,7 +119,7 @@ def test_a_signal_before_the_server_listens_leaves_no_process_either(tmp_path: P
     port = str(free_port())
     with running("up", "--port", port, "--data-dir", data_dir, env={}, folder=tmp_path) as started:
         started.wait_for((data_dir / "postgres-18" / "postmaster.pid").exists)
-        postgres = postgres_pid(data_dir)
+        postgres = server_pid(data_dir)
         assert started.end(by) == 0
         assert nothing_is_left(started, postgres)
         assert "Traceback" not in started.printed + started.complained

@@ -3,7 +3,6 @@
 import os
 import socket
 import stat
-import time
 from pathlib import Path
 from typing import Literal
 
@@ -12,25 +11,9 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from leasehold.embedded import EmbeddedPostgres
+from tests.processes import has_ended, server_pid
 
 FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
-
-
-def server_pid(data_dir: Path, *, major: int = 18) -> int:
-    return int((data_dir / f"postgres-{major}" / "postmaster.pid").read_text().split()[0])
-
-
-def has_ended(pid: int) -> bool:
-    """A zombie has ended too: who reaps it is not ours to say."""
-    deadline = time.monotonic() + 2
-    while time.monotonic() < deadline:
-        try:
-            if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
-                return True
-        except OSError:
-            return True
-        time.sleep(0.01)
-    return False
 
 
 def ask(url: str, query: str) -> object:

@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -13,6 +12,7 @@ import psycopg
 import pytest
 
 from leasehold.embedded import EmbeddedPostgres
+from tests.processes import has_ended, server_pid
 
 FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
@@ -58,23 +58,6 @@ def url_of(user: User) -> str:
 def let_go(user: User) -> None:
     user.communicate("\n", timeout=30)
     assert user.returncode == 0
-
-
-def server_pid(data_dir: Path) -> int:
-    return int((data_dir / "postgres-18" / "postmaster.pid").read_text().split()[0])
-
-
-def has_ended(pid: int) -> bool:
-    """A zombie has ended too: who reaps it is not ours to say."""
-    deadline = time.monotonic() + 2
-    while time.monotonic() < deadline:
-        try:
-            if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
-                return True
-        except OSError:
-            return True
-        time.sleep(0.01)
-    return False
 
 
 def can_connect(url: str) -> bool:

@@ -1,0 +1,27 @@
+"""What tests ask about the embedded server's process: its id, and whether it has ended."""
+
+import time
+from pathlib import Path
+
+WITHIN_S = 2
+
+
+def server_pid(data_dir: Path, *, major: int = 18) -> int:
+    """Return the process id of the embedded server of a data folder."""
+    return int((data_dir / f"postgres-{major}" / "postmaster.pid").read_text().split()[0])
+
+
+def has_ended(pid: int) -> bool:
+    """Tell whether a process has ended, or ends within two seconds.
+
+    A zombie has ended too: who reaps it is not ours to say.
+    """
+    deadline = time.monotonic() + WITHIN_S
+    while time.monotonic() < deadline:
+        try:
+            if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
+                return True
+        except OSError:
+            return True
+        time.sleep(0.01)  # a poll with a deadline: nothing tells us of the end of a process that is not our child
+    return False
