@@ -20,7 +20,8 @@ from leasehold.http.errors import exception_handlers
 from leasehold.http.openapi import openapi_config
 from leasehold.http.process import Process
 from leasehold.http.request_log import RequestLog
-from leasehold.http.routers import route_handlers
+from leasehold.http.responses import JsonResponse
+from leasehold.http.routers import OneDependencyAfterAnother, route_handlers
 from leasehold.tenancy.bind import BindableConnection, ReaderPool, prepare_engine
 from leasehold.tenancy.directory import KnownSubjects, TenantDirectory
 from leasehold.tenancy.feed import DirectoryFeed
@@ -136,6 +137,8 @@ def create_app(settings: Settings | None = None) -> RequestLog:
         exception_handlers=exception_handlers(),
         openapi_config=openapi_config(version("leasehold")),
         request_max_body_size=settings.max_body_bytes,
+        response_class=JsonResponse,
+        plugins=[OneDependencyAfterAnother()],
         logging_config=None,
     )
     app.state.process = process

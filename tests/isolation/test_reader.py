@@ -9,14 +9,14 @@ import asyncpg
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies
 from msgspec import Struct
-from sqlalchemy import bindparam, func, literal_column, select, text
+from sqlalchemy import func, literal_column, select, text
 
 from leasehold.config import Settings
 from leasehold.core.database import driver_url
 from leasehold.core.errors import DatabaseUnavailable, Problem
 from leasehold.core.reads import ColumnMismatch, Read
 from leasehold.core.sqlstate import TooSlow
-from leasehold.tenancy.bind import ReaderPool, TenantReader, open_tenant_reader
+from leasehold.tenancy.bind import ReaderPool, TenantReader, tenant_reader
 from leasehold.tenancy.context import TenantRef
 from leasehold.workspace.items.models import Item
 
@@ -45,6 +45,7 @@ TITLES = Read(select(Item.title).distinct(), Title)
 SLEEP = Read(select(literal_column("1").label("number")).where(text("pg_sleep(1) IS NOT NULL")), Number)
 FAIL = Read(select(literal_column("1 / 0").label("number")), Number)
 BACKEND = Read(select(func.pg_backend_pid().label("number")), Number)
+SLOW_BACKEND = Read(select(func.pg_backend_pid().label("number")).where(text("pg_sleep(0.2) IS NOT NULL")), Number)
 
 
 @pytest.fixture
@@ -69,6 +70,21 @@ async def make_pool(settings: Settings) -> AsyncGenerator[MakePool]:
         await pool.close()
 
 
+async def _backend(pool: ReaderPool, tenant: TenantRef) -> int:
+    backend = await tenant_reader(pool, tenant).one(BACKEND)
+    assert backend is not None
+    return backend.number
+
+
+async def _begins_of(pool: ReaderPool, tenant: TenantRef) -> list[str]:
+    """Open the only connection of a pool, and return a list of what begins transactions on it from now on."""
+    begins: list[str] = []
+    connection = await pool.acquire(tenant.id)
+    connection.add_query_logger(lambda query: begins.append(query.query) if "BEGIN" in query.query else None)
+    pool.release(connection)
+    return begins
+
+
 async def _read(reader: TenantReader, tenant: TenantRef, leaks: list[str]) -> None:
     place = await reader.one(PLACE)
     assert place is not None
@@ -80,7 +96,8 @@ async def _read(reader: TenantReader, tenant: TenantRef, leaks: list[str]) -> No
 async def _request(pool: ReaderPool, tenant: TenantRef, act: str, leaks: list[str]) -> None:
     try:
         limit = 0.004 if act == "be cancelled" else None
-        async with asyncio.timeout(limit), open_tenant_reader(pool, tenant) as reader:
+        async with asyncio.timeout(limit):
+            reader = tenant_reader(pool, tenant)
             await _read(reader, tenant, leaks)
             if act == "fail in Python":
                 raise LookupError
@@ -127,8 +144,7 @@ async def test_a_reader_cannot_write(make_pool: MakePool, eight: list[TenantRef]
     insert = Read(select(literal_column("1").label("number")), Number)
     insert.sql = "INSERT INTO items (id, title, created_at, updated_at) VALUES (gen_random_uuid(), 'x', now(), now())"
     with pytest.raises(asyncpg.ReadOnlySQLTransactionError):
-        async with open_tenant_reader(pool, eight[0]) as reader:
-            await reader.all(insert)
+        await tenant_reader(pool, eight[0]).all(insert)
 
 
 async def test_a_begin_that_meets_a_dead_connection_is_tried_on_a_fresh_one(
@@ -137,12 +153,9 @@ async def test_a_begin_that_meets_a_dead_connection_is_tried_on_a_fresh_one(
     pool = make_pool(1)
     admin: Any = await asyncpg.connect(driver_url(settings.database_url.get_secret_value()))
     for _ in range(3):
-        async with open_tenant_reader(pool, eight[0]) as reader:
-            backend = await reader.one(BACKEND)
-        assert backend is not None
-        await admin.execute("SELECT pg_terminate_backend($1, 5000)", backend.number)
-        async with open_tenant_reader(pool, eight[0]) as reader:
-            assert await reader.one(PLACE) == Place(eight[0].schema, eight[0].role)
+        backend = await _backend(pool, eight[0])
+        await admin.execute("SELECT pg_terminate_backend($1, 5000)", backend)
+        assert await tenant_reader(pool, eight[0]).one(PLACE) == Place(eight[0].schema, eight[0].role)
     await admin.close()
     assert pool.open == 1
 
@@ -152,20 +165,13 @@ async def test_a_binding_that_fails_does_not_poison_the_pool(make_pool: MakePool
     nobody = dataclasses.replace(eight[0], role="lh_t_nobody")
     for _ in range(3):
         with pytest.raises((asyncpg.PostgresError, Problem)):
-            async with open_tenant_reader(pool, nobody) as reader:
-                await reader.one(PLACE)
-        async with open_tenant_reader(pool, eight[1]) as reader:
-            assert await reader.all(TITLES) == [Title(eight[1].slug)]
+            await tenant_reader(pool, nobody).one(PLACE)
+        assert await tenant_reader(pool, eight[1]).all(TITLES) == [Title(eight[1].slug)]
 
 
 async def test_a_connection_that_has_met_too_many_tenants_retires(make_pool: MakePool, eight: list[TenantRef]) -> None:
     pool = make_pool(1, max_tenants=3)
-    backends: list[int] = []
-    for tenant in eight:
-        async with open_tenant_reader(pool, tenant) as reader:
-            backend = await reader.one(BACKEND)
-            assert backend is not None
-            backends.append(backend.number)
+    backends = [await _backend(pool, tenant) for tenant in eight]
     assert len(set(backends)) == 2
     assert backends[:4] == [backends[0]] * 4
 
@@ -173,54 +179,87 @@ async def test_a_connection_that_has_met_too_many_tenants_retires(make_pool: Mak
 async def test_an_empty_sub_pool_borrows(make_pool: MakePool, eight: list[TenantRef]) -> None:
     pool = make_pool(4, sub_pools=4, max_tenants=100)
     await pool.fill()
-    hot = eight[0]
-    backends: set[int] = set()
-    together = asyncio.Barrier(4)
-
-    async def read() -> None:
-        async with open_tenant_reader(pool, hot) as reader:
-            backend = await reader.one(BACKEND)
-            assert backend is not None
-            backends.add(backend.number)
-            await together.wait()
-
-    async with asyncio.timeout(5):
-        await asyncio.gather(*(read() for _ in range(4)))
-    assert len(backends) == 4
+    readers = (tenant_reader(pool, eight[0]) for _ in range(4))
+    backends = await asyncio.gather(*(reader.one(SLOW_BACKEND) for reader in readers))
+    assert len({backend.number for backend in backends if backend}) == 4
 
 
 async def test_who_waits_too_long_is_told_that_the_database_is_busy(
     make_pool: MakePool, eight: list[TenantRef]
 ) -> None:
     pool = make_pool(1, timeout_s=0.05)
-    async with open_tenant_reader(pool, eight[0]) as first:
-        await first.one(PLACE)
-        with pytest.raises(DatabaseUnavailable):
-            async with open_tenant_reader(pool, eight[1]) as second:
-                await second.one(PLACE)
-    async with open_tenant_reader(pool, eight[1]) as reader:
-        assert await reader.all(TITLES) == [Title(eight[1].slug)]
+    first = asyncio.create_task(tenant_reader(pool, eight[0]).one(SLOW_BACKEND))
+    await asyncio.sleep(0.02)
+    with pytest.raises(DatabaseUnavailable):
+        await tenant_reader(pool, eight[1]).one(PLACE)
+    await first
+    assert await tenant_reader(pool, eight[1]).all(TITLES) == [Title(eight[1].slug)]
 
 
 async def test_what_takes_too_long_is_a_problem(make_pool: MakePool, eight: list[TenantRef]) -> None:
-    slow = Read(SLEEP_AFTER_LIMIT, Number)
-
-    async def read_slowly() -> None:
-        async with open_tenant_reader(make_pool(1), eight[0]) as reader:
-            await reader.one(slow, limit="20ms")
-            await reader.one(SLEEP)
-
-    with pytest.raises(TooSlow):
-        await read_slowly()
-
-
-SLEEP_AFTER_LIMIT = select(func.length(func.set_config("statement_timeout", bindparam("limit"), True)).label("number"))
-
-
-async def test_a_reader_that_reads_nothing_takes_no_connection(make_pool: MakePool, eight: list[TenantRef]) -> None:
     pool = make_pool(1)
-    async with open_tenant_reader(pool, eight[0]):
-        assert pool.open == 0
+    await pool.fill()
+    connection = await pool.acquire(eight[0].id)
+    await connection.execute("SET statement_timeout = '20ms'")
+    pool.release(connection)
+    with pytest.raises(TooSlow):
+        await tenant_reader(pool, eight[0]).one(SLEEP)
+
+
+async def test_between_two_reads_nothing_is_held(make_pool: MakePool, eight: list[TenantRef]) -> None:
+    pool = make_pool(1)
+    reader = tenant_reader(pool, eight[0])
+    assert pool.open == 0
+    await reader.one(PLACE)
+    assert pool.idle == pool.open == 1
+
+
+async def test_a_connection_is_handed_over_in_an_open_transaction_and_shows_no_other_tenant(
+    make_pool: MakePool, eight: list[TenantRef]
+) -> None:
+    pool = make_pool(1, max_tenants=100)
+    begins = await _begins_of(pool, eight[0])
+    script = [(number % 8, "read") for number in range(64)]
+    assert await play(pool, eight, script) == []
+    merged = sum(begin.startswith("COMMIT; BEGIN READ ONLY; SET LOCAL search_path") for begin in begins)
+    assert merged > 100
+    assert len(begins) == 128
+    connection = await pool.acquire(eight[0].id)
+    assert not connection.is_in_transaction()
+    pool.release(connection)
+
+
+async def test_a_connection_is_not_handed_over_for_ever(make_pool: MakePool, eight: list[TenantRef]) -> None:
+    pool = make_pool(1, max_tenants=100)
+    begins = await _begins_of(pool, eight[0])
+    await play(pool, eight, [(0, "read")] * 40)
+    plain = [number for number, begin in enumerate(begins) if begin.startswith("BEGIN")]
+    assert plain[:3] == [0, 21, 42]
+
+
+async def test_who_is_cancelled_in_the_moment_of_a_hand_over_leaves_no_open_transaction(
+    make_pool: MakePool, eight: list[TenantRef]
+) -> None:
+    pool = make_pool(1)
+    connection = await pool.acquire(eight[0].id)
+    await connection.execute("BEGIN READ ONLY")
+    waiting = asyncio.create_task(tenant_reader(pool, eight[1]).one(PLACE))
+    await asyncio.sleep(0)
+    assert pool.hand_over(connection)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert pool.open == pool.idle == 0
+    assert await tenant_reader(pool, eight[1]).one(PLACE) == Place(eight[1].schema, eight[1].role)
+
+
+async def test_a_pool_keeps_no_connection_in_an_open_transaction(make_pool: MakePool, eight: list[TenantRef]) -> None:
+    pool = make_pool(1)
+    connection = await pool.acquire(eight[0].id)
+    await connection.execute("BEGIN")
+    pool.release(connection)
+    assert pool.open == 0
+    assert connection.is_closed()
 
 
 def test_a_read_whose_columns_are_not_its_structs_fields_is_refused() -> None:

@@ -1,17 +1,18 @@
 """Engines, and the session of the shared schema. Sessions on tenant data are made in `tenancy.bind` alone."""
 
 from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import asyncpg
 from sqlalchemy.exc import DBAPIError, InterfaceError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
+from sqlalchemy.orm import Session
 from sqlalchemy.pool import NullPool, QueuePool
 
-from leasehold.core.errors import DatabaseUnavailable
+from leasehold.core.errors import DatabaseUnavailable, Problem
 from leasehold.core.ids import new_id
 from leasehold.core.sqlstate import problem_of
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 else:  # asyncpg's classes take no type arguments when they run
     DriverConnection = asyncpg.Connection
     DriverPool = asyncpg.Pool
+
+SessionT = TypeVar("SessionT", bound=AsyncSession)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,24 +90,37 @@ def open_engine(
 
 
 @asynccontextmanager
-async def database_errors() -> AsyncGenerator[None]:
-    """Turn what the database refuses into a problem, and an unreachable database into `DatabaseUnavailable`."""
+async def unit_of_work(session: SessionT) -> AsyncGenerator[SessionT]:
+    """Lend a session for one transaction: committed at the end, rolled back by any exception.
+
+    Raises:
+        DatabaseUnavailable: no connection can be had, or it was lost.
+        Problem: what else the database refuses, where its SQLSTATE says so.
+    """
     try:
-        yield
-    except (PoolTimeout, OSError) as error:
-        raise DatabaseUnavailable from error
-    except InterfaceError as error:
-        raise DatabaseUnavailable from error
-    except DBAPIError as error:
-        problem = problem_of(error)
-        if problem is None:
-            raise
-        raise problem from error
-
-
-@asynccontextmanager
-async def platform_session(database: Database) -> AsyncGenerator[PlatformSession]:
-    """Open one transaction on the shared schema: committed at the end, rolled back by any exception."""
-    async with database_errors(), PlatformSession(database.engine, expire_on_commit=False) as session:
         yield session
-        await session.commit()
+        # Together, for each call into SQLAlchemy's synchronous half costs as much as a small query.
+        await session.run_sync(_commit_and_close)
+    except BaseException as error:
+        async with session:  # which closes it, whoever cancels
+            problem = _problem_with_database(error)
+            if problem is None:
+                raise
+            raise problem from error
+
+
+def platform_session(database: Database) -> AbstractAsyncContextManager[PlatformSession]:
+    """Open one transaction on the shared schema, as a unit of work."""
+    return unit_of_work(PlatformSession(database.engine, expire_on_commit=False))
+
+
+def _commit_and_close(session: Session) -> None:
+    session.commit()
+    session.close()
+
+
+def _problem_with_database(error: BaseException) -> Problem | None:
+    """Return what an error of SQLAlchemy or of the network is to the client, None for what is no such error."""
+    if isinstance(error, (PoolTimeout, OSError, InterfaceError)):
+        return DatabaseUnavailable()
+    return problem_of(error) if isinstance(error, DBAPIError) else None

@@ -2,7 +2,6 @@
 
 import base64
 import binascii
-import hashlib
 import hmac
 from collections.abc import Sequence
 from typing import Generic, Protocol, TypeVar
@@ -75,7 +74,7 @@ class Cursors:
         return UUID(bytes=after)
 
     def _sign(self, payload: bytes, scope: str) -> bytes:
-        return hmac.new(self._key, scope.encode() + b"\0" + payload, hashlib.sha256).digest()[:_SIGNATURE_BYTES]
+        return hmac.digest(self._key, scope.encode() + b"\0" + payload, "sha256")[:_SIGNATURE_BYTES]
 
 
 class Pager:

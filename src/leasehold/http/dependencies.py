@@ -18,7 +18,7 @@ from leasehold.core.errors import InvalidToken
 from leasehold.core.pagination import DEFAULT_LIMIT, MAX_LIMIT, Pager
 from leasehold.core.principal import Principal
 from leasehold.http.process import Process
-from leasehold.tenancy.bind import TenantReader, TenantSession, open_tenant_reader, open_tenant_session
+from leasehold.tenancy.bind import TenantReader, TenantSession, open_tenant_session, tenant_reader
 from leasehold.tenancy.context import TenantRef
 from leasehold.workspace.auth.service import OpenSession, is_active
 
@@ -45,21 +45,8 @@ def tenant_dependencies(process: Process) -> Mapping[str, Provide]:
         async with open_tenant_session(process.database, tenant) as session:
             yield session
 
-    async def provide_reader(request: AnyRequest) -> AsyncGenerator[TenantReader]:
-        tenant = await _active_tenant(process, request)
-        async with open_tenant_reader(process.readers, tenant) as reader:
-            yield reader
-
-    provide_page_request = _pager_provider(process)
-
-    def provide_pager(
-        request: AnyRequest,
-        reader: NamedDependency[TenantReader],
-        limit: Limit = DEFAULT_LIMIT,
-        cursor: CursorText = None,
-    ) -> Pager:
-        # After the reader, not beside it: two at once are resolved in a task group, which costs more than both.
-        return provide_page_request(request, limit, cursor)
+    async def provide_reader(request: AnyRequest) -> TenantReader:
+        return tenant_reader(process.readers, await _active_tenant(process, request))
 
     def provide_open_session(tenant: NamedDependency[TenantRef]) -> OpenSession:
         return partial(open_tenant_session, process.database, tenant)
@@ -73,7 +60,7 @@ def tenant_dependencies(process: Process) -> Mapping[str, Provide]:
         "tokens": Provide(lambda: process.tokens, sync_to_thread=False),
         "passwords": Provide(lambda: process.passwords, sync_to_thread=False),
         "installation_key": Provide(lambda: process.key, sync_to_thread=False),
-        "pager": Provide(provide_pager, sync_to_thread=False),
+        "pager": Provide(_pager_provider(process), sync_to_thread=False),
     }
 
 
@@ -120,8 +107,7 @@ async def _active_tenant(process: Process, request: AnyRequest) -> TenantRef:
     subjects = process.subjects
     if (tenant.id, principal.subject) not in subjects:
         epoch = subjects.epoch
-        async with open_tenant_reader(process.readers, tenant) as reader:
-            if not await is_active(reader, principal):
-                raise InvalidToken
+        if not await is_active(tenant_reader(process.readers, tenant), principal):
+            raise InvalidToken
         subjects.remember(tenant.id, principal.subject, epoch=epoch)
     return tenant

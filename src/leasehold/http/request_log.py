@@ -7,8 +7,7 @@ from typing import Any, cast
 import structlog
 from litestar import Litestar
 from litestar.types import HTTPScope, Message, Receive, Scope, Send
-
-from leasehold.core.ids import new_id
+from uuid_utils import uuid7
 
 REQUEST_ID = "leasehold.request_id"
 _ACCEPTABLE_ID = re.compile(rb"^[A-Za-z0-9._-]{8,128}$")
@@ -51,8 +50,8 @@ class RequestLog:
                 status=status,
                 ms=round((time.perf_counter() - started) * 1000, 2),
                 request_id=request_id,
-                tenant=str(tenant.id) if tenant else None,
-                subject=str(principal.subject) if principal else None,
+                tenant=tenant.id if tenant else None,
+                subject=principal.subject if principal else None,
             )
 
 
@@ -66,4 +65,4 @@ def _request_id(scope: HTTPScope) -> str:
     for name, value in scope["headers"]:
         if name == b"request-id" and _ACCEPTABLE_ID.fullmatch(value):
             return value.decode()
-    return str(new_id())
+    return str(uuid7())

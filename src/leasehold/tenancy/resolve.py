@@ -1,5 +1,6 @@
 """Which tenant a request is for: Host, `X-Tenant` and credential, and all that are present must agree."""
 
+from functools import lru_cache
 from uuid import UUID
 
 from leasehold.core.errors import Forbidden, NotFound, Unavailable
@@ -38,6 +39,7 @@ class TenantMismatch(Forbidden):
     title = "Tenant mismatch"
 
 
+@lru_cache(maxsize=10_000)
 def hostname_of(host_header: str) -> str:
     """Return the host of a `Host` header in lower case, without port, brackets and trailing dot."""
     host = host_header.strip().lower()

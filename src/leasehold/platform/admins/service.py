@@ -43,7 +43,7 @@ class AdminService:
                 raise UnknownPlatformScope(scope=scope, known=", ".join(sorted(PLATFORM_SCOPES)))
         admin = await self._admins.get_one_or_none(name=admin_name)
         if admin is None:
-            admin = await self._admins.add(Admin(name=admin_name, is_active=True), auto_refresh=False)
+            admin = await self._admins.add(Admin(name=admin_name, is_active=True))
         secret = new_secret(SECRET_KIND, tenant_id=None)
         token = AdminToken(
             admin_id=admin.id,
@@ -51,7 +51,7 @@ class AdminService:
             scopes=sorted(set(scopes)),
             expires_at=utc_now() + lifetime,
         )
-        await self._tokens.add(token, auto_refresh=False)
+        await self._tokens.add(token)
         return secret
 
     async def authenticate(self, secret: str) -> Principal:

@@ -145,7 +145,7 @@ class TenantService(SQLAlchemyAsyncRepositoryService[registry.Tenant, TenantRepo
         await self._locked(tenant_id, TenantState.ACTIVE, TenantState.SUSPENDED, TenantState.MAINTENANCE)
         domains = TenantDomainRepository(session=self._session)
         try:
-            row = await domains.add(registry.TenantDomain(tenant_id=tenant_id, hostname=hostname), auto_refresh=False)
+            row = await domains.add(registry.TenantDomain(tenant_id=tenant_id, hostname=hostname))
         except IntegrityError as error:
             if violated_constraint(error) == "uq_tenant_domains_hostname":
                 raise HostnameTaken from error

@@ -10,7 +10,7 @@ There are two kinds, told apart by type: a `TenantReader` can only read, and cos
 
 from leasehold.tenancy.bind.binding import binding_sql
 from leasehold.tenancy.bind.pool import ReaderPool
-from leasehold.tenancy.bind.reader import TenantReader, open_tenant_reader
+from leasehold.tenancy.bind.reader import TenantReader, tenant_reader
 from leasehold.tenancy.bind.session import (
     BindableConnection,
     TenantSession,
@@ -28,7 +28,7 @@ __all__ = [
     "Unbound",
     "announce_revocation",
     "binding_sql",
-    "open_tenant_reader",
     "open_tenant_session",
     "prepare_engine",
+    "tenant_reader",
 ]

@@ -15,12 +15,19 @@ import asyncpg
 from leasehold.core.database import DriverConnection, driver_url
 from leasehold.core.errors import DatabaseUnavailable
 
+_HAND_OVERS = 20
+
 
 class ReaderConnection(DriverConnection):
     """A connection with the memory of whom it has served."""
 
     home: int = 0
+    hand_overs: int = 0
+    """How often in a row it was handed over without a COMMIT of its own."""
     tenants: set[UUID]
+
+
+_Waiter = asyncio.Future[ReaderConnection | None]
 
 
 class ReaderPool:
@@ -44,7 +51,7 @@ class ReaderPool:
         self._timeout_s = timeout_s
         self._options: dict[str, Any] = {} if prepared_statements else {"statement_cache_size": 0}
         self._idle: list[list[ReaderConnection]] = [[] for _ in range(max(1, min(sub_pools, size)))]
-        self._waiters: deque[asyncio.Future[ReaderConnection | None]] = deque()
+        self._waiters: deque[_Waiter] = deque()
         self._open = 0
         self._closed = False
 
@@ -83,33 +90,41 @@ class ReaderPool:
         return connection
 
     async def replace(self, dead: ReaderConnection, tenant_id: UUID) -> ReaderConnection:
-        """Return a new connection in place of one that was found dead.
+        """Return a new connection in the place of one that was found dead, and that keeps its place if this raises.
 
         Raises:
             DatabaseUnavailable: the database does not answer.
         """
-        home = dead.home
-        self._drop(dead).terminate()
-        connection = await self._connect(home)
+        dead.terminate()
+        connection = await self._dial(dead.home)
         connection.tenants.add(tenant_id)
         return connection
 
+    def hand_over(self, connection: ReaderConnection) -> bool:
+        """Hand a connection whose read is done to who waits for one, and say whether somebody does.
+
+        Its transaction is still open: whoever begins the next one says COMMIT in the same message. That spares one of
+        three round trips when there are many. Not for ever: behind a pooler, other processes wait for the same server.
+        """
+        if connection.hand_overs >= _HAND_OVERS or len(connection.tenants) > self._max_tenants or self._closed:
+            return False
+        connection.hand_overs += 1
+        return self._serve_one(connection)
+
     def release(self, connection: ReaderConnection) -> None:
-        """Take back a connection that is outside any transaction."""
-        if self._closed or connection.is_closed() or len(connection.tenants) > self._max_tenants:
+        """Take a connection back; only one that is outside any transaction can be used again."""
+        unfit = connection.is_closed() or connection.is_in_transaction() or len(connection.tenants) > self._max_tenants
+        if self._closed or unfit:
             self.discard(connection)
             return
-        while self._waiters:
-            waiter = self._waiters.popleft()
-            if not waiter.done():
-                waiter.set_result(connection)
-                return
-        self._idle[connection.home].append(connection)
+        connection.hand_overs = 0
+        if not self._serve_one(connection):
+            self._idle[connection.home].append(connection)
 
     def discard(self, connection: ReaderConnection) -> None:
         """Close a connection in whatever state it is, and let somebody who waits open another."""
         self._drop(connection).terminate()
-        self._wake_one()
+        self._serve_one(None)
 
     def _take(self, home: int) -> ReaderConnection | None:
         """Return an idle connection, of the tenant's own sub-pool if it has one."""
@@ -126,42 +141,51 @@ class ReaderPool:
         return None
 
     async def _connect_or_wait(self, home: int) -> ReaderConnection:
-        try:
-            async with asyncio.timeout(self._timeout_s):
-                while True:
-                    if self._open < self.size:
-                        return await self._connect(home)
-                    connection = await self._wait()
-                    if connection is not None:
-                        return connection
-        except TimeoutError as error:
-            raise DatabaseUnavailable from error
+        deadline = asyncio.get_running_loop().time() + self._timeout_s
+        while self._open >= self.size:
+            connection = await self._wait(deadline)
+            if connection is not None:
+                return connection
+        return await self._connect(home)
 
-    async def _wait(self) -> ReaderConnection | None:
-        """Return the next connection that comes back, or None when there is room to open one."""
-        waiter: asyncio.Future[ReaderConnection | None] = asyncio.get_running_loop().create_future()
+    async def _wait(self, deadline: float) -> ReaderConnection | None:
+        """Return the next connection that comes back, or None when there is room to open one.
+
+        Raises:
+            DatabaseUnavailable: nothing came back before the deadline (seconds of the event loop's clock).
+        """
+        loop = asyncio.get_running_loop()
+        waiter: _Waiter = loop.create_future()
         self._waiters.append(waiter)
+        # Not `asyncio.timeout`, which costs more than all the rest of waiting.
+        timer = loop.call_at(deadline, _give_up, waiter)
         try:
             return await waiter
-        except BaseException:
-            if waiter.done() and not waiter.cancelled():
-                # It was served in the moment in which it gave up: the connection goes to the next one.
+        except asyncio.CancelledError:
+            if waiter.done() and not waiter.cancelled() and not waiter.exception():
+                # It was served in the moment in which it was cancelled: the connection goes to the next one.
                 connection = waiter.result()
-                self.release(connection) if connection is not None else self._wake_one()
+                self.release(connection) if connection is not None else self._serve_one(None)
             raise
+        finally:
+            timer.cancel()
 
     async def _connect(self, home: int) -> ReaderConnection:
         self._open += 1
         try:
+            return await self._dial(home)
+        except BaseException:
+            self._open -= 1
+            self._serve_one(None)
+            raise
+
+    async def _dial(self, home: int) -> ReaderConnection:
+        try:
             connection: ReaderConnection = await asyncpg.connect(
                 self._url, connection_class=ReaderConnection, timeout=5, **self._options
             )
-        except BaseException as error:
-            self._open -= 1
-            self._wake_one()
-            if isinstance(error, (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError)):
-                raise DatabaseUnavailable from error
-            raise
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
+            raise DatabaseUnavailable from error
         connection.home = home
         connection.tenants = set()
         return connection
@@ -170,9 +194,16 @@ class ReaderPool:
         self._open -= 1
         return connection
 
-    def _wake_one(self) -> None:
+    def _serve_one(self, connection: ReaderConnection | None) -> bool:
+        """Give who waits longest a connection, or word that there is room for one; say whether anybody waits."""
         while self._waiters:
             waiter = self._waiters.popleft()
             if not waiter.done():
-                waiter.set_result(None)
-                return
+                waiter.set_result(connection)
+                return True
+        return False
+
+
+def _give_up(waiter: _Waiter) -> None:
+    if not waiter.done():
+        waiter.set_exception(DatabaseUnavailable())

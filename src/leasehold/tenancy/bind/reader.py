@@ -1,8 +1,8 @@
-"""The reader: a read-only transaction on one tenant's data, straight on the driver."""
+"""The reader: read-only transactions on one tenant's data, straight on the driver."""
 
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
-from typing import Literal
+from collections.abc import Awaitable, Callable, Mapping
+from itertools import starmap
+from typing import Any, TypeVar
 
 import asyncpg
 
@@ -21,84 +21,77 @@ _DEAD = (
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,
 )
+RowsT = TypeVar("RowsT")
 
 
 class TenantReader:
-    """Runs reads in one transaction that PostgreSQL keeps from writing; made by `open_tenant_reader` alone.
+    """Reads one tenant's data; made by `tenant_reader` alone.
 
-    The transaction begins with the first read: a request that is refused before has taken no connection.
+    Each read is a transaction of its own, which PostgreSQL keeps from writing. Between two reads nothing is held, so
+    no route can keep a connection for longer than its query, nor forget to give it back.
     """
 
-    __slots__ = ("_connection", "_pool", "_remark", "_tenant")
+    __slots__ = ("_begin", "_pool", "_remark", "_tenant")
 
     def __init__(self, pool: ReaderPool, tenant: TenantRef) -> None:
         self._pool = pool
         self._tenant = tenant
-        self._connection: ReaderConnection | None = None
+        self._begin = f"BEGIN READ ONLY; {binding_sql(tenant, tenant_roles=pool.tenant_roles)}"
         # Tenants at two revisions must not share a prepared statement: its result columns would differ.
         self._remark = f" /* {tenant.revision} */"
 
     async def one(self, read: Read[StructT], **values: object) -> StructT | None:
-        """Return the first row of a read, None if there is none."""
-        connection = self._connection or await self._begin()
-        row = await connection.fetchrow(read.sql + self._remark, *read.arguments(values))
+        """Return the first row of a read, None if there is none.
+
+        Raises:
+            DatabaseUnavailable: no connection can be had, or it was lost.
+        """
+        row = await self._run(ReaderConnection.fetchrow, read, values)
         return None if row is None else read.struct(*row)
 
     async def all(self, read: Read[StructT], **values: object) -> list[StructT]:
-        """Return all rows of a read."""
-        connection = self._connection or await self._begin()
-        struct = read.struct
-        return [struct(*row) for row in await connection.fetch(read.sql + self._remark, *read.arguments(values))]
+        """Return all rows of a read.
 
-    async def end(self, verb: Literal["COMMIT", "ROLLBACK"]) -> None:
-        """End the transaction, if there is one, and hand its connection back."""
-        if self._connection is not None:
-            await self._connection.execute(verb)
-            connection, self._connection = self._connection, None
-            self._pool.release(connection)
+        Raises:
+            DatabaseUnavailable: no connection can be had, or it was lost.
+        """
+        return list(starmap(read.struct, await self._run(ReaderConnection.fetch, read, values)))
 
-    def abandon(self) -> None:
-        """Close the connection of a transaction that was not ended: nobody wants to find out in what state it is."""
-        if self._connection is not None:
-            connection, self._connection = self._connection, None
-            self._pool.discard(connection)
-
-    async def _begin(self) -> ReaderConnection:
-        begin = f"BEGIN READ ONLY; {binding_sql(self._tenant, tenant_roles=self._pool.tenant_roles)}"
-        self._connection = await self._pool.acquire(self._tenant.id)
+    async def _run(
+        self, fetch: Callable[..., Awaitable[RowsT]], read: Read[Any], values: Mapping[str, object]
+    ) -> RowsT:
         try:
-            await self._connection.execute(begin)
-        except _DEAD:
-            # Nothing has been done yet, so it may be done again.
-            dead, self._connection = self._connection, None
-            self._connection = await self._pool.replace(dead, self._tenant.id)
-            await self._connection.execute(begin)
-        return self._connection
+            connection = await self._pool.acquire(self._tenant.id)
+            try:
+                try:
+                    # Whose read was before us may have left it to us to end its transaction.
+                    await connection.execute(
+                        f"COMMIT; {self._begin}" if connection.is_in_transaction() else self._begin
+                    )
+                except _DEAD:
+                    # Nothing has been done yet, so it may be done again. This is the only cure for a connection that
+                    # died while it was idle: asking each one before it is used would cost a round trip.
+                    connection = await self._pool.replace(connection, self._tenant.id)
+                    await connection.execute(self._begin)
+                rows = await fetch(connection, read.sql + self._remark, *read.arguments(values))
+                if self._pool.hand_over(connection):
+                    return rows
+                await connection.execute("COMMIT")
+            except BaseException:
+                # In what state it is, nobody wants to find out.
+                self._pool.discard(connection)
+                raise
+        except asyncpg.PostgresError as error:
+            problem = problem_of_code(error.sqlstate or "")
+            if problem is None:
+                raise
+            raise problem from error
+        except (OSError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
+            raise DatabaseUnavailable from error
+        self._pool.release(connection)
+        return rows
 
 
-@asynccontextmanager
-async def open_tenant_reader(pool: ReaderPool, tenant: TenantRef) -> AsyncGenerator[TenantReader]:
-    """Open one read-only transaction on one tenant. A BEGIN that meets a dead connection is tried on a fresh one.
-
-    Raises:
-        DatabaseUnavailable: no connection can be had, or it was lost.
-    """
-    reader = TenantReader(pool, tenant)
-    try:
-        try:
-            yield reader
-        except asyncpg.PostgresError:
-            raise
-        except Exception:
-            await reader.end("ROLLBACK")
-            raise
-        await reader.end("COMMIT")
-    except asyncpg.PostgresError as error:
-        problem = problem_of_code(error.sqlstate or "")
-        if problem is None:
-            raise
-        raise problem from error
-    except (OSError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
-        raise DatabaseUnavailable from error
-    finally:
-        reader.abandon()
+def tenant_reader(pool: ReaderPool, tenant: TenantRef) -> TenantReader:
+    """Return a reader of one tenant's data. It holds nothing, and needs not be closed."""
+    return TenantReader(pool, tenant)

@@ -1,7 +1,6 @@
 """The session: an AsyncSession under Advanced Alchemy whose transactions are bound to one tenant."""
 
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from typing import Any, cast
 from uuid import UUID
 
@@ -11,7 +10,7 @@ from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.orm import Session, SessionTransaction
 
-from leasehold.core.database import Database, DriverConnection, database_errors
+from leasehold.core.database import Database, DriverConnection, unit_of_work
 from leasehold.tenancy.bind.binding import binding_sql
 from leasehold.tenancy.context import TenantRef
 from leasehold.tenancy.registry import announce_change
@@ -96,17 +95,10 @@ def prepare_engine(engine: AsyncEngine) -> AsyncEngine:
     return engine
 
 
-@asynccontextmanager
-async def open_tenant_session(database: Database, tenant: TenantRef) -> AsyncGenerator[TenantSession]:
-    """Open one transaction on one tenant: committed at the end, rolled back by any exception.
-
-    Raises:
-        DatabaseUnavailable: no connection can be had, or it was lost.
-    """
+def open_tenant_session(database: Database, tenant: TenantRef) -> AbstractAsyncContextManager[TenantSession]:
+    """Open one transaction on one tenant, as a unit of work."""
     info = {_TENANT: tenant, _ROLES: database.tenant_roles}
-    async with database_errors(), TenantSession(database.engine, expire_on_commit=False, info=info) as session:
-        yield session
-        await session.commit()
+    return unit_of_work(TenantSession(database.engine, expire_on_commit=False, info=info))
 
 
 async def announce_revocation(session: TenantSession, subject: UUID) -> None:

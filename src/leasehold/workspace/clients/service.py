@@ -44,5 +44,5 @@ class ApiClientService(SQLAlchemyAsyncRepositoryService[models.ApiClient, ApiCli
             scopes=sorted(set(scopes)),
             is_active=True,
         )
-        client = await self.create(row, auto_refresh=False)
+        client = await self.create(row)
         return schemas.NewApiClient(client.id, secret, client.name, client.scopes)

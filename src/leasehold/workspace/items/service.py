@@ -3,6 +3,7 @@
 from uuid import UUID
 
 from advanced_alchemy.service import SQLAlchemyAsyncRepositoryService
+from msgspec.structs import asdict
 
 from leasehold.workspace.items import models, schemas
 from leasehold.workspace.items.repository import ItemRepository
@@ -15,7 +16,7 @@ class ItemService(SQLAlchemyAsyncRepositoryService[models.Item, ItemRepository])
 
     async def add(self, data: schemas.ItemCreate) -> schemas.Item:
         """Make an item and return it."""
-        return self.to_schema(await self.create(data, auto_refresh=False), schema_type=schemas.Item)
+        return await self.repository.insert(asdict(data), returning=schemas.Item)
 
     async def change(self, item_id: UUID, patch: schemas.ItemPatch) -> schemas.Item:
         """Change the fields that the patch has, and return the item.

@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from litestar import Router, delete, get, patch, post
-from litestar.di import NamedDependency, Provide
+from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
 from leasehold.core.pagination import Page, Pager
@@ -15,63 +15,47 @@ from leasehold.workspace.users.schemas import User, UserCreate, UserPatch
 from leasehold.workspace.users.service import UserService
 
 
-def provide_users(session: NamedDependency[TenantSession]) -> UserService:
-    """Return the service on the session of the request."""
-    return UserService(session=session)
-
-
-def provide_user_reads(reader: NamedDependency[TenantReader]) -> UserReads:
-    """Return the reads on the reader of the request."""
-    return UserReads(reader)
-
-
 @get("/", operation_id="listUsers", summary="List users", scopes=("users:read",))
-async def list_users(user_reads: NamedDependency[UserReads], pager: NamedDependency[Pager]) -> Page[User]:
+async def list_users(reader: NamedDependency[TenantReader], pager: NamedDependency[Pager]) -> Page[User]:
     """Return one page of users in the order they were made."""
-    return await user_reads.page(pager)
+    return await UserReads(reader).page(pager)
 
 
 @post("/", operation_id="createUser", summary="Create a user", scopes=("users:write",))
 async def create_user(
     data: JSONBody[UserCreate],
-    users: NamedDependency[UserService],
+    session: NamedDependency[TenantSession],
     passwords: NamedDependency[Passwords],
     principal: NamedDependency[Principal],
 ) -> User:
     """Make a user; its role may give no more than the caller holds."""
     password_hash = await passwords.hash(data.password) if data.password is not None else None
-    return await users.add(email=data.email, name=data.name, role=data.role, password_hash=password_hash, by=principal)
+    return await UserService(session=session).add(
+        email=data.email, name=data.name, role=data.role, password_hash=password_hash, by=principal
+    )
 
 
 @get("/{user_id:uuid}", operation_id="getUser", summary="Get a user", scopes=("users:read",))
-async def get_user(user_id: FromPath[UUID], user_reads: NamedDependency[UserReads]) -> User:
+async def get_user(user_id: FromPath[UUID], reader: NamedDependency[TenantReader]) -> User:
     """Return one user."""
-    return await user_reads.find(user_id)
+    return await UserReads(reader).find(user_id)
 
 
 @patch("/{user_id:uuid}", operation_id="updateUser", summary="Change a user", scopes=("users:write",))
 async def update_user(
     user_id: FromPath[UUID],
     data: JSONBody[UserPatch],
-    users: NamedDependency[UserService],
+    session: NamedDependency[TenantSession],
     principal: NamedDependency[Principal],
 ) -> User:
     """Change the fields that are given."""
-    return await users.change(user_id, data, by=principal)
+    return await UserService(session=session).change(user_id, data, by=principal)
 
 
 @delete("/{user_id:uuid}", operation_id="deleteUser", summary="Delete a user", scopes=("users:write",))
-async def delete_user(user_id: FromPath[UUID], users: NamedDependency[UserService]) -> None:
+async def delete_user(user_id: FromPath[UUID], session: NamedDependency[TenantSession]) -> None:
     """Delete a user; its tokens end at once."""
-    await users.remove(user_id)
+    await UserService(session=session).remove(user_id)
 
 
-router = Router(
-    "/users",
-    route_handlers=[list_users, create_user, get_user, update_user, delete_user],
-    dependencies={
-        "users": Provide(provide_users, sync_to_thread=False),
-        "user_reads": Provide(provide_user_reads, sync_to_thread=False),
-    },
-    tags=["users"],
-)
+router = Router("/users", route_handlers=[list_users, create_user, get_user, update_user, delete_user], tags=["users"])

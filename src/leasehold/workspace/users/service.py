@@ -41,9 +41,9 @@ class UserService(SQLAlchemyAsyncRepositoryService[models.User, UserRepository])
         """
         if by is not None:
             by.demand(*sorted(ROLE_SCOPES[role]))
-        row = models.User(email=email.lower(), name=name, role=role, password_hash=password_hash, is_active=True)
+        values = {"email": email.lower(), "name": name, "role": role, "password_hash": password_hash, "is_active": True}
         try:
-            return self.to_schema(await self.create(row, auto_refresh=False), schema_type=schemas.User)
+            return await self.repository.insert(values, returning=schemas.User)
         except IntegrityError as error:
             if violated_constraint(error) == "uq_users_email":
                 raise EmailTaken from error
