@@ -1,9 +1,10 @@
 """The binding itself: it fails closed, and what it sets cannot be got around by the usual accidents."""
 
 import dataclasses
+from typing import Any
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import insert, select, text
 from sqlalchemy.exc import ProgrammingError
 
 from leasehold.config import Settings
@@ -94,6 +95,34 @@ async def test_statements_carry_the_revision_of_the_tenant(process: Process, acm
     async with open_tenant_session(process.database, later) as session:
         own = await session.scalar(text("SELECT current_query()"))
     assert own.endswith("/* feedc0de */")
+
+
+async def test_a_statement_for_many_rows_carries_the_revision_too(process: Process, acme: TenantRef) -> None:
+    queries: list[str] = []
+
+    def listen(query: Any) -> None:
+        queries.append(query.query)
+
+    async with open_tenant_session(process.database, dataclasses.replace(acme, revision="feedc0de")) as session:
+        raw = await (await session.connection()).get_raw_connection()
+        assert raw.driver_connection is not None
+        raw.driver_connection.add_query_logger(listen)
+        await session.execute(insert(Item.__table__), [{"title": "one"}, {"title": "two"}])
+        raw.driver_connection.remove_query_logger(listen)
+        await session.rollback()
+    assert [query for query in queries if query.startswith("INSERT") and query.endswith("/* feedc0de */")]
+
+
+async def test_what_a_tenant_left_on_a_connection_stands_behind_no_statement_of_the_platform(
+    settings: Settings, acme: TenantRef
+) -> None:
+    database = open_pool(settings, 1)
+    prepare_engine(database.engine)
+    async with open_tenant_session(database, acme) as session:
+        await session.scalar(text("SELECT 1"))
+    async with platform_session(database) as session:
+        assert await session.scalar(text("SELECT current_query()")) == "SELECT current_query()"
+    await database.close()
 
 
 async def test_nobody_can_revoke_in_another_tenant(process: Process, acme: TenantRef, globex: TenantRef) -> None:

@@ -45,6 +45,7 @@ TITLES = Read(select(Item.title).distinct(), Title)
 SLEEP = Read(select(literal_column("1").label("number")).where(text("pg_sleep(1) IS NOT NULL")), Number)
 FAIL = Read(select(literal_column("1 / 0").label("number")), Number)
 BACKEND = Read(select(func.pg_backend_pid().label("number")), Number)
+QUERY = Read(select(func.current_query().label("title")), Title)
 SLOW_BACKEND = Read(select(func.pg_backend_pid().label("number")).where(text("pg_sleep(0.2) IS NOT NULL")), Number)
 
 
@@ -204,6 +205,13 @@ async def test_what_takes_too_long_is_a_problem(make_pool: MakePool, eight: list
     pool.release(connection)
     with pytest.raises(TooSlow):
         await tenant_reader(pool, eight[0]).one(SLEEP)
+
+
+async def test_reads_carry_the_revision_of_the_tenant(make_pool: MakePool, eight: list[TenantRef]) -> None:
+    later = dataclasses.replace(eight[0], revision="feedc0de")
+    query = await tenant_reader(make_pool(1), later).one(QUERY)
+    assert query is not None
+    assert query.title.endswith("/* feedc0de */")
 
 
 async def test_between_two_reads_nothing_is_held(make_pool: MakePool, eight: list[TenantRef]) -> None:

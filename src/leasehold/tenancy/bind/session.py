@@ -6,6 +6,7 @@ from uuid import UUID
 
 import asyncpg
 from sqlalchemy import Connection, event, func, select
+from sqlalchemy.engine.interfaces import ExecutionContext
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.orm import Session, SessionTransaction
@@ -17,7 +18,6 @@ from leasehold.tenancy.registry import announce_change
 
 _TENANT = "tenant"
 _ROLES = "tenant_roles"
-_REVISION = "leasehold_revision"
 
 
 class Unbound(RuntimeError):
@@ -31,6 +31,8 @@ class BindableConnection(DriverConnection):
     """A driver connection whose next BEGIN carries what must hold for that one transaction."""
 
     next_binding: str | None = None
+    remark: str = ""
+    """Stands behind every statement: tenants at two revisions must not share a prepared one, for its columns differ."""
 
     async def execute(self, query: str, *args: Any, timeout: float | None = None) -> str:  # noqa: ASYNC109
         """Execute as asyncpg does, with the binding behind the BEGIN of a transaction."""
@@ -65,9 +67,9 @@ def _bind(session: Session, transaction: SessionTransaction, connection: Connect
     tenant: TenantRef | None = session.info.get(_TENANT)
     if tenant is None:
         raise Unbound
-    driver = cast("BindableConnection", connection.connection.driver_connection)
+    driver = _driver_of(connection)
     driver.next_binding = binding_sql(tenant, tenant_roles=session.info[_ROLES])
-    connection.execution_options(**{_REVISION: tenant.revision})
+    driver.remark = f" /* {tenant.revision} */"
 
 
 event.listen(_BoundSession, "after_begin", _bind)
@@ -79,20 +81,30 @@ def prepare_engine(engine: AsyncEngine) -> AsyncEngine:
     def inspect(driver: Any, *_: object) -> None:
         # A transaction that was announced but never begun leaves its binding behind: it must not reach another's.
         driver.driver_connection.next_binding = None
+        driver.driver_connection.remark = ""
         if driver.driver_connection.is_closed():
             # The driver has heard that the backend is gone; this error makes the pool try a fresh connection.
             raise DisconnectionError
 
-    def name_revision(
-        connection: Connection, _cursor: object, statement: str, parameters: object, *_: object
-    ) -> tuple[str, object]:
-        # Tenants at two revisions must not share a prepared statement: its result columns would differ.
-        revision = connection.get_execution_options().get(_REVISION)
-        return (f"{statement} /* {revision} */" if revision else statement), parameters
-
+    # Events of the dialect and of the pool: one of the engine would slow down all that a connection does.
     event.listen(engine.sync_engine, "checkout", inspect)
-    event.listen(engine.sync_engine, "before_cursor_execute", name_revision, retval=True)
+    event.listen(engine.sync_engine, "do_execute", _execute_with_remark)
+    event.listen(engine.sync_engine, "do_executemany", _executemany_with_remark)
     return engine
+
+
+def _execute_with_remark(cursor: Any, statement: str, parameters: object, context: ExecutionContext) -> bool:
+    cursor.execute(statement + _driver_of(context.root_connection).remark, parameters)
+    return True
+
+
+def _executemany_with_remark(cursor: Any, statement: str, parameters: object, context: ExecutionContext) -> bool:
+    cursor.executemany(statement + _driver_of(context.root_connection).remark, parameters)
+    return True
+
+
+def _driver_of(connection: Connection) -> BindableConnection:
+    return cast("BindableConnection", connection.connection.driver_connection)
 
 
 def open_tenant_session(database: Database, tenant: TenantRef) -> AbstractAsyncContextManager[TenantSession]:
