@@ -1,16 +1,18 @@
 """The reader: read-only transactions on one tenant's data, straight on the driver."""
 
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from itertools import starmap
 from typing import Any, TypeVar
 
 import asyncpg
 
-from leasehold.core.errors import DatabaseUnavailable
+from leasehold.core.errors import DatabaseUnavailable, Problem
 from leasehold.core.reads import Read, StructT
 from leasehold.core.sqlstate import problem_of_code
 from leasehold.tenancy.bind.binding import binding_sql
 from leasehold.tenancy.bind.pool import ReaderConnection, ReaderPool
+from leasehold.tenancy.bind.trace import remarked, trace
 from leasehold.tenancy.context import TenantRef
 
 # InternalClientError is how the driver meets the farewell of a backend that it has not read yet.
@@ -31,14 +33,12 @@ class TenantReader:
     no route can keep a connection for longer than its query, nor forget to give it back.
     """
 
-    __slots__ = ("_begin", "_pool", "_remark", "_tenant")
+    __slots__ = ("_begin", "_pool", "_tenant")
 
     def __init__(self, pool: ReaderPool, tenant: TenantRef) -> None:
         self._pool = pool
         self._tenant = tenant
         self._begin = f"BEGIN READ ONLY; {binding_sql(tenant, tenant_roles=pool.tenant_roles)}"
-        # Tenants at two revisions must not share a prepared statement: its result columns would differ.
-        self._remark = f" /* {tenant.revision} */"
 
     async def one(self, read: Read[StructT], **values: object) -> StructT | None:
         """Return the first row of a read, None if there is none.
@@ -61,35 +61,61 @@ class TenantReader:
         self, fetch: Callable[..., Awaitable[RowsT]], read: Read[Any], values: Mapping[str, object]
     ) -> RowsT:
         try:
-            connection = await self._pool.acquire(self._tenant.id)
+            connection = await self._begun()
             try:
-                try:
-                    # Whose read was before us may have left it to us to end its transaction.
-                    await connection.execute(
-                        f"COMMIT; {self._begin}" if connection.is_in_transaction() else self._begin
-                    )
-                except _DEAD:
-                    # Nothing has been done yet, so it may be done again. This is the only cure for a connection that
-                    # died while it was idle: asking each one before it is used would cost a round trip.
-                    connection = await self._pool.replace(connection, self._tenant.id)
-                    await connection.execute(self._begin)
-                rows = await fetch(connection, read.sql + self._remark, *read.arguments(values))
-                if self._pool.hand_over(connection):
-                    return rows
-                await connection.execute("COMMIT")
+                rows = await self._fetched(fetch, connection, read, values)
+                if not self._pool.hand_over(connection):
+                    await connection.execute("COMMIT")
+                    self._pool.release(connection)
             except BaseException:
                 # In what state it is, nobody wants to find out.
                 self._pool.discard(connection)
                 raise
-        except asyncpg.PostgresError as error:
-            problem = problem_of_code(error.sqlstate or "")
+        except Exception as error:
+            problem = _problem_with_driver(error)
             if problem is None:
                 raise
             raise problem from error
-        except (OSError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
-            raise DatabaseUnavailable from error
-        self._pool.release(connection)
         return rows
+
+    async def _begun(self) -> ReaderConnection:
+        """Return a connection in a transaction on the tenant."""
+        connection = await self._pool.acquire(self._tenant.id)
+        try:
+            try:
+                # Whose read was before us may have left it to us to end its transaction.
+                end = "COMMIT; " if connection.is_in_transaction() else ""
+                await connection.execute(end + self._begin)
+            except _DEAD:
+                # Nothing has been done yet, so it may be done again. This is the cure for connections that died while
+                # they were idle: asking each one before it is used would cost a round trip.
+                connection = await self._pool.replace(connection, self._tenant.id)
+                await connection.execute(self._begin)
+        except BaseException:
+            self._pool.discard(connection)
+            raise
+        return connection
+
+    async def _fetched(
+        self,
+        fetch: Callable[..., Awaitable[RowsT]],
+        connection: ReaderConnection,
+        read: Read[Any],
+        values: Mapping[str, object],
+    ) -> RowsT:
+        sql, started = remarked(read.sql, self._tenant), time.perf_counter()
+        try:
+            return await fetch(connection, sql, *read.arguments(values))
+        finally:
+            trace(sql, self._tenant, started=started)
+
+
+def _problem_with_driver(error: Exception) -> Problem | None:
+    """Return what an error of the driver or of the network is to the client, None for what is no such error."""
+    if isinstance(error, asyncpg.PostgresError):
+        return problem_of_code(error.sqlstate or "")
+    is_lost = isinstance(error, (OSError, asyncpg.InterfaceError, asyncpg.InternalClientError))
+    return DatabaseUnavailable() if is_lost else None
 
 
 def tenant_reader(pool: ReaderPool, tenant: TenantRef) -> TenantReader:

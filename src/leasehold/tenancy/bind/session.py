@@ -1,5 +1,7 @@
 """The session: an AsyncSession under Advanced Alchemy whose transactions are bound to one tenant."""
 
+import time
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any, cast
 from uuid import UUID
@@ -13,6 +15,7 @@ from sqlalchemy.orm import Session, SessionTransaction
 
 from leasehold.core.database import Database, DriverConnection, unit_of_work
 from leasehold.tenancy.bind.binding import binding_sql
+from leasehold.tenancy.bind.trace import remarked, trace
 from leasehold.tenancy.context import TenantRef
 from leasehold.tenancy.registry import announce_change
 
@@ -31,8 +34,8 @@ class BindableConnection(DriverConnection):
     """A driver connection whose next BEGIN carries what must hold for that one transaction."""
 
     next_binding: str | None = None
-    remark: str = ""
-    """Stands behind every statement: tenants at two revisions must not share a prepared one, for its columns differ."""
+    tenant: TenantRef | None = None
+    """The tenant of the transaction, None for one of the platform."""
 
     async def execute(self, query: str, *args: Any, timeout: float | None = None) -> str:  # noqa: ASYNC109
         """Execute as asyncpg does, with the binding behind the BEGIN of a transaction."""
@@ -69,7 +72,7 @@ def _bind(session: Session, transaction: SessionTransaction, connection: Connect
         raise Unbound
     driver = _driver_of(connection)
     driver.next_binding = binding_sql(tenant, tenant_roles=session.info[_ROLES])
-    driver.remark = f" /* {tenant.revision} */"
+    driver.tenant = tenant
 
 
 event.listen(_BoundSession, "after_begin", _bind)
@@ -81,25 +84,36 @@ def prepare_engine(engine: AsyncEngine) -> AsyncEngine:
     def inspect(driver: Any, *_: object) -> None:
         # A transaction that was announced but never begun leaves its binding behind: it must not reach another's.
         driver.driver_connection.next_binding = None
-        driver.driver_connection.remark = ""
+        driver.driver_connection.tenant = None
         if driver.driver_connection.is_closed():
             # The driver has heard that the backend is gone; this error makes the pool try a fresh connection.
             raise DisconnectionError
 
     # Events of the dialect and of the pool: one of the engine would slow down all that a connection does.
     event.listen(engine.sync_engine, "checkout", inspect)
-    event.listen(engine.sync_engine, "do_execute", _execute_with_remark)
-    event.listen(engine.sync_engine, "do_executemany", _executemany_with_remark)
+    event.listen(engine.sync_engine, "do_execute", _execute)
+    event.listen(engine.sync_engine, "do_executemany", _execute_many)
     return engine
 
 
-def _execute_with_remark(cursor: Any, statement: str, parameters: object, context: ExecutionContext) -> bool:
-    cursor.execute(statement + _driver_of(context.root_connection).remark, parameters)
-    return True
+def _execute(cursor: Any, statement: str, parameters: object, context: ExecutionContext) -> bool:
+    return _run(cursor.execute, statement, parameters, context)
 
 
-def _executemany_with_remark(cursor: Any, statement: str, parameters: object, context: ExecutionContext) -> bool:
-    cursor.executemany(statement + _driver_of(context.root_connection).remark, parameters)
+def _execute_many(cursor: Any, statement: str, parameters: object, context: ExecutionContext) -> bool:
+    return _run(cursor.executemany, statement, parameters, context)
+
+
+def _run(
+    execute: Callable[[str, object], object], statement: str, parameters: object, context: ExecutionContext
+) -> bool:
+    """Run a statement in place of the dialect, as a reader would; True tells SQLAlchemy that it has been run."""
+    tenant = _driver_of(context.root_connection).tenant
+    sql, started = remarked(statement, tenant) if tenant else statement, time.perf_counter()
+    try:
+        execute(sql, parameters)
+    finally:
+        trace(sql, tenant, started=started)
     return True
 
 
