@@ -179,3 +179,25 @@ def test_no_route_that_only_reads_can_write(routes: Routes) -> None:
     tenant_gets = {name: handler for name, handler in routes.items() if name.startswith("GET /v1/")}
     assert tenant_gets
     assert [name for name, handler in tenant_gets.items() if "session" in _asked_for(handler)] == []
+
+
+def test_dependencies_are_resolved_one_after_another(litestar: Litestar) -> None:
+    """Prevents task groups on the way of a request, and two dependencies that take a connection at the same time."""
+    batches = {
+        f"{route.path} {method}": [len(batch) for batch in parameters.dependency_batches]
+        for route in litestar.routes
+        if isinstance(route, HTTPRoute)
+        for method, (_, parameters) in route.route_handler_map.items()
+    }
+    assert max(len(sizes) for sizes in batches.values()) >= 3
+    assert {name: sizes for name, sizes in batches.items() if set(sizes) - {1}} == {}
+
+
+def test_a_route_of_a_tenant_that_only_reads_takes_a_reader(routes: Routes) -> None:
+    """Prevents a list or a look-up on the session, at several times the cost, where nothing is to be written."""
+    wrong = [
+        name
+        for name, handler in routes.items()
+        if name.startswith("GET ") and _plane(name) == "tenant" and "session" in handler.parsed_fn_signature.parameters
+    ]
+    assert wrong == []
