@@ -18,6 +18,7 @@ from uuid_utils.compat import uuid7
 
 from benchmarks.machine import parent_of
 from benchmarks.peers import ROOT
+from benchmarks.progress import say
 from leasehold.cli.clients import issue_client
 from leasehold.cli.session import run_with
 from leasehold.config import Settings
@@ -40,6 +41,7 @@ _DATABASE = "leasehold_bench"
 _PASSWORD = "only-for-the-benchmark"
 _SCOPES = ("items:read", "items:write")
 _AT_ONCE = 4
+_SAY_EVERY = 500
 _ITEMS = """
 INSERT INTO {schema}.items (id, title, description, created_at, updated_at)
 SELECT item.id, $2 || ' item ' || item.n, 'Oak, 140 cm wide, 70 cm deep, with two drawers on the left', $3, $3
@@ -124,13 +126,16 @@ def _settings(environment: Mapping[str, str]) -> Settings:
 async def _make_tenants(process: Process, count: int) -> tuple[Tenant, ...]:
     turns = asyncio.Semaphore(_AT_ONCE)
 
-    async def make(slug: str) -> Tenant:
+    async def make(number: int) -> Tenant:
+        slug = f"bench-{number}"
         async with turns:
+            if number and number % _SAY_EVERY == 0:
+                say(f"made {number:,} of {count:,}")
             await process.provisioner.provision(slug=slug, name="Bench")
             client = await issue_client(process, slug, name="bench", scopes=_SCOPES)
         return Tenant(slug, str(client.client_id), client.client_secret)
 
-    return tuple(await asyncio.gather(*(make(f"bench-{number}") for number in range(count))))
+    return tuple(await asyncio.gather(*map(make, range(count))))
 
 
 async def _fill(owner: "asyncpg.Connection[asyncpg.Record]", ids: tuple[UUID, ...]) -> None:

@@ -7,9 +7,8 @@ are written, and of the answer only the status and the length are looked at.
 import asyncio
 import statistics
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import cycle
 from typing import cast
 
 _GRACE_S = 30.0
@@ -37,21 +36,21 @@ class Sample:
         return self.requests / self.seconds
 
 
-async def load(port: int, requests: Sequence[bytes], *, connections: int, seconds: float) -> Sample:
-    """Send requests to 127.0.0.1 for some seconds, in turn from one list for all connections.
+async def load(port: int, requests: Iterator[bytes], *, connections: int, seconds: float) -> Sample:
+    """Send requests to 127.0.0.1 for some seconds, in turn from one endless source for all connections.
 
     Raises:
         UnexpectedAnswer: a status other than 2xx.
         TimeoutError: half a minute after the end there are answers missing.
     """
     loop = asyncio.get_running_loop()
-    turn, latencies = cycle(requests), list[float]()
+    latencies = list[float]()
     started = time.perf_counter()
     clients: list[_Client] = []
     try:
         for _ in range(connections):
             _, client = await loop.create_connection(
-                lambda: _Client(turn, started + seconds, latencies.append, loop.create_future()), "127.0.0.1", port
+                lambda: _Client(requests, started + seconds, latencies.append, loop.create_future()), "127.0.0.1", port
             )
             clients.append(client)
         async with asyncio.timeout(seconds + _GRACE_S):

@@ -1,4 +1,4 @@
-"""The machine: which core does what, and what CPU time processes have used (Linux's /proc)."""
+"""The machine: which core does what, and what CPU time and memory processes use (Linux's /proc)."""
 
 import os
 import platform
@@ -52,6 +52,19 @@ def cpu_seconds(pids: list[int]) -> float:
     return sum(sum(map(int, fields[11:15])) * _TICK_S for pid in pids if (fields := _stat(pid)))
 
 
+def proportional_mib(pid: int) -> float:
+    """Return what a process holds; of pages that several have mapped, its share (Pss)."""
+    return _held_mib(pid, "Pss:")
+
+
+def anonymous_mib(pid: int) -> float:
+    """Return what a process holds that is neither a file nor memory that was made to be shared (Pss_Anon).
+
+    Not Private_Dirty: a page of shared_buffers counts as private there while only one process has touched it.
+    """
+    return _held_mib(pid, "Pss_Anon:")
+
+
 def busy_seconds() -> float:
     """Return the CPU time of everything on the machine, what a hypervisor gave to others included."""
     user, nice, system, _, _, *interrupts_and_stolen = Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]
@@ -64,6 +77,15 @@ def processor() -> str:
         if line.startswith("model name"):
             return line.partition(":")[2].strip()
     return platform.machine()
+
+
+def _held_mib(pid: int, field: str) -> float:
+    """Return one line of /proc/<pid>/smaps_rollup, 0 if the process has ended."""
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0
+    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(field))
 
 
 def _stat(pid: int) -> list[str]:

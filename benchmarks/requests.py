@@ -15,6 +15,7 @@ from collections import defaultdict
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
 
 import uvloop
@@ -25,6 +26,7 @@ from benchmarks.installation import Installation, installation
 from benchmarks.load import load
 from benchmarks.machine import busy_seconds, cpu_seconds, family, pin, processor, split_cores
 from benchmarks.peers import BENCH_PYTHON, PEERS, ROOT, Peer
+from benchmarks.progress import say
 from benchmarks.report import Case, Measured, Results
 from benchmarks.servers import Server, serving
 from benchmarks.traffic import OPERATIONS, Tokens, demand_right_answers, requests_of
@@ -73,7 +75,7 @@ async def _measure(options: Options) -> Results:
     server_cores, other_cores = split_cores()
     with tempfile.TemporaryDirectory(prefix="leasehold-bench-") as name:
         folder = Path(name)
-        _say(f"making {options.tenants} tenants of {options.items} items")
+        say(f"making {options.tenants} tenants of {options.items} items")
         async with installation(
             folder / "postgres", tenants=options.tenants, items=options.items, pool=options.pool
         ) as installed:
@@ -100,7 +102,7 @@ async def _rounds(
     known: dict[str, str] = {}
     requests: dict[Case, list[bytes]] = {}
     for number in range(options.rounds + 1):
-        _say(f"round {number} of {options.rounds}" if number else "warming up")
+        say(f"round {number} of {options.rounds}" if number else "warming up")
         for case in cases:
             if (fresh := await tokens.fresh()) is not known or case not in requests:
                 known = fresh
@@ -123,7 +125,7 @@ async def _sample(
 ) -> Measured:
     served, stored = server.pids, family(installed.postmaster)
     before = cpu_seconds(served), cpu_seconds(stored)
-    sample = await load(server.port, requests, connections=connections, seconds=seconds)
+    sample = await load(server.port, cycle(requests), connections=connections, seconds=seconds)
     after = cpu_seconds(served), cpu_seconds(family(installed.postmaster))
     server_us, postgres_us = ((then - now) / sample.requests * 1e6 for now, then in zip(before, after, strict=True))
     return Measured(sample.per_second, server_us, postgres_us, sample.p50_ms, sample.p99_ms)
@@ -199,7 +201,3 @@ def _options(arguments: list[str]) -> Options:
         plot=not given.short,
         output=given.output,
     )
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)

@@ -1,9 +1,10 @@
-"""What is asked: the requests of each operation, spread over tenants at random, with real access tokens."""
+"""What is asked: the requests of each operation, spread over tenants at random or in turn, with real access tokens."""
 
 import asyncio
 import random
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import count
 from uuid import UUID
 
 import httpx
@@ -11,6 +12,7 @@ import httpx
 from benchmarks.installation import Installation, Tenant
 
 OPERATIONS: Mapping[str, str] = {"get": "GET one item", "list": "GET a page of 20", "post": "POST an item"}
+MIX = ("get", "list", "get", "post", "get", "list", "get", "get", "list", "get")
 _DIFFERENT_REQUESTS = 20_000
 _TOKENS_LAST_S = 600.0
 _AT_ONCE = 8
@@ -62,19 +64,32 @@ def requests_of(
 ) -> list[bytes]:
     """Return the requests of an operation, the same ones in every run for the same tenants and items."""
     chance = random.Random(operation)
-    heads = [
+    heads = _heads(tenants, tokens)
+    return [_request(operation, chance.choice(item_ids), chance.choice(heads)) for _ in range(_DIFFERENT_REQUESTS)]
+
+
+def rounds_of(tenants: Sequence[Tenant], item_ids: Sequence[UUID], tokens: Mapping[str, str]) -> Iterator[bytes]:
+    """Yield requests for ever: one for each tenant in turn, and in each round another operation of `MIX`."""
+    heads = _heads(tenants, tokens)
+    for turn in count():
+        for place, head in enumerate(heads):
+            yield _request(MIX[(turn + place) % len(MIX)], item_ids[(turn + place) % len(item_ids)], head)
+
+
+def _heads(tenants: Sequence[Tenant], tokens: Mapping[str, str]) -> list[bytes]:
+    return [
         f"Host: {host_of(tenant.slug)}\r\nAuthorization: Bearer {tokens.get(tenant.slug, '-')}\r\n".encode()
         for tenant in tenants
     ]
+
+
+def _request(operation: str, item_id: UUID, head: bytes) -> bytes:
     if operation == "post":
         rest = b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (len(_BODY), _BODY)
-        return [b"POST /v1/items HTTP/1.1\r\n" + chance.choice(heads) + rest for _ in range(_DIFFERENT_REQUESTS)]
+        return b"POST /v1/items HTTP/1.1\r\n" + head + rest
     if operation == "list":
-        return [
-            b"GET /v1/items?limit=20 HTTP/1.1\r\n" + chance.choice(heads) + b"\r\n" for _ in range(_DIFFERENT_REQUESTS)
-        ]
-    paths = [f"GET /v1/items/{item_id} HTTP/1.1\r\n".encode() for item_id in item_ids]
-    return [chance.choice(paths) + chance.choice(heads) + b"\r\n" for _ in range(_DIFFERENT_REQUESTS)]
+        return b"GET /v1/items?limit=20 HTTP/1.1\r\n" + head + b"\r\n"
+    return b"GET /v1/items/%b HTTP/1.1\r\n%b\r\n" % (str(item_id).encode(), head)
 
 
 async def demand_right_answers(name: str, port: int, installed: Installation, tokens: Mapping[str, str]) -> None:

@@ -62,7 +62,7 @@ class Settings(BaseSettings):
     """Groups of reading connections among which tenants are divided, so that each backend meets fewer of them."""
 
     tenants_per_connection: int = Field(default=500, ge=1)
-    """A reading connection that has served more tenants is replaced: a backend never forgets a table it has met."""
+    """A connection that has served more tenants is replaced: a backend never forgets a table it has met."""
 
     pool_timeout_s: float = Field(default=5.0, gt=0)
     """Seconds that a request waits for a connection before it is answered 503."""

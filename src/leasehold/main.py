@@ -54,7 +54,9 @@ def build_process(settings: Settings) -> Process:
     )
     return Process(
         settings=settings,
-        database=Database(prepare_engine(engine), tenant_roles=settings.tenant_roles),
+        database=Database(
+            prepare_engine(engine, max_tenants=settings.tenants_per_connection), tenant_roles=settings.tenant_roles
+        ),
         readers=ReaderPool(
             database_url,
             size=budget.readers,

@@ -1,13 +1,8 @@
 """Two processes of the server obey a suspension within a second, also when they have just lost their directory feed."""
 
 import asyncio
-import os
-import signal
-import socket
-import sys
 import time
-from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from typing import Any
 
 import asyncpg
@@ -21,49 +16,9 @@ from leasehold.platform.tenants.service import TenantService
 from leasehold.tenancy.context import TenantRef
 from leasehold.tenancy.feed import APPLICATION_NAME
 from tests.factories import bearer
+from tests.faults.serving import served
 
 WITHIN_S = 1.0
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-@asynccontextmanager
-async def served(settings: Settings, *, listen: bool) -> AsyncGenerator[str]:
-    """Run `leasehold serve` as a process of its own and yield its address."""
-    port = free_port()
-    values = {name: getattr(settings, name) for name in ("database_url", "direct_url", "owner_url", "installation_key")}
-    environment = {f"LEASEHOLD_{name.upper()}": value.get_secret_value() for name, value in values.items()}
-    environment |= {
-        "LEASEHOLD_PORT": str(port),
-        "LEASEHOLD_BASE_DOMAIN": settings.base_domain,
-        "LEASEHOLD_ISSUER": settings.issuer,
-        "LEASEHOLD_LOG_LEVEL": "error",
-        "PATH": os.environ["PATH"],
-    }
-    if not listen:
-        del environment["LEASEHOLD_DIRECT_URL"]
-    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "leasehold", "serve", env=environment)
-    try:
-        address = f"http://127.0.0.1:{port}"
-        async with httpx.AsyncClient() as client, asyncio.timeout(20):
-            while not await _answers(client, f"{address}/health/ready"):
-                await asyncio.sleep(0.05)
-        yield address
-    finally:
-        process.send_signal(signal.SIGTERM)
-        async with asyncio.timeout(20):
-            assert await process.wait() == 0
-
-
-async def _answers(client: httpx.AsyncClient, url: str) -> bool:
-    try:
-        return (await client.get(url)).status_code == 200
-    except httpx.TransportError:
-        return False
 
 
 async def _seconds_until(address: str, headers: dict[str, str], status: int, *, since: float) -> float:

@@ -33,7 +33,7 @@ def open_pool(settings: Settings, size: int, connection_class: type[DriverConnec
 async def pool(request: pytest.FixtureRequest, settings: Settings) -> AsyncGenerator[Database]:
     """A database with a small pool, so that requests really share connections."""
     database = open_pool(settings, request.param)
-    prepare_engine(database.engine)
+    prepare_engine(database.engine, max_tenants=3)
     await database.fill_pool()
     yield database
     await database.close()

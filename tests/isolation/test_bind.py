@@ -40,7 +40,7 @@ async def test_a_query_that_names_another_tenants_table_is_refused_by_postgresql
 
 async def test_a_binding_that_fails_does_not_poison_the_pool(settings: Settings, eight: list[TenantRef]) -> None:
     database = open_pool(settings, 1)
-    prepare_engine(database.engine)
+    prepare_engine(database.engine, max_tenants=500)
     nobody = dataclasses.replace(eight[0], role="lh_t_nobody")
     for _ in range(3):
         with pytest.raises(DatabaseUnavailable):
@@ -56,7 +56,7 @@ async def test_a_temporary_table_cannot_shadow_a_tenants_table_even_where_it_is_
 ) -> None:
     assert settings.owner_url is not None
     database = open_pool(settings, 1)
-    prepare_engine(database.engine)
+    prepare_engine(database.engine, max_tenants=500)
     own, other = eight[0], eight[1]
     async with database.engine.connect() as connection:
         name = await connection.scalar(text("SELECT current_database()"))
@@ -79,7 +79,7 @@ async def test_a_session_that_meets_a_dead_connection_gets_a_fresh_one(
     settings: Settings, process: Process, eight: list[TenantRef]
 ) -> None:
     database = open_pool(settings, 1)
-    prepare_engine(database.engine)
+    prepare_engine(database.engine, max_tenants=500)
     for _ in range(3):
         async with open_tenant_session(database, eight[0]) as session:
             backend = await session.scalar(text("SELECT pg_backend_pid()"))
@@ -88,6 +88,18 @@ async def test_a_session_that_meets_a_dead_connection_gets_a_fresh_one(
         async with open_tenant_session(database, eight[0]) as session:
             assert (await session.scalars(select(Item.title))).all() == [eight[0].slug]
     await database.close()
+
+
+async def test_a_connection_that_has_met_too_many_tenants_retires(settings: Settings, eight: list[TenantRef]) -> None:
+    database = open_pool(settings, 1)
+    prepare_engine(database.engine, max_tenants=3)
+    backends: list[int] = []
+    for tenant in eight:
+        async with open_tenant_session(database, tenant) as session:
+            backends.append(await session.scalar(text("SELECT pg_backend_pid()")))
+    await database.close()
+    assert len(set(backends)) == 2
+    assert backends[:4] == [backends[0]] * 4
 
 
 async def test_statements_carry_the_revision_of_the_tenant(process: Process, acme: TenantRef) -> None:
@@ -117,7 +129,7 @@ async def test_what_a_tenant_left_on_a_connection_stands_behind_no_statement_of_
     settings: Settings, acme: TenantRef
 ) -> None:
     database = open_pool(settings, 1)
-    prepare_engine(database.engine)
+    prepare_engine(database.engine, max_tenants=500)
     async with open_tenant_session(database, acme) as session:
         await session.scalar(text("SELECT 1"))
     async with platform_session(database) as session:
@@ -143,7 +155,7 @@ async def test_without_roles_the_path_alone_separates_tenants(
     # Only a login with rights on the schemas can work without roles: here the owner stands for it.
     with_rights = settings.model_copy(update={"database_url": settings.owner_url})
     database = Database(open_pool(with_rights, 1).engine, tenant_roles=False)
-    prepare_engine(database.engine)
+    prepare_engine(database.engine, max_tenants=500)
     for tenant in eight[:3]:
         async with open_tenant_session(database, tenant) as session:
             assert (await session.scalars(select(Item.title).distinct())).all() == [tenant.slug]

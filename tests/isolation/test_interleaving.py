@@ -73,7 +73,7 @@ async def test_a_binding_that_outlives_its_transaction_is_found(
     settings: Settings, eight: list[TenantRef], size: int
 ) -> None:
     database = open_pool(settings, size, StickyConnection)
-    prepare_engine(database.engine)
+    prepare_engine(database.engine, max_tenants=500)
     leaks = await play(database, eight, [(number, ["read"]) for number in range(8)])
     await database.close()
     assert leaks

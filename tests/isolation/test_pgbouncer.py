@@ -83,7 +83,7 @@ async def pooled(settings: Settings, bouncer: int) -> AsyncGenerator[Database]:
     engine = open_engine(
         url, pool_size=6, prepared_statements=False, connection_class=BindableConnection, pool_timeout_s=20
     )
-    database = Database(prepare_engine(engine), tenant_roles=True)
+    database = Database(prepare_engine(engine, max_tenants=500), tenant_roles=True)
     async with asyncio.timeout(10):
         while not await _listens(bouncer):
             await asyncio.sleep(0.05)

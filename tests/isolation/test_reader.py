@@ -2,6 +2,8 @@
 
 import asyncio
 import dataclasses
+import gc
+import weakref
 from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
@@ -195,6 +197,34 @@ async def test_who_waits_too_long_is_told_that_the_database_is_busy(
         await tenant_reader(pool, eight[1]).one(PLACE)
     await first
     assert await tenant_reader(pool, eight[1]).all(TITLES) == [Title(eight[1].slug)]
+
+
+async def test_a_request_that_was_refused_is_not_kept_though_no_connection_comes_back(
+    make_pool: MakePool, eight: list[TenantRef]
+) -> None:
+    class Request:
+        """What the frames of a request hold."""
+
+    pool = make_pool(1, timeout_s=0.01)
+    kept: list[weakref.ref[Request]] = []
+
+    async def refused() -> bool:
+        request = Request()
+        kept.append(weakref.ref(request))
+        try:
+            await pool.acquire(eight[0].id)
+        except DatabaseUnavailable:
+            return True
+        return False
+
+    connection = await pool.acquire(eight[0].id)
+    gc.disable()
+    try:
+        assert await asyncio.gather(*(refused() for _ in range(5))) == [True] * 5
+        assert [request() for request in kept] == [None] * 5
+    finally:
+        gc.enable()
+        pool.release(connection)
 
 
 async def test_what_takes_too_long_is_a_problem(make_pool: MakePool, eight: list[TenantRef]) -> None:

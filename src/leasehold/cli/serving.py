@@ -2,6 +2,7 @@
 
 import errno
 import os
+import resource
 import signal
 import socket
 import threading
@@ -11,15 +12,21 @@ from typing import Any
 
 from granian import _signals
 from granian._granian import WorkerSignal
-from granian.constants import Interfaces, Loops
+from granian.constants import HTTPModes, Interfaces, Loops
 from granian.log import LogLevels
 from granian.server.mp import MPServer
 from pydantic import SecretStr
 
 from leasehold.config import Settings
+from leasehold.core.budget import connection_budget
 from leasehold.core.vault import InstallationKey
 
 _DRAIN_S = 30
+_BACKLOG = 4096
+"""Connections that wait in the kernel until a worker accepts them; Linux grants as many, unless it was told not to."""
+_MAX_CLIENTS = 4096
+_OTHER_FILES = 100
+"""What a worker may have open besides its clients and its database."""
 
 
 class PortTaken(RuntimeError):
@@ -61,6 +68,19 @@ def demand_real_secrets(settings: Settings) -> None:
     """
     if InstallationKey(settings.installation_key.get_secret_value()).is_demo:
         raise DemoSecrets
+
+
+def max_clients(*, pool_size: int, max_files: int) -> int:
+    """Return how many connections a worker accepts at once, where it may open so many files; more wait in the kernel.
+
+    Granian's own limit is 1024 for all workers together, and counts a connection for as long as its client keeps it:
+    a thousand idle ones would shut out everybody until they are closed, which is after 30 seconds. Nor may clients
+    take the files that a worker needs to reach its database.
+    """
+    if max_files == resource.RLIM_INFINITY:
+        return _MAX_CLIENTS
+    own = connection_budget(pool_size=pool_size, workers=1).total + _OTHER_FILES
+    return max(1, min(_MAX_CLIENTS, max_files - own))
 
 
 def _end_on_first_signal(loop: AbstractEventLoop) -> WorkerSignal:
@@ -121,8 +141,12 @@ def run_server(settings: Settings, *, after_start: Callable[[], None] | None = N
         interface=Interfaces.ASGI,
         factory=True,
         loop=Loops.uvloop,
+        http=HTTPModes.http1,
         workers=settings.workers,
         websockets=False,
+        backlog=_BACKLOG,
+        # Granian has raised the soft limit to the hard one by now.
+        backpressure=max_clients(pool_size=settings.pool_size, max_files=resource.getrlimit(resource.RLIMIT_NOFILE)[0]),
         log_level=LogLevels.warning,
         workers_kill_timeout=_DRAIN_S,
         after_start=after_start,

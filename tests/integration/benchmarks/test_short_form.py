@@ -1,6 +1,7 @@
 """The benchmark still works; how fast anything is, is not tested."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -53,13 +54,24 @@ def test_the_cost_of_roles_is_measured(project: Path) -> None:
     assert finished.stdout.count("\n| 20 |") == finished.stdout.count("\n| 40 |") == 1
 
 
+def test_memory_is_watched_and_its_growth_is_put_in_one_line(project: Path, tmp_path: Path) -> None:
+    finished = _benchmarks(project, "memory", "--short", "--output", tmp_path)
+
+    assert finished.returncode == 0, finished.stderr
+    text = (tmp_path / "memory.md").read_text()
+    assert text.strip() == finished.stdout.strip()
+    assert sum("MiB" in line for line in text.splitlines()) == 7
+    verdict = text.splitlines()[-1]
+    assert re.fullmatch(r"Last third over middle third, medians: server \d\.\d\dx, PostgreSQL \d\.\d\dx", verdict)
+
+
 def test_what_can_be_measured_is_listed(project: Path) -> None:
     finished = _benchmarks(project)
 
     assert finished.returncode == 0, finished.stderr
-    assert {"requests", "roles"} <= set(finished.stdout.split())
+    assert {"requests", "roles", "memory"} <= set(finished.stdout.split())
 
 
-@pytest.mark.parametrize("arguments", [["nonsense"], ["requests", "--only", "nonsense"]])
+@pytest.mark.parametrize("arguments", [["nonsense"], ["requests", "--only", "nonsense"], ["memory", "--every", "90"]])
 def test_what_cannot_be_measured_is_refused(project: Path, arguments: list[str]) -> None:
     assert _benchmarks(project, *arguments).returncode == 2

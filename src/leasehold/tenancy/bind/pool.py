@@ -169,6 +169,19 @@ class ReaderPool:
             raise
         finally:
             timer.cancel()
+            self._forget_who_gave_up()
+            # An exception holds this frame, and this frame what holds the exception: without this, every request that
+            # is refused would stay in memory until the garbage collector comes.
+            del waiter
+
+    def _forget_who_gave_up(self) -> None:
+        """Take those out of the queue who wait no more; all wait equally long, so they stand in front.
+
+        It is not enough to skip them when a connection comes back: while the database hangs, none does, and each of
+        them holds its whole request.
+        """
+        while self._waiters and self._waiters[0].done():
+            self._waiters.popleft()
 
     async def _connect(self, home: int) -> ReaderConnection:
         self._open += 1

@@ -12,6 +12,7 @@ from sqlalchemy.engine.interfaces import ExecutionContext
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.orm import Session, SessionTransaction
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from leasehold.core.database import Database, DriverConnection, unit_of_work
 from leasehold.tenancy.bind.binding import binding_sql
@@ -36,6 +37,11 @@ class BindableConnection(DriverConnection):
     next_binding: str | None = None
     tenant: TenantRef | None = None
     """The tenant of the transaction, None for one of the platform."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.tenants: set[UUID] = set()
+        """Whom it was ever bound to."""
 
     async def execute(self, query: str, *args: Any, timeout: float | None = None) -> str:  # noqa: ASYNC109
         """Execute as asyncpg does, with the binding behind the BEGIN of a transaction."""
@@ -73,24 +79,43 @@ def _bind(session: Session, transaction: SessionTransaction, connection: Connect
     driver = _driver_of(connection)
     driver.next_binding = binding_sql(tenant, tenant_roles=session.info[_ROLES])
     driver.tenant = tenant
+    driver.tenants.add(tenant.id)
 
 
 event.listen(_BoundSession, "after_begin", _bind)
 
 
-def prepare_engine(engine: AsyncEngine) -> AsyncEngine:
-    """Make an engine of `BindableConnection` fit for tenant sessions."""
+def prepare_engine(engine: AsyncEngine, *, max_tenants: int) -> AsyncEngine:
+    """Make an engine of `BindableConnection` fit for tenant sessions.
+
+    A connection that has met more than `max_tenants` is replaced: its backend never forgets a table it has met.
+    """
+
+    def watch(driver: Any, record: ConnectionPoolEntry) -> None:
+        def replace_it(_dead: object) -> None:
+            record.invalidate(soft=True)
+
+        driver.driver_connection.add_termination_listener(replace_it)
 
     def inspect(driver: Any, *_: object) -> None:
+        connection: BindableConnection = driver.driver_connection
         # A transaction that was announced but never begun leaves its binding behind: it must not reach another's.
-        driver.driver_connection.next_binding = None
-        driver.driver_connection.tenant = None
-        if driver.driver_connection.is_closed():
-            # The driver has heard that the backend is gone; this error makes the pool try a fresh connection.
+        connection.next_binding = None
+        connection.tenant = None
+        if connection.is_closed():
+            # It died just now; this error makes the pool try a fresh connection.
             raise DisconnectionError
 
+    def retire(driver: Any, record: ConnectionPoolEntry) -> None:
+        if driver is not None and len(driver.driver_connection.tenants) > max_tenants:
+            # Softly: it is replaced when it is next taken. In `inspect` it would be too late, for a request that is
+            # cancelled while SQLAlchemy obeys a DisconnectionError takes the place in the pool with it.
+            record.invalidate(soft=True)
+
     # Events of the dialect and of the pool: one of the engine would slow down all that a connection does.
+    event.listen(engine.sync_engine, "connect", watch)
     event.listen(engine.sync_engine, "checkout", inspect)
+    event.listen(engine.sync_engine, "checkin", retire)
     event.listen(engine.sync_engine, "do_execute", _execute)
     event.listen(engine.sync_engine, "do_executemany", _execute_many)
     return engine

@@ -1,0 +1,56 @@
+"""Runs `leasehold serve` on the database of the tests, as a process of its own that faults may be done to."""
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+import httpx
+
+from leasehold.config import Settings
+
+_SECRETS = ("database_url", "direct_url", "owner_url", "installation_key")
+
+
+@asynccontextmanager
+async def served(settings: Settings, *, listen: bool = True, **changes: str) -> AsyncGenerator[str]:
+    """Run the server and yield its address; `changes` are settings as the environment has them."""
+    port = _free_port()
+    environment = {f"LEASEHOLD_{name.upper()}": getattr(settings, name).get_secret_value() for name in _SECRETS}
+    environment |= {
+        "LEASEHOLD_PORT": str(port),
+        "LEASEHOLD_BASE_DOMAIN": settings.base_domain,
+        "LEASEHOLD_ISSUER": settings.issuer,
+        "LEASEHOLD_LOG_LEVEL": "error",
+        "PATH": os.environ["PATH"],
+    }
+    environment |= {f"LEASEHOLD_{name.upper()}": value for name, value in changes.items()}
+    if not listen:
+        del environment["LEASEHOLD_DIRECT_URL"]
+    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "leasehold", "serve", env=environment)
+    try:
+        address = f"http://127.0.0.1:{port}"
+        async with httpx.AsyncClient() as client, asyncio.timeout(20):
+            while not await _answers(client, f"{address}/health/ready"):
+                await asyncio.sleep(0.05)
+        yield address
+    finally:
+        process.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(20):
+            assert await process.wait() == 0
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+async def _answers(client: httpx.AsyncClient, url: str) -> bool:
+    try:
+        return (await client.get(url)).status_code == 200
+    except httpx.TransportError:
+        return False
