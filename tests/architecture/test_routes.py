@@ -141,8 +141,7 @@ def test_only_the_unit_of_work_is_a_generator(routes: Routes) -> None:
         f"{name}: {key}"
         for name, handler in routes.items()
         for key, provider in handler.resolve_dependencies().items()
-        if key not in {"session", "reader"}
-        and (provider.has_sync_generator_dependency or provider.has_async_generator_dependency)
+        if key != "session" and (provider.has_sync_generator_dependency or provider.has_async_generator_dependency)
     }
     assert generators == set()
 

@@ -37,7 +37,7 @@ async def test_statements_of_both_kinds_leave_the_same_trace(
     written, read = events.entries[-2:]
     for entry in (written, read):
         assert sorted(entry) == ["event", "log_level", "ms", "sql", "tenant"]
-        assert (entry["event"], entry["tenant"], entry["log_level"]) == ("statement_ran", acme.slug, "debug")
+        assert (entry["event"], entry["tenant"], entry["log_level"]) == ("statement_ran", acme.id, "debug")
         assert entry["sql"].endswith(f"/* {acme.revision} */")
         assert "secret" not in entry["sql"]
     assert written["sql"].startswith("INSERT INTO items")

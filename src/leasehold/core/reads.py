@@ -53,7 +53,7 @@ class Read(Generic[StructT]):
 
 
 class Reader(Protocol):
-    """Runs reads in one read-only transaction."""
+    """Runs reads, each in a read-only transaction of its own."""
 
     async def one(self, read: Read[StructT], **values: object) -> StructT | None:
         """Return the first row, None if there is none."""

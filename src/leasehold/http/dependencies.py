@@ -1,7 +1,8 @@
-"""What routes are given. `session` is the unit of work: one request, one transaction, committed before the answer.
+"""What routes are given. `session` is the unit of work: a request that writes is one transaction.
 
-A route that only reads asks for `reader` instead. These are the only dependencies that are generators, and a route
-takes one of them; a commit that fails is therefore an error of the request, and not a success whose row is lost.
+It is committed before the answer, so a commit that fails is an error of the request, and not a success whose row is
+lost. It is the only dependency that is a generator. A route that only reads asks for `reader` instead, which holds
+nothing and needs no end.
 """
 
 from collections.abc import AsyncGenerator, Callable, Mapping

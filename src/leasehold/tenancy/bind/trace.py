@@ -23,4 +23,4 @@ def trace(sql: str, tenant: TenantRef | None, *, started: float) -> None:
     `started` is in seconds of `time.perf_counter`.
     """
     ms = round((time.perf_counter() - started) * 1000, 2)
-    _log.debug("statement_ran", sql=sql, tenant=tenant.slug if tenant else None, ms=ms)
+    _log.debug("statement_ran", sql=sql, tenant=tenant.id if tenant else None, ms=ms)
