@@ -10,7 +10,7 @@ import asyncpg
 from leasehold.core.errors import DatabaseUnavailable, Problem
 from leasehold.core.reads import Read, StructT
 from leasehold.core.sqlstate import problem_of_code
-from leasehold.tenancy.bind.binding import binding_sql
+from leasehold.tenancy.bind.binding import begin_bound, binding_sql
 from leasehold.tenancy.bind.pool import ReaderConnection, ReaderPool
 from leasehold.tenancy.bind.trace import remarked, trace
 from leasehold.tenancy.context import TenantRef
@@ -85,12 +85,12 @@ class TenantReader:
             try:
                 # Whose read was before us may have left it to us to end its transaction.
                 end = "COMMIT; " if connection.is_in_transaction() else ""
-                await connection.execute(end + self._begin)
+                await begin_bound(connection.execute, self._begin, before=end)
             except _DEAD:
                 # Nothing has been done yet, so it may be done again. This is the cure for connections that died while
                 # they were idle: asking each one before it is used would cost a round trip.
                 connection = await self._pool.replace(connection, self._tenant.id)
-                await connection.execute(self._begin)
+                await begin_bound(connection.execute, self._begin)
         except BaseException:
             self._pool.discard(connection)
             raise

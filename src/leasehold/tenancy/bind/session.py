@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session, SessionTransaction
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from leasehold.core.database import Database, DriverConnection, unit_of_work
-from leasehold.tenancy.bind.binding import binding_sql
+from leasehold.tenancy.bind.binding import begin_bound, binding_sql
 from leasehold.tenancy.bind.trace import remarked, trace
 from leasehold.tenancy.context import TenantRef
 from leasehold.tenancy.registry import announce_change
@@ -49,7 +49,8 @@ class BindableConnection(DriverConnection):
             return await super().execute(query, *args, timeout=timeout)
         bound, self.next_binding = query + self.next_binding, None
         try:
-            return await super().execute(bound, timeout=timeout)
+            await begin_bound(super().execute, bound)
+            return "BEGIN"
         except asyncpg.InternalClientError as error:
             # The farewell of a backend that was not read yet; SQLAlchemy does not know this error as a lost connection.
             self.terminate()
