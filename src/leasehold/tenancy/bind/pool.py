@@ -2,11 +2,11 @@
 
 A tenant is routed to the sub-pool that its id names, because a backend answers faster for tenants it has met: it
 keeps what it knows of their tables. It keeps that for ever, so a connection retires when it has met too many. A
-sub-pool that is empty borrows from the others; strict ones would idle while a hot tenant waits.
+sub-pool that is empty borrows from the others; strict ones would idle while a hot tenant waits. And who waits is served
+by a connection of its own sub-pool, as long as that does no harm to others.
 """
 
 import asyncio
-from collections import deque
 from typing import Any
 from uuid import UUID
 
@@ -14,6 +14,7 @@ import asyncpg
 
 from leasehold.core.database import DriverConnection, driver_url
 from leasehold.core.errors import DatabaseUnavailable
+from leasehold.tenancy.bind.line import Line
 
 _HAND_OVERS = 20
 
@@ -25,9 +26,6 @@ class ReaderConnection(DriverConnection):
     hand_overs: int = 0
     """How often in a row it was handed over without a COMMIT of its own."""
     tenants: set[UUID]
-
-
-_Waiter = asyncio.Future[ReaderConnection | None]
 
 
 class ReaderPool:
@@ -51,7 +49,9 @@ class ReaderPool:
         self._timeout_s = timeout_s
         self._options: dict[str, Any] = {} if prepared_statements else {"statement_cache_size": 0}
         self._idle: list[list[ReaderConnection]] = [[] for _ in range(max(1, min(sub_pools, size)))]
-        self._waiters: deque[_Waiter] = deque()
+        self._open_of = [0] * len(self._idle)
+        # Given a connection, or None where there is room to open one.
+        self._line = Line[ReaderConnection | None](len(self._idle), patience=4 * size)
         self._open = 0
         self._closed = False
 
@@ -68,14 +68,16 @@ class ReaderPool:
     async def fill(self) -> None:
         """Open all connections that the pool may hold, spread over the sub-pools."""
         while self._open < self.size:
-            self.release(await self._connect(self._open % len(self._idle)))
+            self.release(await self._connect())
 
     async def close(self) -> None:
         """Close all idle connections; one that is in use is closed when it comes back."""
         self._closed = True
         for idle in self._idle:
             while idle:
-                await self._drop(idle.pop()).close(timeout=2)
+                connection = idle.pop()
+                self._give_up_place(connection.home)
+                await connection.close(timeout=2)
 
     async def acquire(self, tenant_id: UUID) -> ReaderConnection:
         """Return a connection for one transaction of a tenant; hand it back by `release` or `discard`.
@@ -109,7 +111,7 @@ class ReaderPool:
         if connection.hand_overs >= _HAND_OVERS or len(connection.tenants) > self._max_tenants or self._closed:
             return False
         connection.hand_overs += 1
-        return self._serve_one(connection)
+        return self._line.give(connection, connection.home)
 
     def release(self, connection: ReaderConnection) -> None:
         """Take a connection back; only one that is outside any transaction can be used again."""
@@ -118,13 +120,13 @@ class ReaderPool:
             self.discard(connection)
             return
         connection.hand_overs = 0
-        if not self._serve_one(connection):
+        if not self._line.give(connection, connection.home):
             self._idle[connection.home].append(connection)
 
     def discard(self, connection: ReaderConnection) -> None:
         """Close a connection in whatever state it is, and let somebody who waits open another."""
-        self._drop(connection).terminate()
-        self._serve_one(None)
+        connection.terminate()
+        self._give_up_place(connection.home)
 
     def _take(self, home: int) -> ReaderConnection | None:
         """Return an idle connection, of the tenant's own sub-pool if it has one."""
@@ -137,59 +139,50 @@ class ReaderPool:
             connection = idle.pop()
             if not connection.is_closed():
                 return connection
-            self._drop(connection)
+            self._give_up_place(connection.home)
         return None
 
     async def _connect_or_wait(self, home: int) -> ReaderConnection:
         deadline = asyncio.get_running_loop().time() + self._timeout_s
         while self._open >= self.size:
-            connection = await self._wait(deadline)
+            connection = await self._wait(home, deadline)
             if connection is not None:
                 return connection
-        return await self._connect(home)
+        return await self._connect()
 
-    async def _wait(self, deadline: float) -> ReaderConnection | None:
+    async def _wait(self, home: int, deadline: float) -> ReaderConnection | None:
         """Return the next connection that comes back, or None when there is room to open one.
 
         Raises:
             DatabaseUnavailable: nothing came back before the deadline (seconds of the event loop's clock).
         """
-        loop = asyncio.get_running_loop()
-        waiter: _Waiter = loop.create_future()
-        self._waiters.append(waiter)
+        waiter = self._line.join(home)
         # Not `asyncio.timeout`, which costs more than all the rest of waiting.
-        timer = loop.call_at(deadline, _give_up, waiter)
+        timer = asyncio.get_running_loop().call_at(deadline, _give_up, waiter)
         try:
             return await waiter
         except asyncio.CancelledError:
             if waiter.done() and not waiter.cancelled() and not waiter.exception():
                 # It was served in the moment in which it was cancelled: the connection goes to the next one.
                 connection = waiter.result()
-                self.release(connection) if connection is not None else self._serve_one(None)
+                self.release(connection) if connection is not None else self._line.give(None, None)
             raise
         finally:
             timer.cancel()
-            self._forget_who_gave_up()
+            self._line.forget_who_gave_up()
             # An exception holds this frame, and this frame what holds the exception: without this, every request that
             # is refused would stay in memory until the garbage collector comes.
             del waiter
 
-    def _forget_who_gave_up(self) -> None:
-        """Take those out of the queue who wait no more; all wait equally long, so they stand in front.
-
-        It is not enough to skip them when a connection comes back: while the database hangs, none does, and each of
-        them holds its whole request.
-        """
-        while self._waiters and self._waiters[0].done():
-            self._waiters.popleft()
-
-    async def _connect(self, home: int) -> ReaderConnection:
+    async def _connect(self) -> ReaderConnection:
+        """Return a new connection, of the sub-pool that has fewest, so that none is left without."""
+        home = self._open_of.index(min(self._open_of))
         self._open += 1
+        self._open_of[home] += 1
         try:
             return await self._dial(home)
         except BaseException:
-            self._open -= 1
-            self._serve_one(None)
+            self._give_up_place(home)
             raise
 
     async def _dial(self, home: int) -> ReaderConnection:
@@ -203,20 +196,12 @@ class ReaderPool:
         connection.tenants = set()
         return connection
 
-    def _drop(self, connection: ReaderConnection) -> ReaderConnection:
+    def _give_up_place(self, home: int) -> None:
         self._open -= 1
-        return connection
-
-    def _serve_one(self, connection: ReaderConnection | None) -> bool:
-        """Give who waits longest a connection, or word that there is room for one; say whether anybody waits."""
-        while self._waiters:
-            waiter = self._waiters.popleft()
-            if not waiter.done():
-                waiter.set_result(connection)
-                return True
-        return False
+        self._open_of[home] -= 1
+        self._line.give(None, None)
 
 
-def _give_up(waiter: _Waiter) -> None:
+def _give_up(waiter: asyncio.Future[ReaderConnection | None]) -> None:
     if not waiter.done():
         waiter.set_exception(DatabaseUnavailable())
