@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from alembic.script import ScriptDirectory
 from alembic.script.revision import RevisionError
@@ -109,7 +109,7 @@ class TenantHistory:
         """
         position = self.revisions.index(revision)
         for candidate in reversed(self.revisions[: position + 1]):
-            declared = getattr(self.script.get_revision(candidate).module, "served_by", None)
+            declared = self._declared(candidate, "served_by")
             if declared is not None:
                 return self.resolve(declared)
         return self.revisions[0]
@@ -118,3 +118,20 @@ class TenantHistory:
         """Return the revisions that an upgrade from `start` (None: an empty schema) to `target` applies."""
         first = 0 if start is None else self.revisions.index(start) + 1
         return self.revisions[first : self.revisions.index(target) + 1]
+
+    def is_downgrade(self, start: str | None, target: str) -> bool:
+        """Tell whether a way from `start` to `target` leads back."""
+        if start is None or target not in self.revisions:
+            return False
+        return self.revisions.index(target) < self.revisions.index(start)
+
+    def is_live(self, revision: str) -> bool:
+        """Tell whether a revision looks at each schema, and so must be run there instead of being rendered."""
+        return bool(self._declared(revision, "live"))
+
+    def on_empty(self, revision: str | None) -> str | None:
+        """Return what a live revision does in a schema without rows: "skip", SQL, or None where it does not say."""
+        return None if revision is None else self._declared(revision, "on_empty")
+
+    def _declared(self, revision: str, name: str) -> Any:
+        return getattr(self.script.get_revision(revision).module, name, None)

@@ -1,27 +1,21 @@
 """Renders a migration path to SQL, once, so that it can be replayed in every schema without Alembic."""
 
-import io
 import re
 import threading
-from dataclasses import dataclass
-from functools import partial
-from typing import Any, NoReturn, cast
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, cast
 
 from alembic.operations import Operations
-from alembic.runtime.migration import MigrationContext
-from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
+from alembic.runtime.migration import MigrationContext, RevisionStep
 
 from leasehold.tenancy.fleet.history import TenantHistory
+from leasehold.tenancy.fleet.recording import NoDatabase, Recorder, SchemalessDialect, place_of
+from leasehold.tenancy.fleet.refusals import excerpt
+from leasehold.tenancy.fleet.segments import Rendering, Segment
 
 # Alembic's `op` is a global of the process: two renderings at once would write into each other.
 _ALEMBIC = threading.Lock()
-_ALEMBICS_REMARK = re.compile(r"-- Running (?:upgrade|downgrade) [^\n]*")
-_COMMENTS = re.compile(r"--[^\n]*(?:\n|$)|/\*.*?\*/\s*", re.DOTALL)
-_BY_HAND = re.compile(
-    r"\s*(?:BEGIN|COMMIT|END|ROLLBACK|ABORT|START\s+TRANSACTION|PREPARE\s+TRANSACTION"
-    r"|(?:RESET|SET)\s+(?:(?:SESSION|LOCAL)\s+)?(?:ROLE|SESSION\s+AUTHORIZATION|search_path|ALL)|DISCARD)\b",
-    re.IGNORECASE,
-)
 _CONCURRENTLY = re.compile(r"^((?:CREATE\s+(?:UNIQUE\s+)?|DROP\s+|RE)INDEX)\s+CONCURRENTLY\b", re.IGNORECASE)
 
 
@@ -32,128 +26,91 @@ class Unrenderable(RuntimeError):
         super().__init__((self.__doc__ or "").format(start=start or "base", target=target, reason=reason))
 
 
-class _NoDatabase:
-    """Stands where a revision would find a connection: rendering has none, and a made-up answer would be wrong."""
-
-    def __getattr__(self, name: str) -> NoReturn:
-        raise LookupError(f"it asks the database (`get_bind().{name}`), but it is rendered once for all schemas")
-
-
-@dataclass(frozen=True, slots=True)
-class Segment:
-    """Statements that run together: in one transaction, or each on its own where PostgreSQL demands that."""
-
-    statements: tuple[str, ...]
-    autocommit: bool
-
-    @property
-    def script(self) -> str:
-        """All statements as one text; the semicolons stand on lines of their own, where no comment swallows them."""
-        return "\n;\n".join(self.statements)
-
-
-class _Recorder(io.StringIO):
-    """Receives what Alembic writes in offline mode, one statement a call, and cuts it into segments."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.segments: list[Segment] = []
-        self._pending: list[str] = []
-
-    def write(self, text: str, /) -> int:
-        statement = text.strip().removesuffix(";").rstrip()
-        if statement and not _ALEMBICS_REMARK.fullmatch(statement):
-            if _BY_HAND.match(_COMMENTS.sub("", statement)):
-                raise LookupError(
-                    f"it ends or leaves the transaction of the schema by hand, in `{_excerpt(statement)}`"
-                )
-            self._pending.append(statement)
-        return len(text)
-
-    def cut(self, *, autocommit: bool) -> None:
-        """End a segment: what was written since the last cut runs together."""
-        if self._pending:
-            self.segments.append(Segment(tuple(self._pending), autocommit))
-        self._pending = []
-
-
-@dataclass(frozen=True, slots=True)
-class Rendering:
-    """The SQL that brings a schema from one revision (None: empty) to another. It names no schema."""
-
-    start: str | None
-    target: str
-    segments: tuple[Segment, ...]
-
-    @property
-    def statement_count(self) -> int:
-        """How many statements one schema takes."""
-        return sum(len(segment.statements) for segment in self.segments)
-
-
 def render(history: TenantHistory, start: str | None, target: str) -> Rendering:
     """Return the rendering of an upgrade or downgrade.
 
     Raises:
-        Unrenderable: it holds a value that Python makes anew each time, or a revision asks the database.
+        Unrenderable: a revision says what cannot be said in every schema; names its file and line.
     """
     with _ALEMBIC:
         first, second = _record(history, start, target), _record(history, start, target)
-    for once, again in zip(_statements(first), _statements(second), strict=True):
+    for once, again, place in zip(_statements(first), _statements(second), first.places, strict=True):
         if once != again:
-            raise Unrenderable(start, target, f"two renderings differ, at `{_excerpt(once)}` and `{_excerpt(again)}`")
-    return Rendering(start, target, tuple(first))
+            reason = f"two renderings differ, at `{excerpt(once)}` and `{excerpt(again)}`"
+            raise Unrenderable(start, target, f"{reason} ({place})")
+    return Rendering(start, target, tuple(first.segments))
 
 
 def render_provisioning(history: TenantHistory) -> Rendering:
-    """Return the rendering for a new schema: base to head in one transaction, for nobody can hold a lock there."""
+    """Return the rendering for a new schema: base to head in one transaction, for nobody can hold a lock there.
+
+    Raises:
+        Unrenderable: as for any other, or a live revision does not say what it does on an empty schema.
+    """
     rendering = render(history, None, history.head)
     statements = [
-        _CONCURRENTLY.sub(r"\1", statement) for segment in rendering.segments for statement in segment.statements
+        _CONCURRENTLY.sub(r"\1", statement)
+        for segment in rendering.segments
+        for statement in (_on_empty(history, segment) if segment.is_live else segment.statements)
     ]
-    return Rendering(None, history.head, (Segment(tuple(statements), autocommit=False),))
+    return Rendering(None, history.head, (Segment(tuple(statements), False, None, history.head),))
 
 
-def _record(history: TenantHistory, start: str | None, target: str) -> list[Segment]:
-    script = history.script
-    is_downgrade = (
-        start is not None and target in history.revisions and not history.path(start, target) and start != target
-    )
+def _on_empty(history: TenantHistory, segment: Segment) -> tuple[str, ...]:
+    """Return what stands for a live revision in a schema without rows, with the move of the version row."""
+    declared = history.on_empty(segment.end)
+    if declared is None:
+        reason = f'the live revision {segment.end} must say what it does in an empty schema: on_empty = "skip" or SQL'
+        raise Unrenderable(None, history.head, reason)
+    move = f"UPDATE alembic_version SET version_num = '{segment.end}' WHERE version_num = '{segment.start}'"
+    return (move,) if declared == "skip" else (declared, move)
 
-    def steps(heads: Any, _context: MigrationContext) -> Any:
-        if target == "base" or is_downgrade:
-            return script._downgrade_revs(target, heads)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
-        return script._upgrade_revs(target, heads)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
 
-    recorder = _Recorder()
+def _record(history: TenantHistory, start: str | None, target: str) -> Recorder:
+    recorder = Recorder(Path(history.script.versions), start)
+
+    def steps(heads: Any, _context: MigrationContext) -> Iterable[RevisionStep]:
+        return _steps(history, recorder, start, target, heads)
+
     context = MigrationContext.configure(
-        dialect=PGDialect_asyncpg(),
+        dialect=SchemalessDialect(),
         opts={
             "as_sql": True,
             "literal_binds": True,
             "output_buffer": recorder,
             "fn": steps,
-            "script": script,
+            "script": history.script,
             "starting_rev": start,
+            "on_version_apply": (recorder.step_done,),
         },
     )
     impl = cast("Any", context.impl)
-    impl.connection = _NoDatabase()
+    impl.connection = NoDatabase()
     # Alembic opens an autocommit block by a COMMIT and closes it by a BEGIN; as text they would look like anybody's.
-    impl.emit_commit = partial(recorder.cut, autocommit=False)
-    impl.emit_begin = partial(recorder.cut, autocommit=True)
+    impl.emit_commit = recorder.enter_autocommit
+    impl.emit_begin = recorder.leave_autocommit
     try:
         with Operations.context(context):
             context.run_migrations()
-    except LookupError as error:
-        raise Unrenderable(start, target, str(error)) from error
-    recorder.cut(autocommit=False)
-    return recorder.segments
+    except Exception as error:
+        place = place_of(error.__traceback__, Path(history.script.versions))
+        raise Unrenderable(start, target, f"{error} ({place})") from error
+    recorder.finish()
+    return recorder
 
 
-def _statements(segments: list[Segment]) -> list[str]:
-    return [statement for segment in segments for statement in segment.statements]
+def _steps(
+    history: TenantHistory, recorder: Recorder, start: str | None, target: str, heads: Any
+) -> Iterable[RevisionStep]:
+    script = history.script
+    goes_back = target == "base" or history.is_downgrade(start, target)
+    plan = script._downgrade_revs if goes_back else script._upgrade_revs  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+    steps = cast("Iterable[RevisionStep]", plan(target, heads))
+    for step in steps:
+        if history.is_live(step.revision.revision):
+            step.migration_fn = recorder.run_live
+    return steps
 
 
-def _excerpt(statement: str) -> str:
-    return " ".join(statement.split())[:120]
+def _statements(recorder: Recorder) -> list[str]:
+    return [statement for segment in recorder.segments for statement in segment.statements]

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from leasehold.tenancy.fleet.history import TenantHistory
-from leasehold.tenancy.fleet.rendering import Rendering, Segment, Unrenderable, render, render_provisioning
+from leasehold.tenancy.fleet.rendering import Unrenderable, render, render_provisioning
+from leasehold.tenancy.fleet.segments import Rendering, Segment
 from tests.unit.tenancy.fleet.scratch import Step, history_of
 
 _VERSIONS = "CREATE TABLE alembic_version"
@@ -51,7 +52,7 @@ def test_a_path_from_nothing_makes_the_version_table_first(tmp_path: Path) -> No
 def test_a_path_holds_only_what_is_missing(tmp_path: Path) -> None:
     rendering = render(history_of(tmp_path, _FIRST, _SECOND), "0001", "0002")
     assert rendering.segments == (
-        Segment(("ALTER TABLE notes ADD COLUMN title TEXT", _version("0001", "0002")), autocommit=False),
+        Segment(("ALTER TABLE notes ADD COLUMN title TEXT", _version("0001", "0002")), False, "0001", "0002"),
     )
 
 
@@ -62,7 +63,7 @@ def test_a_path_to_where_a_schema_stands_is_empty(tmp_path: Path) -> None:
 def test_a_path_may_lead_back(tmp_path: Path) -> None:
     rendering = render(history_of(tmp_path, _FIRST, _SECOND), "0002", "0001")
     assert rendering.segments == (
-        Segment(("ALTER TABLE notes DROP COLUMN title", _version("0002", "0001")), autocommit=False),
+        Segment(("ALTER TABLE notes DROP COLUMN title", _version("0002", "0001")), False, "0002", "0001"),
     )
 
 
@@ -79,9 +80,9 @@ def test_a_path_may_lead_back_to_nothing(tmp_path: Path) -> None:
 def test_what_must_run_alone_is_a_segment_of_its_own(tmp_path: Path) -> None:
     rendering = render(history_of(tmp_path, _FIRST, _SECOND, _THIRD), "0001", "0003")
     assert rendering.segments == (
-        Segment(("ALTER TABLE notes ADD COLUMN title TEXT", _version("0001", "0002")), autocommit=False),
-        Segment(("CREATE INDEX CONCURRENTLY ix_notes_title ON notes (title)",), autocommit=True),
-        Segment((_version("0002", "0003"),), autocommit=False),
+        Segment(("ALTER TABLE notes ADD COLUMN title TEXT", _version("0001", "0002")), False, "0001", "0002"),
+        Segment(("CREATE INDEX CONCURRENTLY ix_notes_title ON notes (title)",), True, "0002", "0002"),
+        Segment((_version("0002", "0003"),), False, "0002", "0003"),
     )
 
 
@@ -144,7 +145,7 @@ def test_a_value_that_python_makes_anew_each_time_is_refused(tmp_path: Path, lin
 
 @pytest.mark.parametrize("turn", ["not", ""])
 def test_a_revision_with_another_number_of_statements_each_time_is_refused(tmp_path: Path, turn: str) -> None:
-    lines = f'if {turn} next(turns) % 2:\n    op.execute("SELECT 1")'
+    lines = f'if {turn} next(turns) % 2:\n    op.execute("UPDATE notes SET total = 1")'
     with pytest.raises(Unrenderable, match="two renderings differ"):
         _upgrade(tmp_path, lines, extra="import itertools\nturns = itertools.count()")
 
@@ -168,7 +169,7 @@ def test_a_revision_that_asks_the_database_is_refused(tmp_path: Path, lines: str
 def test_a_rendering_can_be_made_after_one_was_refused(tmp_path: Path) -> None:
     with pytest.raises(Unrenderable):
         _upgrade(tmp_path / "refused", 'op.get_bind().execute(sa.text("SELECT 1"))')
-    assert _upgrade(tmp_path / "fine", 'op.execute("SELECT 1")') == ["SELECT 1"]
+    assert _upgrade(tmp_path / "fine", 'op.execute("UPDATE notes SET title = 1")') == ["UPDATE notes SET title = 1"]
 
 
 @pytest.mark.parametrize(
@@ -178,7 +179,7 @@ def test_a_rendering_can_be_made_after_one_was_refused(tmp_path: Path) -> None:
         "UPDATE notes SET title = 'it''s; fine' WHERE title = 'a -- b'",
         "DO $$ BEGIN PERFORM 1; END $$",
         "UPDATE notes\n   SET title = ''",
-        "SELECT 'naïve 🦊'",
+        "UPDATE notes SET title = 'naïve 🦊'",
         "-- so that no title is empty\nUPDATE notes SET title = '?' WHERE title = ''",
         "-- Running totals begin at 0\nUPDATE notes SET total = 0",
         "/* so that no title is empty */ UPDATE notes SET title = '?' WHERE title = ''",
@@ -208,6 +209,82 @@ def test_the_values_of_a_statement_are_written_into_it(tmp_path: Path) -> None:
 def test_rows_that_are_inserted_are_written_into_the_statement(tmp_path: Path) -> None:
     lines = 'op.bulk_insert(sa.table("notes", sa.column("title", sa.Text())), [{"title": "it\'s 5%"}])'
     assert _upgrade(tmp_path, lines) == ["INSERT INTO notes (title) VALUES ('it''s 5%')"]
+
+
+@pytest.mark.parametrize(
+    ("lines", "reason"),
+    [
+        ('x = 1\nop.execute("SELECT count(*) FROM notes")', r"it asks the database, in `SELECT .*\(0002.py, line 10\)"),
+        ('op.execute("-- why\\nVALUES (1)")', r"it asks the database.*\(0002.py, line 9\)"),
+        ('op.get_bind().scalar(sa.text("SELECT 1"))', r"get_bind\(\).scalar`.*\(0002.py, line 9\)"),
+        ('op.create_table("a", sa.Column("id", sa.Uuid()), schema="crm")', r"the schema `crm`.*\(0002.py, line 9\)"),
+        ('op.drop_column("notes", "title", schema="public")', r"the schema `public`.*\(0002.py, line 9\)"),
+        ('op.execute("DELETE FROM platform.tenants")', r"the schema `platform`.*\(0002.py, line 9\)"),
+        (
+            "op.execute('UPDATE \"t_01890a5dac96774bbcceb302099a8057\".notes SET a = 1')",
+            r"the schema `t_01890a5dac96774bbcceb302099a8057`.*\(0002.py, line 9\)",
+        ),
+        ('import random\nop.execute(f"UPDATE notes SET a = {random.random()}")', r"differ, at .*\(0002.py, line 10\)"),
+        ("1 / 0", r"division by zero \(0002.py, line 9\)"),
+    ],
+    ids=["select", "values", "bind", "new table", "old table", "platform", "tenant", "frozen", "broken"],
+)
+def test_a_refusal_names_file_and_line(tmp_path: Path, lines: str, reason: str) -> None:
+    with pytest.raises(Unrenderable, match=reason):
+        _upgrade(tmp_path, lines)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE notes SET title = 'see platform.tenants'",
+        "UPDATE notes SET title = $x$ public.notes $x$",
+        "UPDATE notes SET total = notes.total + 1",
+        "CREATE VIEW v AS SELECT x.oid FROM pg_catalog.pg_class AS x",
+    ],
+)
+def test_what_only_looks_like_a_schema_is_no_schema(tmp_path: Path, statement: str) -> None:
+    assert _upgrade(tmp_path, f"op.execute({statement!r})") == [statement]
+
+
+def test_outside_a_transaction_only_what_can_be_repeated_is_allowed(tmp_path: Path) -> None:
+    lines = 'with op.get_context().autocommit_block():\n    op.execute("UPDATE notes SET total = total + 1")'
+    with pytest.raises(Unrenderable, match=r"not safe to repeat.*\(0002.py, line 10\)"):
+        _upgrade(tmp_path, lines)
+
+
+def test_a_revision_with_an_autocommit_block_does_nothing_else(tmp_path: Path) -> None:
+    lines = 'op.execute("UPDATE notes SET total = 1")' + _INDEX
+    with pytest.raises(Unrenderable, match="revision 0002 does more than its autocommit block"):
+        _upgrade(tmp_path, lines)
+
+
+def test_a_live_revision_is_a_segment_of_its_own_and_is_not_called(tmp_path: Path) -> None:
+    live = Step("0003", "0002", upgrade='raise RuntimeError("called")', extra='live = True\non_empty = "skip"')
+    fourth = Step("0004", "0003", upgrade='op.execute("UPDATE notes SET title = 1")')
+    rendering = render(history_of(tmp_path, _FIRST, _SECOND, live, fourth), "0001", "0004")
+    assert rendering.segments == (
+        Segment(("ALTER TABLE notes ADD COLUMN title TEXT", _version("0001", "0002")), False, "0001", "0002"),
+        Segment((), False, "0002", "0003", is_live=True),
+        Segment(("UPDATE notes SET title = 1", _version("0003", "0004")), False, "0003", "0004"),
+    )
+
+
+def test_in_a_new_schema_a_live_revision_does_what_it_says_for_an_empty_one(tmp_path: Path) -> None:
+    skipped = Step("0003", "0002", upgrade="1 / 0", extra='live = True\non_empty = "skip"')
+    replaced = Step("0004", "0003", upgrade="1 / 0", extra='live = True\non_empty = "CREATE TABLE seen ()"')
+    (segment,) = render_provisioning(history_of(tmp_path, _FIRST, _SECOND, skipped, replaced)).segments
+    assert segment.statements[-3:] == (
+        "UPDATE alembic_version SET version_num = '0003' WHERE version_num = '0002'",
+        "CREATE TABLE seen ()",
+        "UPDATE alembic_version SET version_num = '0004' WHERE version_num = '0003'",
+    )
+
+
+def test_a_live_revision_must_say_what_it_does_in_an_empty_schema(tmp_path: Path) -> None:
+    history = history_of(tmp_path, _FIRST, Step("0002", "0001", upgrade="1 / 0", extra="live = True"))
+    with pytest.raises(Unrenderable, match="the live revision 0002 must say what it does in an empty schema"):
+        render_provisioning(history)
 
 
 def test_the_history_of_the_product_can_be_rendered(project: Path) -> None:
