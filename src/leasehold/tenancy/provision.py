@@ -22,8 +22,9 @@ from leasehold.core.ids import new_id
 from leasehold.tenancy.context import TenantRef, TenantState
 from leasehold.tenancy.fleet.fingerprint import fingerprint
 from leasehold.tenancy.fleet.history import TenantHistory
-from leasehold.tenancy.fleet.rendering import Rendering, render_provisioning
+from leasehold.tenancy.fleet.rendering import render_provisioning
 from leasehold.tenancy.fleet.replay import SchemaTarget, replay
+from leasehold.tenancy.fleet.segments import Rendering
 from leasehold.tenancy.names import APP_ROLE, TENANT_GROUP, check_slug, quoted, role_name, schema_name
 from leasehold.tenancy.registry import CHANNEL
 

@@ -52,6 +52,24 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_index("ix_items_colour")
 """
+LIVE = """
+import sqlalchemy as sa
+from alembic import op
+
+revision, down_revision = "0004", "0003"
+live = True
+on_empty = "skip"
+
+
+def upgrade() -> None:
+    connection = op.get_bind()
+    items = connection.scalar(sa.text("SELECT count(*) FROM items"))
+    op.execute(f"UPDATE items SET colour = 'one of {items}'")
+
+
+def downgrade() -> None:
+    op.get_bind().execute(sa.text("UPDATE items SET colour = ''"))
+"""
 FROZEN = """
 import uuid
 
@@ -82,6 +100,15 @@ def own(admin_url: str, tmp_path: Path, worker_id: str) -> Generator[Settings]:
 async def owner(own: Settings) -> AsyncGenerator[Any]:
     assert own.owner_url is not None
     connection = await asyncpg.connect(driver_url(own.owner_url.get_secret_value()))
+    yield connection
+    await connection.close()
+
+
+@pytest.fixture
+async def admin(own: Settings, admin_url: str) -> AsyncGenerator[Any]:
+    """A connection as superuser, for what only an accident could do."""
+    database = own.database_url.get_secret_value().rpartition("/")[2]
+    connection = await asyncpg.connect(f"{driver_url(admin_url).rpartition('/')[0]}/{database}")
     yield connection
     await connection.close()
 
@@ -214,7 +241,7 @@ async def test_a_tenant_whose_connection_is_killed_is_whole_and_is_done_by_the_n
 ) -> None:
     tenants = await provision(own, 6)
     slow = ADD_COLUMN.replace(
-        "def upgrade() -> None:", 'def upgrade() -> None:\n    op.execute("SELECT pg_sleep(0.3)")'
+        "def upgrade() -> None:", 'def upgrade() -> None:\n    op.execute("DO $$ BEGIN PERFORM pg_sleep(0.3); END $$")'
     )
     add(own, "0002_colour", slow)
     running = asyncio.create_task(run(own))
@@ -233,3 +260,62 @@ async def test_a_tenant_whose_connection_is_killed_is_whole_and_is_done_by_the_n
     assert sorted(await revisions(owner, tenants)) == ["0001"] * killed + ["0002"] * (6 - killed)
     assert len((await run(own)).results) == killed
     assert await revisions(owner, tenants) == ["0002"] * 6
+
+
+async def test_a_live_revision_looks_at_each_schema(own: Settings, owner: Any) -> None:
+    tenants = await provision(own, 3)
+    for number, tenant in enumerate(tenants):
+        for _ in range(number):
+            await owner.execute(
+                f'INSERT INTO "{tenant.schema}".items (id, title, created_at, updated_at)'
+                " VALUES (gen_random_uuid(), 'x', now(), now())"
+            )
+    add(own, "0002_colour", ADD_COLUMN)
+    add(own, "0003_index", ADD_INDEX)
+    add(own, "0004_live", LIVE)
+    assert (await run(own)).failed == ()
+    assert await revisions(owner, tenants) == ["0004"] * 3
+    colours = [await owner.fetch(f'SELECT colour FROM "{tenant.schema}".items') for tenant in tenants]
+    assert [[row["colour"] for row in rows] for rows in colours] == [[], ["one of 1"], ["one of 2", "one of 2"]]
+    (new,) = await provision(own, 1)
+    assert await revisions(owner, [new]) == ["0004"]
+    assert (await fleet(own).migrate_one(tenants[1].slug, "-1")).error is None
+    assert await owner.fetchval(f'SELECT colour FROM "{tenants[1].schema}".items') == ""
+    assert await revisions(owner, tenants) == ["0004", "0003", "0004"]
+
+
+async def test_a_live_revision_that_fails_leaves_nothing_and_stops_nobody(own: Settings, owner: Any) -> None:
+    tenants = await provision(own, 3)
+    add(own, "0002_colour", ADD_COLUMN)
+    add(own, "0003_index", ADD_INDEX)
+    add(
+        own,
+        "0004_live",
+        LIVE.replace(
+            "op.execute(f",
+            f"assert 't_{tenants[1].id.hex}' not in connection.scalar("
+            "sa.text('SELECT current_schema()'))\n    op.execute(f",
+        ),
+    )
+    summary = await run(own)
+    assert [result.slug for result in summary.failed] == [tenants[1].slug]
+    assert await revisions(owner, tenants) == ["0004", "0003", "0004"]
+
+
+async def test_an_index_that_an_earlier_attempt_left_invalid_is_made_anew(
+    own: Settings, owner: Any, admin: Any
+) -> None:
+    tenants = await provision(own, 3)
+    add(own, "0002_colour", ADD_COLUMN)
+    await run(own)
+    ruined, done = tenants[0].schema, tenants[1].schema
+    for schema in (ruined, done):
+        await owner.execute(f'CREATE INDEX ix_items_colour ON "{schema}".items (colour)')
+    broken = f'"{ruined}".ix_items_colour'
+    await admin.execute("UPDATE pg_index SET indisvalid = false WHERE indexrelid = $1::text::regclass", broken)
+    add(own, "0003_index", ADD_INDEX)
+    assert (await run(own)).failed == ()
+    assert await revisions(owner, tenants) == ["0003"] * 3
+    for tenant in tenants:
+        valid = "SELECT indisvalid FROM pg_index WHERE indexrelid = $1::text::regclass"
+        assert await owner.fetchval(valid, f'"{tenant.schema}".ix_items_colour') is True

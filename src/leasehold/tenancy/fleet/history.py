@@ -1,11 +1,12 @@
 """The tenant history: Alembic's revisions, in one line with one head."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
+from alembic.runtime.migration import RevisionStep
 from alembic.script import ScriptDirectory
 from alembic.script.revision import RevisionError
 from alembic.util import CommandError
@@ -124,6 +125,12 @@ class TenantHistory:
         if start is None or target not in self.revisions:
             return False
         return self.revisions.index(target) < self.revisions.index(start)
+
+    def steps(self, start: str | None, target: str, heads: Any) -> Iterable[RevisionStep]:
+        """Return Alembic's steps from where `heads` stand to a revision, up or down."""
+        goes_back = target == "base" or self.is_downgrade(start, target)
+        plan = self.script._downgrade_revs if goes_back else self.script._upgrade_revs  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+        return cast("Iterable[RevisionStep]", plan(target, heads))
 
     def is_live(self, revision: str) -> bool:
         """Tell whether a revision looks at each schema, and so must be run there instead of being rendered."""

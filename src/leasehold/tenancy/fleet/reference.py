@@ -9,6 +9,7 @@ from leasehold.core.database import DriverConnection
 from leasehold.core.ids import new_id
 from leasehold.tenancy.fleet.fingerprint import fingerprint
 from leasehold.tenancy.fleet.history import TenantHistory
+from leasehold.tenancy.fleet.live import LiveRevisions
 from leasehold.tenancy.fleet.rendering import render
 from leasehold.tenancy.fleet.replay import SchemaTarget, grant_rights, replay
 from leasehold.tenancy.names import REFERENCE_SCHEMA, VERSION_TABLE, quoted, reference_role
@@ -30,7 +31,11 @@ async def open_reference(connection: DriverConnection) -> SchemaTarget:
 
 
 async def migrate_reference(
-    connection: DriverConnection, history: TenantHistory, target_revision: str, metadata: MetaData
+    connection: DriverConnection,
+    history: TenantHistory,
+    target_revision: str,
+    metadata: MetaData,
+    live: LiveRevisions,
 ) -> None:
     """Bring the reference schema to a revision and record it."""
     target = await open_reference(connection)
@@ -39,7 +44,8 @@ async def migrate_reference(
         # What `alembic downgrade base` leaves: the table without a row.
         await connection.execute(f"DROP TABLE IF EXISTS {quoted(target.schema)}.{VERSION_TABLE}")
     if start != target_revision:
-        await replay(connection, target, render(history, start, target_revision), metadata)
+        rendering = render(history, start, target_revision)
+        await replay(connection, target, rendering, metadata, run_live=live.run)
     await close_reference(connection, history, metadata)
 
 

@@ -70,7 +70,11 @@ def _record(history: TenantHistory, start: str | None, target: str) -> Recorder:
     recorder = Recorder(Path(history.script.versions), start)
 
     def steps(heads: Any, _context: MigrationContext) -> Iterable[RevisionStep]:
-        return _steps(history, recorder, start, target, heads)
+        planned = history.steps(start, target, heads)
+        for step in planned:
+            if history.is_live(step.revision.revision):
+                step.migration_fn = recorder.run_live
+        return planned
 
     context = MigrationContext.configure(
         dialect=SchemalessDialect(),
@@ -97,19 +101,6 @@ def _record(history: TenantHistory, start: str | None, target: str) -> Recorder:
         raise Unrenderable(start, target, f"{error} ({place})") from error
     recorder.finish()
     return recorder
-
-
-def _steps(
-    history: TenantHistory, recorder: Recorder, start: str | None, target: str, heads: Any
-) -> Iterable[RevisionStep]:
-    script = history.script
-    goes_back = target == "base" or history.is_downgrade(start, target)
-    plan = script._downgrade_revs if goes_back else script._upgrade_revs  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
-    steps = cast("Iterable[RevisionStep]", plan(target, heads))
-    for step in steps:
-        if history.is_live(step.revision.revision):
-            step.migration_fn = recorder.run_live
-    return steps
 
 
 def _statements(recorder: Recorder) -> list[str]:

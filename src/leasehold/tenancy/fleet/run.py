@@ -11,12 +11,15 @@ from uuid import UUID
 
 import asyncpg
 from sqlalchemy import MetaData
+from sqlalchemy.exc import SQLAlchemyError
 
 from leasehold.core.database import DriverConnection, driver_url
 from leasehold.tenancy.fleet.history import TenantHistory, UnknownRevision
+from leasehold.tenancy.fleet.live import LiveRevisions
 from leasehold.tenancy.fleet.reference import migrate_reference
-from leasehold.tenancy.fleet.rendering import Rendering, render
+from leasehold.tenancy.fleet.rendering import render
 from leasehold.tenancy.fleet.replay import SchemaTarget, replay
+from leasehold.tenancy.fleet.segments import Rendering
 from leasehold.tenancy.names import APP_ROLE
 from leasehold.tenancy.provision import announce_by_owner
 
@@ -27,6 +30,17 @@ SELECT id, slug, schema_name, role_name, revision FROM platform.tenants
 _COUNT = "SELECT count(*) FROM platform.tenants WHERE state NOT IN ('purging', 'purged')"
 _SET_REVISION = "UPDATE platform.tenants SET revision = $2 WHERE id = $1"
 _FORGET_CHANGES = "DELETE FROM platform.registry_changes WHERE created_at < now() - interval '1 hour'"
+
+
+# What ends the migration of one tenant and of no other.
+_OF_ONE_TENANT = (
+    OSError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    SQLAlchemyError,
+    RuntimeError,
+    UnknownRevision,
+)
 
 
 class UnknownTenantSlug(ValueError):
@@ -81,6 +95,7 @@ class FleetRun:
         self._jobs = jobs
         self._tenant_roles = tenant_roles
         self._renderings: dict[tuple[str, str], Rendering] = {}
+        self._live = LiveRevisions(owner_url, history, metadata)
 
     async def migrate_all(
         self, *, on_start: Callable[[int], None], on_result: Callable[[TenantResult], None]
@@ -98,12 +113,15 @@ class FleetRun:
             tenants = await connection.fetchval(_COUNT)
             for start in sorted({tenant.revision for tenant in pending}):
                 self._rendering(start, head)
-            await migrate_reference(connection, self._history, head, self._metadata)
+            await migrate_reference(connection, self._history, head, self._metadata, self._live)
             await connection.execute(_FORGET_CHANGES)
         finally:
             await connection.close()
         on_start(len(pending))
-        return RunSummary(head, tenants, await self._migrate(pending, head, on_result))
+        try:
+            return RunSummary(head, tenants, await self._migrate(pending, head, on_result))
+        finally:
+            await self._live.close()
 
     async def migrate_one(self, slug: str, target: str) -> TenantResult:
         """Bring one tenant to a revision, up or down, given in full, as `head`, or relative as `-1`.
@@ -123,6 +141,7 @@ class FleetRun:
             return await self._migrate_tenant(connection, self._pending(row), resolved)
         finally:
             await connection.close()
+            await self._live.close()
 
     async def _migrate(
         self, pending: Sequence[_Pending], target: str, on_result: Callable[[TenantResult], None]
@@ -153,15 +172,16 @@ class FleetRun:
         started = time.monotonic()
         error: str | None = None
 
-        async def record(revision: str) -> None:
+        async def record(connection: DriverConnection, revision: str) -> None:
             await connection.execute(_SET_REVISION, tenant.id, revision)
             await announce_by_owner(connection, tenant.id)
 
         try:
             if tenant.revision != target:
                 rendering = self._rendering(tenant.revision, target)
-                await replay(connection, tenant.target, rendering, self._metadata, record=record)
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, RuntimeError, UnknownRevision) as failure:
+                run_live = self._live.run
+                await replay(connection, tenant.target, rendering, self._metadata, record=record, run_live=run_live)
+        except _OF_ONE_TENANT as failure:
             error = _reason(failure)
         return TenantResult(tenant.slug, tenant.revision, target, time.monotonic() - started, error)
 

@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import Column, MetaData, Table, Text
 
 from leasehold.core.database import DriverConnection
-from leasehold.tenancy.fleet.rendering import Rendering, Segment
-from leasehold.tenancy.fleet.replay import RevisionMoved, SchemaTarget, replay
+from leasehold.tenancy.fleet.replay import NoLiveRevisions, RevisionMoved, SchemaTarget, replay
+from leasehold.tenancy.fleet.segments import Rendering, Segment
 
 _TARGET = SchemaTarget("t_1", "lh_t_1")
 
@@ -53,13 +53,22 @@ def _metadata() -> MetaData:
     return metadata
 
 
-async def _replay(wire: Wire, *segments: Segment, start: str | None = "0001", **options: Any) -> None:
-    await replay(cast("DriverConnection", wire), _TARGET, Rendering(start, "0002", segments), _metadata(), **options)
+async def _replay(wire: Wire, segment: Segment, **options: Any) -> None:
+    rendering = Rendering("0001", "0002", (segment,))
+    await replay(cast("DriverConnection", wire), _TARGET, rendering, _metadata(), **options)
+
+
+def _together(*statements: str, start: str | None = "0001") -> Segment:
+    return Segment(statements, autocommit=False, start=start, end="0002")
+
+
+def _alone(*statements: str) -> Segment:
+    return Segment(statements, autocommit=True, start="0001", end="0001")
 
 
 async def test_a_segment_is_bound_and_the_version_locked_before_anything_changes() -> None:
     wire = Wire("0001")
-    await _replay(wire, Segment(("ALTER TABLE notes ADD COLUMN a TEXT", "UPDATE alembic_version"), autocommit=False))
+    await _replay(wire, _together("ALTER TABLE notes ADD COLUMN a TEXT", "UPDATE alembic_version"))
     assert wire.sent == [
         "BEGIN",
         wire.sent[1],
@@ -83,36 +92,39 @@ async def test_a_segment_is_bound_and_the_version_locked_before_anything_changes
 async def test_a_schema_that_somebody_else_migrated_is_left_alone() -> None:
     wire = Wire("0002")
     with pytest.raises(RevisionMoved, match="stands at revision 0002, not at 0001"):
-        await _replay(wire, Segment(("ALTER TABLE notes ADD COLUMN a TEXT",), autocommit=False))
+        await _replay(wire, _together("ALTER TABLE notes ADD COLUMN a TEXT"))
     assert wire.sent[-1] == "ROLLBACK"
     assert "ALTER" not in " ".join(wire.sent)
 
 
 async def test_an_empty_schema_has_no_version_to_lock() -> None:
     wire = Wire("0001")
-    await _replay(wire, Segment(("CREATE TABLE notes ()",), autocommit=False), start=None)
+    await _replay(wire, _together("CREATE TABLE notes ()", start=None))
     assert "FOR UPDATE" not in " ".join(wire.sent)
 
 
 async def test_each_transaction_records_the_revision_that_it_reached() -> None:
     wire, recorded = Wire("0001"), list[str]()
 
-    async def record(revision: str) -> None:
+    async def record(_connection: DriverConnection, revision: str) -> None:
         recorded.append(f"{revision} behind {wire.sent[-1]}")
 
-    await _replay(wire, Segment(("SELECT 1",), autocommit=False), record=record)
-    assert recorded == ["0001 behind SELECT version_num FROM alembic_version"]
+    await _replay(wire, _together("UPDATE notes SET a = 1"), record=record)
+    assert [line.partition(" behind ")[0] for line in recorded] == ["0002"]
+    assert "GRANT USAGE" in recorded[0]
     assert wire.sent[-1] == "COMMIT"
 
 
 async def test_what_must_run_alone_runs_on_the_path_of_its_schema_outside_any_transaction() -> None:
     wire = Wire("0001")
-    await _replay(wire, Segment(("CREATE INDEX CONCURRENTLY a", "CREATE INDEX CONCURRENTLY b"), autocommit=True))
+    await _replay(wire, _alone("REINDEX INDEX a", "VACUUM b"))
     path = 'SET search_path = "t_1", pg_temp'
-    assert [sent for sent in wire.sent if sent.startswith(("CREATE", "SET search_path", "RESET", "BEGIN"))] == [
+    assert [
+        sent for sent in wire.sent if sent.startswith(("REINDEX", "VACUUM", "SET search_path", "RESET", "BEGIN"))
+    ] == [
         path,
-        "CREATE INDEX CONCURRENTLY a",
-        "CREATE INDEX CONCURRENTLY b",
+        "REINDEX INDEX a",
+        "VACUUM b",
         "RESET search_path",
     ]
 
@@ -120,16 +132,29 @@ async def test_what_must_run_alone_runs_on_the_path_of_its_schema_outside_any_tr
 async def test_the_path_is_taken_back_when_what_ran_alone_has_failed() -> None:
     wire = Wire("0001")
     with pytest.raises(OSError, match="the wire broke"):
-        await _replay(wire, Segment(("CREATE INDEX CONCURRENTLY fails",), autocommit=True))
+        await _replay(wire, _alone("REINDEX fails"))
     assert wire.sent[-1] == "RESET search_path"
 
 
 async def test_a_statement_that_ends_in_a_comment_does_not_swallow_the_next() -> None:
     wire = Wire("0001")
-    await _replay(wire, Segment(("UPDATE notes SET a = '' -- unknown", "UPDATE alembic_version"), autocommit=False))
+    await _replay(wire, _together("UPDATE notes SET a = '' -- unknown", "UPDATE alembic_version"))
     (sent,) = [sent for sent in wire.sent if "unknown" in sent]
     outside_comments = "\n".join(line.partition("--")[0] for line in sent.splitlines())
     assert [statement.strip() for statement in outside_comments.strip("; \n").split(";")] == [
         "UPDATE notes SET a = ''",
         "UPDATE alembic_version",
     ]
+
+
+async def test_a_live_revision_is_run_by_who_can() -> None:
+    segment = Segment((), autocommit=False, start="0001", end="0002", is_live=True)
+    with pytest.raises(NoLiveRevisions, match="Revision 0002 is live"):
+        await _replay(Wire("0001"), segment)
+    run: list[tuple[SchemaTarget, Segment]] = []
+
+    async def run_live(target: SchemaTarget, live: Segment, _record: object) -> None:
+        run.append((target, live))
+
+    await _replay(Wire("0001"), segment, run_live=run_live)
+    assert run == [(_TARGET, segment)]

@@ -1,0 +1,37 @@
+"""Indexes that are made and dropped outside a transaction, in a way that is safe to repeat.
+
+CREATE INDEX CONCURRENTLY that was killed or refused leaves an index behind that is not valid: nothing uses it, and
+every write keeps it up to date. It is dropped before the next attempt.
+"""
+
+import re
+
+from leasehold.core.database import DriverConnection
+from leasehold.tenancy.names import quoted
+
+_NAME = r'(?:IF\s+(?:NOT\s+)?EXISTS\s+)?(?P<name>"(?:[^"]|"")+"|\w+)'
+_CREATE = re.compile(rf"\s*CREATE\s+(?:UNIQUE\s+)?INDEX\s+CONCURRENTLY\s+{_NAME}", re.IGNORECASE)
+_DROP = re.compile(rf"\s*DROP\s+INDEX\s+CONCURRENTLY\s+{_NAME}", re.IGNORECASE)
+_IS_VALID = "SELECT indisvalid FROM pg_catalog.pg_index WHERE indexrelid = pg_catalog.to_regclass($1)"
+
+
+async def run_concurrently(connection: DriverConnection, schema: str, statement: str) -> None:
+    """Run a statement on a connection whose path is the schema, unless an earlier attempt has done it already.
+
+    Raises:
+        asyncpg.PostgresError: it failed.
+    """
+    if made := _CREATE.match(statement):
+        is_valid = await _is_valid(connection, schema, made["name"])
+        if is_valid:
+            return
+        if is_valid is False:
+            await connection.execute(f"DROP INDEX CONCURRENTLY {quoted(schema)}.{made['name']}")
+    elif (dropped := _DROP.match(statement)) and await _is_valid(connection, schema, dropped["name"]) is None:
+        return
+    await connection.execute(statement)
+
+
+async def _is_valid(connection: DriverConnection, schema: str, name: str) -> bool | None:
+    """Return whether an index is valid, None if there is none; `name` is written as in SQL."""
+    return await connection.fetchval(_IS_VALID, f"{quoted(schema)}.{name}")

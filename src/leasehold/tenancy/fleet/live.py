@@ -1,0 +1,69 @@
+"""Live revisions: those that look at each schema, and so are run there by Alembic instead of being rendered."""
+
+import asyncio
+from collections.abc import Iterable
+from typing import Any, cast
+
+from alembic.operations import Operations
+from alembic.runtime.migration import MigrationContext, RevisionStep
+from sqlalchemy import Connection, MetaData
+
+from leasehold.core.database import DriverConnection, open_engine
+from leasehold.tenancy.fleet.history import TenantHistory
+from leasehold.tenancy.fleet.replay import Record, SchemaTarget, bind_owner, check_revision, grant_rights
+from leasehold.tenancy.fleet.segments import Segment
+
+
+class LiveRevisionFailed(RuntimeError):
+    """The live revision {revision} failed: {reason}"""
+
+    def __init__(self, revision: str | None, reason: Exception) -> None:
+        named = f"{type(reason).__name__}: {reason}"
+        super().__init__((self.__doc__ or "").format(revision=revision or "base", reason=named))
+
+
+class LiveRevisions:
+    """Runs live revisions, each in one transaction of its own.
+
+    One at a time, whatever the number of jobs: Alembic's `op` is a global of the process. For the same reason all
+    renderings are made before the first one is run.
+    """
+
+    def __init__(self, owner_url: str, history: TenantHistory, metadata: MetaData) -> None:
+        self._engine = open_engine(owner_url, pool_size=1)
+        self._history = history
+        self._metadata = metadata
+        self._turn = asyncio.Lock()
+
+    async def run(self, target: SchemaTarget, segment: Segment, record: Record | None) -> None:
+        """Run the revision of a live segment in one schema; the version row moves with it.
+
+        Raises:
+            RevisionMoved: the schema does not stand where the segment starts.
+            LiveRevisionFailed: it raised something; nothing of it stays.
+        """
+        async with self._turn, self._engine.connect() as connection, connection.begin():
+            raw = await connection.get_raw_connection()
+            driver = cast("DriverConnection", raw.driver_connection)
+            await connection.exec_driver_sql("SELECT 1")  # so that the driver is in the transaction
+            await bind_owner(driver, target.schema)
+            await check_revision(driver, segment.start)
+            try:
+                await connection.run_sync(self._run, segment)
+            except Exception as error:  # whatever somebody's revision may raise
+                raise LiveRevisionFailed(segment.end, error) from error
+            await grant_rights(driver, target, self._metadata)
+            if record is not None and segment.end is not None:
+                await record(driver, segment.end)
+
+    async def close(self) -> None:
+        """Close the connection."""
+        await self._engine.dispose()
+
+    def _run(self, connection: Connection, segment: Segment) -> None:
+        def steps(heads: Any, _context: MigrationContext) -> Iterable[RevisionStep]:
+            return self._history.steps(segment.start, segment.end or "base", heads)
+
+        context = MigrationContext.configure(connection, opts={"fn": steps, "script": self._history.script})
+        with Operations.context(context):
+            context.run_migrations()
