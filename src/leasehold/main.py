@@ -25,8 +25,10 @@ from leasehold.http.routers import OneDependencyAfterAnother, route_handlers
 from leasehold.tenancy.bind import BindableConnection, ReaderPool, prepare_engine
 from leasehold.tenancy.directory import KnownSubjects, TenantDirectory
 from leasehold.tenancy.feed import DirectoryFeed
+from leasehold.tenancy.fleet.history import TenantHistory
 from leasehold.tenancy.provision import Provisioner
 from leasehold.tenancy.readiness import outdated_revisions
+from leasehold.tenancy.window import RevisionWindow
 from leasehold.workspace.auth.pepper import pepper_seed
 
 _GC_THRESHOLDS = (50_000, 20, 50)
@@ -37,11 +39,13 @@ def build_process(settings: Settings) -> Process:
 
     Raises:
         InvalidInstallationKey: the installation key is none.
+        BrokenHistory: the tenant history cannot be read.
     """
     key = InstallationKey(settings.installation_key.get_secret_value())
     owner_url = settings.owner_url.get_secret_value() if settings.owner_url else None
     database_url = settings.database_url.get_secret_value()
     direct_url = settings.direct_url.get_secret_value() if settings.direct_url else None
+    history = TenantHistory.load(settings.migrations_dir)
     directory = TenantDirectory(max_age_s=settings.directory_max_age_s)
     subjects = KnownSubjects()
     budget = connection_budget(pool_size=settings.pool_size, workers=settings.workers)
@@ -75,6 +79,7 @@ def build_process(settings: Settings) -> Process:
             listen=direct_url is not None,
             poll_s=settings.directory_poll_s,
         ),
+        window=RevisionWindow(known=history.revisions, served=history.served_revisions()),
         provisioner=Provisioner(
             owner_url=owner_url,
             migrations_dir=settings.migrations_dir,

@@ -1,5 +1,7 @@
 """Items over HTTP, always with two tenants."""
 
+import dataclasses
+
 import httpx
 import pytest
 
@@ -155,3 +157,18 @@ async def test_text_in_any_script_comes_back_as_it_went_in(
         headers = await bearer(process, tenant)
         made = (await http.post("/v1/items", headers=headers, json={"title": title})).json()
         assert (await http.get(f"/v1/items/{made['id']}", headers=headers)).json()["title"] == title
+
+
+async def test_a_tenant_whose_schema_is_too_new_for_this_code_is_asked_to_wait(
+    http: httpx.AsyncClient, process: Process, acme: TenantRef, globex: TenantRef
+) -> None:
+    made = await item(process, acme)
+    headers = await bearer(process, acme)
+    process.directory.put(dataclasses.replace(acme, revision="feedc0de", served_by="ffffffff"))
+    refused = await http.get(f"/v1/items/{made.id}", headers=headers)
+    assert refusal_of(refused) == (503, "tenant-not-migrated")
+    assert refused.headers["retry-after"] == "30"
+    assert (await http.get("/v1/items", headers=await bearer(process, globex))).status_code == 200
+    process.directory.put(dataclasses.replace(acme, revision="feedc0de", served_by=acme.revision))
+    assert (await http.get(f"/v1/items/{made.id}", headers=headers)).status_code == 200
+    process.directory.put(acme)

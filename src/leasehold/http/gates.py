@@ -92,6 +92,7 @@ class TenantGate(ASGIMiddleware):
             base_domain=self._process.settings.base_domain,
             header=headers.get("x-tenant"),
             credential_tenant=credential_tenant,
+            window=self._process.window,
         )
 
 

@@ -12,6 +12,7 @@ from leasehold.tenancy.bind import ReaderPool
 from leasehold.tenancy.directory import KnownSubjects, TenantDirectory
 from leasehold.tenancy.feed import DirectoryFeed
 from leasehold.tenancy.provision import Provisioner
+from leasehold.tenancy.window import RevisionWindow
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,7 @@ class Process:
     directory: TenantDirectory
     subjects: KnownSubjects
     feed: DirectoryFeed
+    window: RevisionWindow
     provisioner: Provisioner
     key: InstallationKey
     tokens: AccessTokens

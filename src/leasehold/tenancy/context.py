@@ -28,3 +28,5 @@ class TenantRef:
     state: TenantState
     revision: str
     """The Alembic revision of the tenant's schema."""
+    served_by: str | None = None
+    """The oldest head that code may have been built with and serve this revision; None where nobody said."""

@@ -28,6 +28,7 @@ _RETRY_S = 0.2
 
 _TENANTS = """
 SELECT t.id, t.slug, t.schema_name, t.role_name, t.state, t.revision,
+       (SELECT r.served_by FROM platform.tenant_revisions r WHERE r.revision = t.revision) AS served_by,
        ARRAY(SELECT d.hostname FROM platform.tenant_domains d WHERE d.tenant_id = t.id) AS hostnames
   FROM platform.tenants t
  WHERE t.state IN ('active', 'suspended', 'maintenance')
@@ -176,6 +177,7 @@ def _tenant_refs(rows: Iterable[asyncpg.Record]) -> Iterable[tuple[TenantRef, li
                 role=row["role_name"],
                 state=TenantState(row["state"]),
                 revision=row["revision"],
+                served_by=row["served_by"],
             ),
             row["hostnames"],
         )

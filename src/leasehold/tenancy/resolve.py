@@ -6,6 +6,7 @@ from uuid import UUID
 from leasehold.core.errors import Forbidden, NotFound, Unavailable
 from leasehold.tenancy.context import TenantRef, TenantState
 from leasehold.tenancy.directory import TenantDirectory
+from leasehold.tenancy.window import RevisionWindow
 
 _LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 
@@ -59,6 +60,7 @@ def resolve_tenant(
     base_domain: str,
     header: str | None,
     credential_tenant: UUID | None,
+    window: RevisionWindow,
 ) -> TenantRef | None:
     """Return the tenant of a request, or None where nothing names one.
 
@@ -68,6 +70,7 @@ def resolve_tenant(
         TenantMismatch: two of the three name different tenants.
         TenantSuspended: the tenant is suspended.
         TenantInMaintenance: the tenant is in maintenance.
+        TenantNotMigrated: this code cannot serve the revision of its schema.
     """
     directory.demand_fresh()
     named: list[TenantRef | None] = []
@@ -90,6 +93,7 @@ def resolve_tenant(
         raise TenantInMaintenance
     if tenant.state is not TenantState.ACTIVE:
         raise UnknownTenant
+    window.demand(tenant)
     return tenant
 
 

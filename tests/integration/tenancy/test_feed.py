@@ -115,3 +115,13 @@ async def test_a_feed_closes_at_whatever_moment_it_is_told_to(settings: Settings
             await feed.start()
             await asyncio.sleep(number / 10_000)
             await feed.close()
+
+
+async def test_a_tenant_comes_with_what_its_revision_says_of_older_code(
+    process: Process, directory: TenantDirectory
+) -> None:
+    tenant = await provisioned(process)
+    await until(lambda: directory.by_id(tenant.id) is not None)
+    found = directory.by_id(tenant.id)
+    assert found is not None
+    assert (found.revision, found.served_by) == (tenant.revision, "0001")

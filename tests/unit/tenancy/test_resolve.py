@@ -1,5 +1,6 @@
 """Which tenant a request is for."""
 
+import dataclasses
 import time
 from uuid import UUID
 
@@ -17,6 +18,7 @@ from leasehold.tenancy.resolve import (
     is_base_host,
     resolve_tenant,
 )
+from leasehold.tenancy.window import RevisionWindow, TenantNotMigrated
 
 _BASE = "leasehold.test"
 _STATES = {
@@ -27,6 +29,7 @@ _STATES = {
 }
 _IDS = {slug: UUID(int=number) for number, slug in enumerate(_STATES, start=1)}
 _NOBODY = UUID(int=99)
+_WINDOW = RevisionWindow(known=("0001", "0002"), served=("0001", "0002"))
 
 
 def _tenant(slug: str, state: TenantState) -> TenantRef:
@@ -46,7 +49,9 @@ def directory() -> TenantDirectory:
 def _resolve(
     directory: TenantDirectory, host: str = _BASE, header: str | None = None, credential: UUID | None = None
 ) -> str | None:
-    tenant = resolve_tenant(directory, host=host, base_domain=_BASE, header=header, credential_tenant=credential)
+    tenant = resolve_tenant(
+        directory, host=host, base_domain=_BASE, header=header, credential_tenant=credential, window=_WINDOW
+    )
     return tenant.slug if tenant else None
 
 
@@ -196,3 +201,9 @@ def test_a_host_header_is_brought_to_one_form(header: str, host: str) -> None:
 )
 def test_the_base_host_names_the_installation_itself(host: str, is_base: bool) -> None:
     assert is_base_host(host, base_domain=_BASE) is is_base
+
+
+def test_a_tenant_whose_schema_this_code_cannot_serve_is_refused(directory: TenantDirectory) -> None:
+    directory.put(dataclasses.replace(_tenant("acme", TenantState.ACTIVE), revision="0007", served_by="0006"))
+    with pytest.raises(TenantNotMigrated):
+        _resolve(directory, "acme.leasehold.test")

@@ -115,6 +115,16 @@ class TenantHistory:
                 return self.resolve(declared)
         return self.revisions[0]
 
+    def served_revisions(self) -> Sequence[str]:
+        """Return the revisions that code with this history can serve: head, and those before it as far as it works.
+
+        A revision without which the code works too, an index for example, says `is_needed = False`.
+        """
+        oldest = len(self.revisions) - 1
+        while oldest > 0 and self._declared(self.revisions[oldest], "is_needed") is False:
+            oldest -= 1
+        return self.revisions[oldest:]
+
     def path(self, start: str | None, target: str) -> Sequence[str]:
         """Return the revisions that an upgrade from `start` (None: an empty schema) to `target` applies."""
         first = 0 if start is None else self.revisions.index(start) + 1
