@@ -192,7 +192,7 @@ async def test_who_waits_too_long_is_told_that_the_database_is_busy(
 ) -> None:
     pool = make_pool(1, timeout_s=0.05)
     first = asyncio.create_task(tenant_reader(pool, eight[0]).one(SLOW_BACKEND))
-    await asyncio.sleep(0.02)
+    await asyncio.sleep(0)  # the task takes the only place in its first step
     with pytest.raises(DatabaseUnavailable):
         await tenant_reader(pool, eight[1]).one(PLACE)
     await first
@@ -282,7 +282,7 @@ async def test_who_is_cancelled_in_the_moment_of_a_hand_over_leaves_no_open_tran
     connection = await pool.acquire(eight[0].id)
     await connection.execute("BEGIN READ ONLY")
     waiting = asyncio.create_task(tenant_reader(pool, eight[1]).one(PLACE))
-    await asyncio.sleep(0)
+    await asyncio.sleep(0)  # the task stands in the line after its first step
     assert pool.hand_over(connection)
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):

@@ -13,8 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.sql.dml import ReturningInsert
 
+from leasehold.core.reads import StructT
+
 ModelT = TypeVar("ModelT", bound=Any)
-StructT = TypeVar("StructT", bound=msgspec.Struct)
 
 
 class KeysetRepository(SQLAlchemyAsyncRepository[ModelT]):

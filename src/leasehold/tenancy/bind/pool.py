@@ -52,7 +52,6 @@ class ReaderPool:
         self._open_of = [0] * len(self._idle)
         # Given a connection, or None where there is room to open one.
         self._line = Line[ReaderConnection | None](len(self._idle), patience=4 * size)
-        self._open = 0
         self._closed = False
 
     @property
@@ -63,11 +62,11 @@ class ReaderPool:
     @property
     def open(self) -> int:
         """How many connections are open or being opened."""
-        return self._open
+        return sum(self._open_of)
 
     async def fill(self) -> None:
         """Open all connections that the pool may hold, spread over the sub-pools."""
-        while self._open < self.size:
+        while self.open < self.size:
             self.release(await self._connect())
 
     async def close(self) -> None:
@@ -76,7 +75,7 @@ class ReaderPool:
         for idle in self._idle:
             while idle:
                 connection = idle.pop()
-                self._give_up_place(connection.home)
+                self._free_place(connection.home)
                 await connection.close(timeout=2)
 
     async def acquire(self, tenant_id: UUID) -> ReaderConnection:
@@ -126,25 +125,25 @@ class ReaderPool:
     def discard(self, connection: ReaderConnection) -> None:
         """Close a connection in whatever state it is, and let somebody who waits open another."""
         connection.terminate()
-        self._give_up_place(connection.home)
+        self._free_place(connection.home)
 
     def _take(self, home: int) -> ReaderConnection | None:
         """Return an idle connection, of the tenant's own sub-pool if it has one."""
         idle = self._idle[home]
         if not idle:
-            if self._open < self.size:
+            if self.open < self.size:
                 return None
             idle = max(self._idle, key=len)
         while idle:
             connection = idle.pop()
             if not connection.is_closed():
                 return connection
-            self._give_up_place(connection.home)
+            self._free_place(connection.home)
         return None
 
     async def _connect_or_wait(self, home: int) -> ReaderConnection:
         deadline = asyncio.get_running_loop().time() + self._timeout_s
-        while self._open >= self.size:
+        while self.open >= self.size:
             connection = await self._wait(home, deadline)
             if connection is not None:
                 return connection
@@ -177,12 +176,11 @@ class ReaderPool:
     async def _connect(self) -> ReaderConnection:
         """Return a new connection, of the sub-pool that has fewest, so that none is left without."""
         home = self._open_of.index(min(self._open_of))
-        self._open += 1
         self._open_of[home] += 1
         try:
             return await self._dial(home)
         except BaseException:
-            self._give_up_place(home)
+            self._free_place(home)
             raise
 
     async def _dial(self, home: int) -> ReaderConnection:
@@ -196,8 +194,7 @@ class ReaderPool:
         connection.tenants = set()
         return connection
 
-    def _give_up_place(self, home: int) -> None:
-        self._open -= 1
+    def _free_place(self, home: int) -> None:
         self._open_of[home] -= 1
         self._line.give(None, None)
 

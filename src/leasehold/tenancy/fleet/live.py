@@ -30,7 +30,7 @@ class LiveRevisions:
     """
 
     def __init__(self, owner_url: str, history: TenantHistory, metadata: MetaData) -> None:
-        self._engine = open_engine(owner_url, pool_size=1)
+        self._engine = open_engine(owner_url, pool_size=None)
         self._history = history
         self._metadata = metadata
         self._turn = asyncio.Lock()
@@ -55,10 +55,6 @@ class LiveRevisions:
             await grant_rights(driver, target, self._metadata)
             if record is not None and segment.end is not None:
                 await record(driver, segment.end)
-
-    async def close(self) -> None:
-        """Close the connection."""
-        await self._engine.dispose()
 
     def _run(self, connection: Connection, segment: Segment) -> None:
         def steps(heads: Any, _context: MigrationContext) -> Iterable[RevisionStep]:

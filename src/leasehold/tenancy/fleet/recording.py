@@ -14,6 +14,7 @@ from sqlalchemy.dialects.postgresql.base import PGIdentifierPreparer
 
 from leasehold.tenancy.fleet.refusals import refusal_of
 from leasehold.tenancy.fleet.segments import Segment
+from leasehold.tenancy.names import VERSION_TABLE
 
 _ALEMBICS_REMARK = re.compile(r"-- Running \w+ [^\n]*->[^\n]*")
 
@@ -89,6 +90,7 @@ class Recorder(io.StringIO):
     def step_done(self, *, heads: set[str], **_: object) -> None:
         """Note that a revision has been rendered, the statement that moves the version row included."""
         after = next(iter(heads), None)
+        # One statement beside the block is Alembic's own: it moves the version row.
         if self._step.alone and self._step.together > 1:
             raise LookupError(f"revision {after} does more than its autocommit block, and could not be repeated")
         if self._step.is_live:
@@ -108,7 +110,7 @@ class Recorder(io.StringIO):
             raise LookupError(reason)
         if self._alone:
             self._step.alone += 1
-        elif not statement.startswith("CREATE TABLE alembic_version"):
+        elif not statement.startswith(f"CREATE TABLE {VERSION_TABLE}"):
             self._step.together += 1
         self._pending.append(statement)
         self.places.append(place_of(inspect.currentframe(), self._folder))

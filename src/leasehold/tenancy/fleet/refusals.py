@@ -19,14 +19,9 @@ _REPEATABLE = re.compile(
 )
 
 
-def without_comments(statement: str) -> str:
-    """Return a statement without its comments."""
-    return _COMMENTS.sub("", statement)
-
-
 def refusal_of(statement: str, *, autocommit: bool) -> str | None:
     """Return why a statement of a revision cannot be replayed in every schema, None if it can."""
-    bare = without_comments(statement)
+    bare = _COMMENTS.sub("", statement)
     if _BY_HAND.match(bare):
         return f"it ends or leaves the transaction of the schema by hand, in `{excerpt(statement)}`"
     if _QUESTION.match(bare):

@@ -13,6 +13,7 @@ from leasehold.tenancy.fleet.history import TenantHistory
 from leasehold.tenancy.fleet.recording import NoDatabase, Recorder, SchemalessDialect, place_of
 from leasehold.tenancy.fleet.refusals import excerpt
 from leasehold.tenancy.fleet.segments import Rendering, Segment
+from leasehold.tenancy.names import VERSION_TABLE
 
 # Alembic's `op` is a global of the process: two renderings at once would write into each other.
 _ALEMBIC = threading.Lock()
@@ -62,7 +63,7 @@ def _on_empty(history: TenantHistory, segment: Segment) -> tuple[str, ...]:
     if declared is None:
         reason = f'the live revision {segment.end} must say what it does in an empty schema: on_empty = "skip" or SQL'
         raise Unrenderable(None, history.head, reason)
-    move = f"UPDATE alembic_version SET version_num = '{segment.end}' WHERE version_num = '{segment.start}'"
+    move = f"UPDATE {VERSION_TABLE} SET version_num = '{segment.end}' WHERE version_num = '{segment.start}'"
     return (move,) if declared == "skip" else (declared, move)
 
 

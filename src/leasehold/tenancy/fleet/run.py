@@ -118,10 +118,7 @@ class FleetRun:
         finally:
             await connection.close()
         on_start(len(pending))
-        try:
-            return RunSummary(head, tenants, await self._migrate(pending, head, on_result))
-        finally:
-            await self._live.close()
+        return RunSummary(head, tenants, await self._migrate(pending, head, on_result))
 
     async def migrate_one(self, slug: str, target: str) -> TenantResult:
         """Bring one tenant to a revision, up or down, given in full, as `head`, or relative as `-1`.
@@ -141,7 +138,6 @@ class FleetRun:
             return await self._migrate_tenant(connection, self._pending(row), resolved)
         finally:
             await connection.close()
-            await self._live.close()
 
     async def _migrate(
         self, pending: Sequence[_Pending], target: str, on_result: Callable[[TenantResult], None]
