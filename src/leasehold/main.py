@@ -136,11 +136,11 @@ async def collecting_less() -> AsyncGenerator[None]:
 def create_app(settings: Settings | None = None) -> RequestLog:
     """Return the ASGI application for these settings, or for those of the environment."""
     settings = settings or Settings()  # pyright: ignore[reportCallIssue]
-    configure_logging(level=settings.log_level, form=settings.log_format)
+    lines = configure_logging(level=settings.log_level, form=settings.log_format)
     process = build_process(settings)
     app = Litestar(
         route_handlers=route_handlers(process),
-        lifespan=[lambda _app: running(process), lambda _app: collecting_less()],
+        lifespan=[lambda _app: lines.gathering(), lambda _app: running(process), lambda _app: collecting_less()],
         exception_handlers=exception_handlers(),
         openapi_config=openapi_config(version("leasehold")),
         request_max_body_size=settings.max_body_bytes,

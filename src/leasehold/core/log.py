@@ -1,8 +1,12 @@
 """Logging: structured events on standard output, each a past-tense fact with fields."""
 
+import asyncio
 import logging
 import sys
-from typing import Any, Literal, TextIO
+import threading
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Any, BinaryIO, Literal, TextIO
 
 import msgspec
 import structlog
@@ -18,6 +22,65 @@ _FOR_PEOPLE: list[Processor] = [
     structlog.dev.ConsoleRenderer(colors=False),
 ]
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+_GATHER_S = 0.01
+
+_encode = msgspec.json.Encoder(enc_hook=str).encode
+
+
+class LineWriter:
+    """Writes lines to a stream, each of them at once.
+
+    While it gathers, those of ten milliseconds are written together, for a write costs more than all else about a
+    line. A warning or worse never waits, and takes along what did: only a process that is killed can lose lines, and
+    those say that something went well.
+    """
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self._lock = threading.Lock()
+        self._waiting: list[bytes] = []
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread = 0
+
+    @asynccontextmanager
+    async def gathering(self) -> AsyncGenerator[None]:
+        """Gather lines while this lasts; all are written at its end."""
+        self._loop, self._thread = asyncio.get_running_loop(), threading.get_ident()
+        try:
+            yield
+        finally:
+            self._loop = None
+            self.flush()
+
+    def info(self, line: bytes) -> None:
+        """Write a line, soon."""
+        loop = self._loop
+        # Another thread may not touch the loop.
+        if loop is None or threading.get_ident() != self._thread:
+            self.warning(line)
+            return
+        with self._lock:
+            self._waiting.append(line)
+            is_first = len(self._waiting) == 1
+        if is_first:
+            loop.call_later(_GATHER_S, self.flush)
+
+    def warning(self, line: bytes) -> None:
+        """Write a line now, behind those that wait."""
+        with self._lock:
+            self._waiting.append(line)
+        self.flush()
+
+    def flush(self) -> None:
+        """Write the lines that wait."""
+        with self._lock:
+            if self._waiting:
+                lines, self._waiting = self._waiting, []
+                self._stream.write(b"\n".join([*lines, b""]))
+                self._stream.flush()
+
+    debug = info
+    error = critical = warning
 
 
 def configure_logging(
@@ -25,32 +88,36 @@ def configure_logging(
     level: Literal["debug", "info", "warning", "error"],
     form: Literal["json", "console"],
     stream: TextIO = sys.stdout,
-) -> None:
-    """Send our events and those of the libraries to one stream in one form."""
-    as_json = form == "json"
+) -> LineWriter:
+    """Send our events and those of the libraries to one stream in one form, and return what writes ours."""
     # One processor for all of it in JSON: there is a line about each request.
-    processors: list[Processor] = [_to_json] if as_json else _FOR_PEOPLE
+    render: list[Processor] = [_to_json] if form == "json" else [*_FOR_PEOPLE, _as_bytes]
+    lines = LineWriter(stream.buffer)
     structlog.configure(
-        processors=processors,
+        processors=render,
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
-        logger_factory=structlog.BytesLoggerFactory(stream.buffer) if as_json else structlog.WriteLoggerFactory(stream),
+        logger_factory=lambda *_: lines,
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(stream)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            processors=[
-                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                *([_to_json, _as_text] if as_json else _FOR_PEOPLE),
-            ],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *render, _as_text],
         )
     )
     logging.basicConfig(handlers=[handler], level=max(_LEVELS[level], logging.WARNING), force=True)
+    return lines
 
 
 def _to_json(logger: WrappedLogger, level: str, event: EventDict) -> bytes:
-    event = format_exc_info(logger, level, event)
-    return msgspec.json.encode({**event, "timestamp": utc_now(), "level": level}, enc_hook=str)
+    if "exc_info" in event:
+        event = format_exc_info(logger, level, event)
+    event["timestamp"], event["level"] = utc_now(), level
+    return _encode(event)
+
+
+def _as_bytes(_logger: WrappedLogger, _level: str, line: Any) -> bytes:
+    return line.encode()
 
 
 def _as_text(_logger: WrappedLogger, _level: str, line: Any) -> str:

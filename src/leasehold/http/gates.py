@@ -1,11 +1,13 @@
-"""The gates of the two planes: a request passes with a tenant and a principal, or with an admin, or not at all."""
+"""The gates of the two planes: a request passes with a tenant and a principal, or with an admin, or not at all.
+
+They are plain ASGI, for every request goes through one; Litestar's own class around a middleware only costs.
+"""
 
 from collections.abc import Mapping
 from uuid import UUID
 
 from litestar.enums import ScopeType
 from litestar.handlers import BaseRouteHandler, HTTPRouteHandler
-from litestar.middleware import ASGIMiddleware
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from leasehold.core.database import platform_session
@@ -57,18 +59,17 @@ class NoCredential(Unauthenticated):
     """Send an access token in the header Authorization: Bearer."""
 
 
-class TenantGate(ASGIMiddleware):
+class TenantGate:
     """Finds tenant and principal of a request, and demands the scopes of its route."""
 
-    scopes = (ScopeType.HTTP,)
-
-    def __init__(self, process: Process) -> None:
+    def __init__(self, app: ASGIApp, process: Process) -> None:
+        self._app = app
         self._process = process
 
-    async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on with its tenant and principal in the state of its scope."""
         if _is_options(scope):
-            await next_app(scope, receive, send)
+            await self._app(scope, receive, send)
             return
         handler = scope["route_handler"]
         headers = _named_headers(scope)
@@ -83,7 +84,7 @@ class TenantGate(ASGIMiddleware):
             _demand_scopes(principal, handler)
             scope["state"]["tenant"], scope["state"]["principal"] = tenant, principal
         _demand_json(scope)
-        await next_app(scope, receive, send)
+        await self._app(scope, receive, send)
 
     def _tenant(self, headers: Mapping[str, str], credential_tenant: UUID | None) -> TenantRef | None:
         return resolve_tenant(
@@ -96,18 +97,17 @@ class TenantGate(ASGIMiddleware):
         )
 
 
-class PlatformGate(ASGIMiddleware):
+class PlatformGate:
     """Finds the admin of a request, and demands the scopes of its route. It stands on the base host alone."""
 
-    scopes = (ScopeType.HTTP,)
-
-    def __init__(self, process: Process) -> None:
+    def __init__(self, app: ASGIApp, process: Process) -> None:
+        self._app = app
         self._process = process
 
-    async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on with its principal in the state of its scope."""
         if _is_options(scope):
-            await next_app(scope, receive, send)
+            await self._app(scope, receive, send)
             return
         headers = _named_headers(scope)
         if not is_base_host(hostname_of(headers.get("host", "")), base_domain=self._process.settings.base_domain):
@@ -120,7 +120,7 @@ class PlatformGate(ASGIMiddleware):
         _demand_scopes(principal, scope["route_handler"])
         scope["state"]["principal"] = principal
         _demand_json(scope)
-        await next_app(scope, receive, send)
+        await self._app(scope, receive, send)
 
 
 def bearer_token(headers: Mapping[str, str]) -> str | None:

@@ -15,17 +15,27 @@ _encode = msgspec.json.Encoder().encode
 class JsonResponse(Response[ContentT]):
     """Sends what a route returned as JSON, by the short way where nothing but the content is to be sent.
 
-    Litestar's own way builds headers and cookies anew for every answer; that takes a tenth of a small GET.
+    Litestar's own way builds a response, headers and cookies anew for every answer; that takes a tenth of a small GET.
     """
 
-    def to_asgi_response(self, app: Litestar | None, request: Request[Any, Any, Any], **changes: Any) -> ASGIResponse:
-        """Return what sends the response."""
-        if self.content is None or self.media_type != MediaType.JSON or any(changes.values()):
-            return super().to_asgi_response(app, request, **changes)  # pyright: ignore[reportUnknownMemberType]
-        return cast("ASGIResponse", _Json(self.status_code or 200, _encode(self.content)))
+    def __new__(  # pyright: ignore[reportInconsistentConstructor]  # it passes on nothing
+        cls,
+        content: ContentT,
+        *,
+        status_code: int | None = None,
+        media_type: MediaType | str | None = None,
+        headers: Any = None,
+        cookies: Any = None,
+        background: Any = None,
+        **_: Any,
+    ) -> "JsonResponse[ContentT]":
+        """Return a document that is encoded already, in place of a response, where that is enough."""
+        if content is None or media_type != MediaType.JSON or headers or cookies or background:
+            return super().__new__(cls)
+        return cast("JsonResponse[ContentT]", _JsonDocument(status_code or 200, _encode(content)))
 
 
-class _Json:
+class _JsonDocument:
     """An ASGI application that sends one JSON document."""
 
     __slots__ = ("_body", "_status")
@@ -33,6 +43,13 @@ class _Json:
     def __init__(self, status: int, body: bytes) -> None:
         self._status = status
         self._body = body
+
+    def to_asgi_response(self, app: Litestar | None, request: Request[Any, Any, Any], **changes: Any) -> ASGIResponse:
+        """Return what sends the document: itself, unless the route has declared headers or cookies."""
+        if not any(changes.values()):
+            return cast("ASGIResponse", self)
+        response = Response(self._body, status_code=self._status, media_type=MediaType.JSON)
+        return response.to_asgi_response(app, request, **changes)  # pyright: ignore[reportUnknownMemberType]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(self._body))]

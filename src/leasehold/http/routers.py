@@ -1,6 +1,7 @@
 """The address space: which router stands where, behind which gate."""
 
 from litestar import Router
+from litestar.middleware import DefineMiddleware
 from litestar.plugins import ReceiveRoutePlugin
 from litestar.routes import BaseRoute, HTTPRoute
 from litestar.types import ControllerRouterHandler
@@ -16,7 +17,7 @@ from leasehold.workspace.features import OAUTH_ROUTES, V1_ROUTES
 
 def route_handlers(process: Process) -> list[ControllerRouterHandler]:
     """Return everything that is served."""
-    gate = TenantGate(process)
+    gate = DefineMiddleware(TenantGate, process=process)
     tenant = tenant_dependencies(process)
     return [
         Router("/v1", route_handlers=V1_ROUTES, dependencies=tenant, middleware=[gate]),
@@ -25,7 +26,7 @@ def route_handlers(process: Process) -> list[ControllerRouterHandler]:
             "/platform/v1",
             route_handlers=PLATFORM_ROUTES,
             dependencies=platform_dependencies(process),
-            middleware=[PlatformGate(process)],
+            middleware=[DefineMiddleware(PlatformGate, process=process)],
         ),
         health_router(process),
         openapi_document,

@@ -1,5 +1,6 @@
 """What a line of the log looks like."""
 
+import asyncio
 import io
 import json
 import logging
@@ -73,3 +74,57 @@ def test_lines_for_people_are_text(stream: io.TextIOWrapper) -> None:
     stream.seek(0)
     assert "tenant_provisioned" in (text := stream.read())
     assert "slug=acme" in text
+
+
+def _events(stream: io.TextIOWrapper) -> list[str]:
+    return [line["event"] for line in _lines(stream)]
+
+
+async def test_lines_that_are_gathered_are_written_soon_without_anybody_asking(stream: io.TextIOWrapper) -> None:
+    lines = configure_logging(level="info", form="json", stream=stream)
+    async with lines.gathering():
+        structlog.get_logger().info("first")
+        structlog.get_logger().info("second")
+        assert _events(stream) == []
+        async with asyncio.timeout(5):
+            while not _events(stream):
+                await asyncio.sleep(0.001)
+        assert _events(stream) == ["first", "second"]
+
+
+async def test_a_warning_does_not_wait_and_comes_behind_what_did(stream: io.TextIOWrapper) -> None:
+    lines = configure_logging(level="info", form="json", stream=stream)
+    async with lines.gathering():
+        structlog.get_logger().info("first")
+        structlog.get_logger().warning("second")
+        assert _events(stream) == ["first", "second"]
+
+
+async def test_nothing_is_left_when_gathering_ends_whatever_ends_it(stream: io.TextIOWrapper) -> None:
+    lines = configure_logging(level="info", form="json", stream=stream)
+
+    async def serve() -> None:
+        async with lines.gathering():
+            structlog.get_logger().info("last")
+            raise LookupError
+
+    with pytest.raises(LookupError):
+        await serve()
+    assert _events(stream) == ["last"]
+    structlog.get_logger().info("later")
+    assert _events(stream) == ["last", "later"]
+
+
+async def test_threads_lose_no_line_to_each_other(stream: io.TextIOWrapper) -> None:
+    lines = configure_logging(level="info", form="json", stream=stream)
+
+    def work(name: str) -> None:
+        for number in range(300):
+            structlog.get_logger().info(f"{name} {number}")
+
+    async with lines.gathering():
+        threads = [asyncio.to_thread(work, f"thread {number}") for number in range(3)]
+        work("loop")
+        await asyncio.gather(*threads)
+    names = ["loop", "thread 0", "thread 1", "thread 2"]
+    assert sorted(_events(stream)) == sorted(f"{name} {number}" for name in names for number in range(300))
