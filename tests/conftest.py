@@ -17,21 +17,18 @@ from urllib.parse import unquote, urlsplit
 import httpx
 import psycopg
 import pytest
-from alembic import command
-from alembic.config import Config
 from pydantic import SecretStr
 from pytest_databases.docker.postgres import PostgresService
 
+from leasehold.cli.fleet_run import fleet_run
 from leasehold.config import Settings
-from leasehold.core.models import TenantModel
 from leasehold.core.vault import InstallationKey
 from leasehold.embedded import EmbeddedPostgres
 from leasehold.http.process import Process
 from leasehold.http.request_log import RequestLog
 from leasehold.main import create_app, running
 from leasehold.tenancy.context import TenantRef
-from leasehold.tenancy.fleet.history import TenantHistory
-from leasehold.tenancy.fleet.run import FleetRun
+from leasehold.tenancy.fleet.plan import RunOptions
 from leasehold.tenancy.install import install, with_login
 from leasehold.tenancy.names import APP_ROLE, OWNER_ROLE
 from tests.factories import provisioned
@@ -121,18 +118,7 @@ def installed(admin_url: str, database: str) -> Generator[Settings]:
 
 def migrate(settings: Settings) -> None:
     """Bring platform, reference schema and tenants to head, as a deploy does."""
-    config = Config(attributes={"settings": settings})
-    config.set_main_option("script_location", str(settings.migrations_dir / "platform"))
-    command.upgrade(config, "head")
-    assert settings.owner_url is not None
-    run = FleetRun(
-        owner_url=settings.owner_url.get_secret_value(),
-        history=TenantHistory.load(settings.migrations_dir),
-        metadata=TenantModel.metadata,
-        jobs=2,
-        tenant_roles=settings.tenant_roles,
-    )
-    asyncio.run(run.migrate_all(on_start=lambda _: None, on_result=lambda _: None))
+    asyncio.run(fleet_run(settings, RunOptions(jobs=2)).run())
 
 
 def drop_database(admin_url: str, database: str) -> None:

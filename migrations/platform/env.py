@@ -12,7 +12,7 @@ from leasehold.core.database import open_engine
 from leasehold.core.models import PLATFORM_SCHEMA, PlatformModel
 from leasehold.platform.features import MODELS
 from leasehold.tenancy.names import APP_ROLE, VERSION_TABLE
-from leasehold.tenancy.rights import rights_sql
+from leasehold.tenancy.rights import HELD_RIGHTS, rights_sql
 
 assert MODELS, "importing the features registers their tables"
 
@@ -27,7 +27,6 @@ def of_the_platform(name: str | None, kind: str, parents: dict[str, str | None])
 def run(connection: Connection) -> None:
     """Run the command, then give the app the rights that the models declare, in the same transaction."""
     connection.execute(text("SET search_path = pg_catalog, pg_temp"))
-    connection.execute(text(f"CREATE SCHEMA IF NOT EXISTS {PLATFORM_SCHEMA}"))
     connection.commit()
     context.configure(
         connection=connection,
@@ -38,11 +37,12 @@ def run(connection: Connection) -> None:
         compare_server_default=True,
     )
     with context.begin_transaction():
+        # Two first deploys at once: the second waits here, and then finds everything done.
+        connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('leasehold platform migration'))"))
+        connection.execute(text(f"CREATE SCHEMA IF NOT EXISTS {PLATFORM_SCHEMA}"))
         context.run_migrations()
-        tables = connection.execute(
-            text("SELECT tablename FROM pg_catalog.pg_tables WHERE schemaname = :schema"), {"schema": PLATFORM_SCHEMA}
-        )
-        for statement in rights_sql(PlatformModel.metadata, tables.scalars(), schema=PLATFORM_SCHEMA, role=APP_ROLE):
+        held = connection.exec_driver_sql(HELD_RIGHTS, (PLATFORM_SCHEMA, APP_ROLE)).mappings().all()
+        for statement in rights_sql(PlatformModel.metadata, held, schema=PLATFORM_SCHEMA, role=APP_ROLE):
             connection.execute(text(statement))
 
 

@@ -13,8 +13,9 @@ from leasehold.config import Settings
 from leasehold.core.database import driver_url, open_engine
 from leasehold.core.models import TenantModel
 from leasehold.tenancy.fleet.history import TenantHistory
+from leasehold.tenancy.fleet.plan import RunOptions, tenant_schema
 from leasehold.tenancy.fleet.reference import close_reference, open_reference, schema_revision
-from leasehold.tenancy.fleet.run import FleetRun, tenant_schema
+from leasehold.tenancy.fleet.run import FleetRun
 from leasehold.tenancy.names import VERSION_TABLE, quoted
 from leasehold.workspace.features import V1_ROUTES
 
@@ -65,17 +66,20 @@ async def run_on_tenant(settings: Settings, slug: str) -> None:
     if target is None:
         await run_on_schema(url, await tenant_schema(url, slug))
         return
-    fleet = FleetRun(
-        owner_url=url,
-        history=TenantHistory.load(settings.migrations_dir),
-        metadata=TenantModel.metadata,
-        jobs=1,
-        tenant_roles=settings.tenant_roles,
-    )
-    result = await fleet.migrate_one(slug, target)
-    if result.error is not None:
-        raise CommandError(f"{slug}: {result.error}")
-    print(f"{slug}: {result.start} -> {result.target}")
+    # Alembic does not say which way it goes, so both are tried. Who names one tenant knows what they do.
+    for direction in ("upgrade", "downgrade"):
+        fleet = FleetRun(
+            owner_url=url,
+            history=TenantHistory.load(settings.migrations_dir),
+            metadata=TenantModel.metadata,
+            tenant_roles=settings.tenant_roles,
+            options=RunOptions(direction, target=target, only=(slug,), allow_destructive=True),
+        )
+        for result in (await fleet.run()).results:
+            if result.error is not None:
+                raise CommandError(f"{slug}: {result.error}")
+            print(f"{slug}: {result.start} -> {result.target}")
+            return
 
 
 def _destination() -> str | None:

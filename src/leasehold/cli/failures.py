@@ -9,29 +9,36 @@ from alembic.util import CommandError
 from pydantic import ValidationError
 from sqlalchemy.exc import DBAPIError
 
+from leasehold.cli.fleet_run import Interrupted
 from leasehold.cli.installation import DataFolderNotUsable, InstalledElsewhere, NoOwnerUrl
 from leasehold.cli.serving import DemoSecrets, PortTaken
 from leasehold.core.errors import Problem
 from leasehold.core.vault import InvalidInstallationKey, UnwrapFailed
 from leasehold.embedded import EmbeddedPostgresError
-from leasehold.tenancy.fleet.history import BrokenHistory, UnknownRevision
+from leasehold.tenancy.fleet.history import BrokenHistory, DatabaseNewer, UnknownRevision
+from leasehold.tenancy.fleet.lease import LeaseLost, RunnerBusy
+from leasehold.tenancy.fleet.plan import Destructive, UnknownTenantSlug
 from leasehold.tenancy.fleet.rendering import Unrenderable
-from leasehold.tenancy.fleet.run import UnknownTenantSlug
 from leasehold.tenancy.install import InvalidDatabaseUrl, MayNotCreateRoles, ServerTooOld
 from leasehold.tenancy.readiness import TooManyConnections
 
 _OURS = (
     BrokenHistory,
     CommandError,
+    DatabaseNewer,
     DataFolderNotUsable,
     DemoSecrets,
+    Destructive,
     EmbeddedPostgresError,
     InstalledElsewhere,
+    Interrupted,
     InvalidDatabaseUrl,
     InvalidInstallationKey,
+    LeaseLost,
     MayNotCreateRoles,
     NoOwnerUrl,
     PortTaken,
+    RunnerBusy,
     ServerTooOld,
     TooManyConnections,
     UnknownRevision,

@@ -3,21 +3,69 @@
 import asyncio
 import os
 import sys
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import Callable
+from functools import reduce
+from typing import Any, Literal
 
 import click
-from alembic import command
-from alembic.config import Config
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich_click import RichGroup
 
-from leasehold.cli.installation import installation, owner_url_of
-from leasehold.config import Settings
-from leasehold.core.models import TenantModel
-from leasehold.tenancy.fleet.history import TenantHistory, open_scripts
-from leasehold.tenancy.fleet.run import FleetRun, RunSummary, TenantResult, revision_counts
+from leasehold.cli.fleet_run import fleet_run, perform
+from leasehold.cli.fleet_state import check, drift, history, status
+from leasehold.cli.installation import installation
+from leasehold.cli.preview import plan_document, plan_lines, sql
+from leasehold.cli.session import show
+from leasehold.tenancy.fleet.limits import Limits
+from leasehold.tenancy.fleet.plan import RunOptions
+
+_DEFAULT = RunOptions()
+_SLUG_OPTIONS = {"only": "only", "exclude": "exclude", "canaries": "canary"}
+_SECONDS = click.FloatRange(min=0.001)
+_OPTIONS = (
+    click.option("--only", default="", help="Slugs, with commas: no other tenants."),
+    click.option("--exclude", default="", help="Slugs, with commas: not these tenants."),
+    click.option("--canary", default="", help="Slugs, with commas: first these, with those that are flagged so."),
+    click.option("--verify", help="A shell command to run after the canaries; unless it exits 0, the run stops."),
+    click.option("--wave", default=_DEFAULT.wave, show_default=True, type=click.IntRange(1), help="Tenants in a wave."),
+    click.option(
+        "--jobs", default=os.cpu_count() or 1, show_default="cores", type=click.IntRange(1, 64), help="At once."
+    ),
+    click.option(
+        "--max-failures",
+        default=_DEFAULT.max_failures,
+        show_default=True,
+        type=click.IntRange(1),
+        help="Stop when so many tenants have failed.",
+    ),
+    click.option("--retry-failed", is_flag=True, help="Only tenants whose last attempt failed."),
+    click.option("--allow-destructive", is_flag=True, help="Let revisions drop tables and columns, and delete rows."),
+    click.option(
+        "--lock-timeout", "lock_timeout_s", default=_DEFAULT.limits.lock_timeout_s, type=_SECONDS, help="Seconds."
+    ),
+    click.option(
+        "--statement-timeout",
+        "statement_timeout_s",
+        default=_DEFAULT.limits.statement_timeout_s,
+        type=_SECONDS,
+        help="Seconds.",
+    ),
+    click.option(
+        "--index-timeout",
+        "index_timeout_s",
+        default=_DEFAULT.limits.index_timeout_s,
+        type=_SECONDS,
+        help="Seconds, for what runs outside a transaction.",
+    ),
+    click.option(
+        "--attempts",
+        default=_DEFAULT.limits.attempts,
+        type=click.IntRange(1),
+        help="How often a tenant is tried whose locks others hold.",
+    ),
+    click.option("--dry-run", is_flag=True, help="Say what would be run on which tenants, and touch nothing."),
+    click.option("--json", "as_json", is_flag=True, help="Print one JSON document at the end."),
+)
 
 
 @click.group(cls=RichGroup)
@@ -25,83 +73,49 @@ def migrate() -> None:
     """Migrate the platform and every tenant."""
 
 
+def _with_options(function: Callable[..., None]) -> Callable[..., None]:
+    return reduce(lambda wrapped, option: option(wrapped), reversed(_OPTIONS), function)
+
+
 @migrate.command("all")
-@click.option("--jobs", default=os.cpu_count() or 1, show_default="cores", type=click.IntRange(1, 64))
-def migrate_all(jobs: int) -> None:
-    """Bring the platform and then every tenant to head. Exit status 1 if a tenant failed."""
+@click.option("--to", "target", default="head", show_default=True, help="A revision.")
+@_with_options
+def migrate_all(**given: Any) -> None:
+    """Bring the platform and then every tenant to head. Exit status 1 if a tenant failed or the run was stopped."""
+    _run("upgrade", **given)
+
+
+@migrate.command("downgrade", context_settings={"ignore_unknown_options": True})  # a revision like -1 is no option
+@click.argument("target", metavar="REVISION")
+@_with_options
+def downgrade(**given: Any) -> None:
+    """Take tenants back to a revision, or by a number of them: `leasehold migrate downgrade -1 --only acme`."""
+    _run("downgrade", **given)
+
+
+for _command in (status, check, history, drift, sql):
+    migrate.add_command(_command)
+
+
+def _run(
+    direction: Literal["upgrade", "downgrade"], *, verify: str | None, dry_run: bool, as_json: bool, **given: Any
+) -> None:
+    limits = Limits(**{name: given.pop(name) for name in Limits.__slots__})
+    slugs = {name: _slugs(given.pop(option)) for name, option in _SLUG_OPTIONS.items()}
+    options = RunOptions(direction=direction, limits=limits, **slugs, **given)
+    console = Console(stderr=as_json)
     with installation() as settings:
-        summary = run_migrations(settings, jobs=jobs, console=Console())
-    if summary.failed:
+        run = fleet_run(settings, options, verify=verify)
+        if dry_run:
+            plan = asyncio.run(run.plan())
+            show(plan_document(plan), plan_lines(plan), as_json=as_json)
+            return
+        summary = perform(run, console=console)
+    if as_json:
+        show(summary, [], as_json=True)
+    if summary.outcome != "succeeded":
         sys.exit(1)
 
 
-@migrate.command()
-def status() -> None:
-    """Say how many tenants stand at each revision."""
-    with installation() as settings:
-        history = TenantHistory.load(settings.migrations_dir)
-        counts = asyncio.run(revision_counts(owner_url_of(settings)))
-    for revision, tenants in counts.items():
-        click.echo(f"{revision}{' (head)' if revision == history.head else ''}: {tenants}")
-    if not counts:
-        click.echo("There are no tenants.")
-
-
-def run_migrations(settings: Settings, *, jobs: int, console: Console) -> RunSummary:
-    """Migrate platform and fleet, and say on the console what happened; a bar on a terminal, lines elsewhere."""
-    owner_url = owner_url_of(settings)
-    history = TenantHistory.load(settings.migrations_dir)
-    config = Config(attributes={"settings": settings})
-    config.set_main_option("script_location", open_scripts(settings.migrations_dir, "platform").dir)
-    command.upgrade(config, "head")
-    fleet = FleetRun(
-        owner_url=owner_url,
-        history=history,
-        metadata=TenantModel.metadata,
-        jobs=jobs,
-        tenant_roles=settings.tenant_roles,
-    )
-    with _reporter(console) as report:
-        summary = asyncio.run(fleet.migrate_all(on_start=report.start, on_result=report.result))
-    moved = len(summary.results) - len(summary.failed)
-    console.print(
-        f"platform at head; {moved} of {summary.tenants} tenants migrated to {summary.target}, "
-        f"{len(summary.failed)} failed",
-        highlight=False,
-        soft_wrap=True,
-    )
-    for result in summary.failed:
-        console.print(f"failed: {result.slug} stays at {result.start}: {result.error}", highlight=False, soft_wrap=True)
-    return summary
-
-
-class _Report:
-    """Shows a run as it goes."""
-
-    def __init__(self, console: Console, progress: Progress | None) -> None:
-        self._console = console
-        self._progress = progress
-        self._task = progress.add_task("tenants", total=None) if progress else None
-
-    def start(self, pending: int) -> None:
-        """Say how many tenants the run has to migrate."""
-        if self._progress and self._task is not None:
-            self._progress.update(self._task, total=pending)
-
-    def result(self, result: TenantResult) -> None:
-        """Say what became of one tenant."""
-        if self._progress and self._task is not None:
-            self._progress.advance(self._task)
-        elif result.error is None:
-            line = f"{result.slug}: {result.start} -> {result.target} in {result.duration_s * 1000:.0f} ms"
-            self._console.print(line, highlight=False, soft_wrap=True)
-
-
-@contextmanager
-def _reporter(console: Console) -> Generator[_Report]:
-    if not console.is_terminal:
-        yield _Report(console, None)
-        return
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console) as progress:
-        yield _Report(console, progress)
+def _slugs(text: str) -> tuple[str, ...]:
+    return tuple(slug.strip() for slug in text.split(",") if slug.strip())

@@ -54,7 +54,7 @@ async def find_tenant(process: Process, slug: str) -> TenantRef:
         return await tenant_ref_by_slug(session, slug)
 
 
-def show(value: msgspec.Struct | list[Any], lines: list[str], *, as_json: bool) -> None:
+def show(value: object, lines: list[str], *, as_json: bool) -> None:
     """Print a result for a program or for a person."""
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(value)).decode())

@@ -17,8 +17,8 @@ from rich.console import Console
 from rich_click import RichCommand
 
 from leasehold.cli.demo import Demo, prepare_demo
+from leasehold.cli.fleet_run import run_migrations
 from leasehold.cli.installation import default_data_dir, local_installation
-from leasehold.cli.migrate import run_migrations
 from leasehold.cli.serving import demand_free_port, run_server
 from leasehold.config import Settings
 

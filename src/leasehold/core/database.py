@@ -69,9 +69,12 @@ def open_engine(
     pool_timeout_s: float = 5.0,
     prepared_statements: bool = True,
     connection_class: type[DriverConnection] = DriverConnection,
+    application_name: str | None = None,
 ) -> AsyncEngine:
     """Return an engine on asyncpg; with `pool_size` None each use opens and closes a connection of its own."""
     connect_args: dict[str, Any] = {"connection_class": connection_class, "timeout": 5}
+    if application_name:
+        connect_args["server_settings"] = {"application_name": application_name}
     if not prepared_statements:
         connect_args |= {
             "statement_cache_size": 0,

@@ -82,6 +82,7 @@ def platform_dependencies(process: Process) -> Mapping[str, Provide]:
         "session": Provide(provide_session),
         "principal": Provide(provide_principal, sync_to_thread=False),
         "provisioner": Provide(lambda: process.provisioner, sync_to_thread=False),
+        "window": Provide(lambda: process.window, sync_to_thread=False),
         "base_domain": Provide(lambda: process.settings.base_domain, sync_to_thread=False),
         "pager": Provide(_pager_provider(process), sync_to_thread=False),
     }

@@ -1,3 +1,3 @@
 """The scopes of the platform API."""
 
-PLATFORM_SCOPES = frozenset({"platform:tenants:read", "platform:tenants:write"})
+PLATFORM_SCOPES = frozenset({"platform:fleet:read", "platform:tenants:read", "platform:tenants:write"})

@@ -9,6 +9,7 @@ OWNER_ROLE = "lh_owner"
 APP_ROLE = "lh_app"
 TENANT_GROUP = "lh_tenant"
 REFERENCE_SCHEMA = "tenant_reference"
+SCRATCH_SCHEMA = "tenant_scratch"
 VERSION_TABLE = "alembic_version"
 
 SLUG_PATTERN = r"^[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?$(?!\n)"

@@ -23,7 +23,7 @@ from leasehold.tenancy.context import TenantRef, TenantState
 from leasehold.tenancy.fleet.fingerprint import fingerprint
 from leasehold.tenancy.fleet.history import TenantHistory
 from leasehold.tenancy.fleet.rendering import render_provisioning
-from leasehold.tenancy.fleet.replay import SchemaTarget, replay
+from leasehold.tenancy.fleet.replay import SchemaTarget, build
 from leasehold.tenancy.fleet.segments import Rendering
 from leasehold.tenancy.names import APP_ROLE, TENANT_GROUP, check_slug, quoted, role_name, schema_name
 from leasehold.tenancy.registry import CHANNEL
@@ -144,7 +144,7 @@ class Provisioner:
         )
         await self._make_schema(connection, tenant)
         target = SchemaTarget(tenant.schema, tenant.role if self._tenant_roles else APP_ROLE)
-        await replay(connection, target, rendering, self._metadata)
+        await build(connection, target, rendering, self._metadata)
         for seed in self._seeds:
             await seed(connection, tenant)
         if await fingerprint(connection, target) != expected:

@@ -1,4 +1,5 @@
-"""The registry: the tables in which the platform keeps its tenants, their domains, and the log of their changes.
+"""The registry: the tables in which the platform keeps its tenants, their domains, the log of their changes, and the
+ledger of what was done to the fleet.
 
 A change is announced in the transaction that makes it. The log tells every process what to read again: rows carry
 the id of their transaction, because a plain sequence is handed out before commit and a reader would skip late rows.
@@ -7,7 +8,7 @@ the id of their transaction, because a plain sequence is handed out before commi
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, func, insert, select, text
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, UniqueConstraint, func, insert, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -45,6 +46,7 @@ class Tenant(Identified, Timestamped, PlatformModel):
     state: Mapped[str]
     cluster: Mapped[str] = mapped_column(server_default="main")
     revision: Mapped[str]
+    is_canary: Mapped[bool] = mapped_column(server_default="false")
     deleted_at: Mapped[datetime | None]
 
 
@@ -80,6 +82,59 @@ class TenantRevision(PlatformModel, Identified):
     served_by: Mapped[str]
     fingerprint: Mapped[str]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class FleetLease(PlatformModel, Identified):
+    """Who may change the fleet now. Its `run_id` is the fencing token: each transaction of a run demands it."""
+
+    __tablename__ = "fleet_leases"
+    __table_args__ = ({"info": {"rights": "read_only"}},)
+
+    name: Mapped[str] = mapped_column(unique=True)
+    run_id: Mapped[UUID]
+    host: Mapped[str]
+    pid: Mapped[int] = mapped_column(BigInteger)
+    backend_pid: Mapped[int] = mapped_column(BigInteger)
+    backend_started_at: Mapped[datetime]
+    started_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+
+
+class LedgerRun(PlatformModel, Identified):
+    """One run over the fleet. Without an outcome it is under way."""
+
+    __tablename__ = "fleet_runs"
+    __table_args__ = (
+        CheckConstraint("kind IN ('upgrade', 'downgrade', 'call')", name="kind"),
+        CheckConstraint("outcome IN ('succeeded', 'failed', 'stopped', 'lost')", name="outcome"),
+        {"info": {"rights": "read_only"}},
+    )
+
+    kind: Mapped[str]
+    target: Mapped[str]
+    host: Mapped[str]
+    pid: Mapped[int] = mapped_column(BigInteger)
+    planned: Mapped[int] = mapped_column(BigInteger)
+    started_at: Mapped[datetime]
+    finished_at: Mapped[datetime | None]
+    outcome: Mapped[str | None]
+    reason: Mapped[str | None]
+
+
+class LedgerResult(PlatformModel, Identified):
+    """What a run came to for one tenant. Without an error it succeeded."""
+
+    __tablename__ = "fleet_results"
+    __table_args__ = (UniqueConstraint("run_id", "tenant_id"), {"info": {"rights": "append_only"}})
+
+    run_id: Mapped[UUID] = mapped_column(ForeignKey(LedgerRun.id))
+    tenant_id: Mapped[UUID] = mapped_column(index=True)
+    start: Mapped[str]
+    target: Mapped[str]
+    error: Mapped[str | None]
+    attempts: Mapped[int] = mapped_column(BigInteger)
+    duration_ms: Mapped[int] = mapped_column(BigInteger)
+    finished_at: Mapped[datetime]
 
 
 async def announce_tenant(session: AsyncSession, tenant_id: UUID) -> None:

@@ -1,34 +1,58 @@
 """Rights: what a role may do with the tables of a schema, as their models declare it. No broad default privileges."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from sqlalchemy import MetaData
 
 from leasehold.core.models import Rights, table_rights
 from leasehold.tenancy.names import VERSION_TABLE, quoted
 
-PRIVILEGES: dict[Rights, str] = {
-    "read_write": "SELECT, INSERT, UPDATE, DELETE",
-    "read_update": "SELECT, UPDATE",
-    "append_only": "SELECT, INSERT",
-    "read_only": "SELECT",
+PRIVILEGES: dict[Rights, frozenset[str]] = {
+    "read_write": frozenset({"SELECT", "INSERT", "UPDATE", "DELETE"}),
+    "read_update": frozenset({"SELECT", "UPDATE"}),
+    "append_only": frozenset({"SELECT", "INSERT"}),
+    "read_only": frozenset({"SELECT"}),
 }
 
+HELD_RIGHTS = """
+SELECT c.relname AS table_name,
+       ARRAY(SELECT acl.privilege_type FROM pg_catalog.aclexplode(c.relacl) acl
+              WHERE pg_catalog.pg_get_userbyid(acl.grantee) = $2) AS privileges
+  FROM pg_catalog.pg_class c
+ WHERE c.relnamespace = (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = $1) AND c.relkind IN ('r', 'p')
+ UNION ALL
+SELECT NULL,
+       ARRAY(SELECT acl.privilege_type FROM pg_catalog.aclexplode(n.nspacl) acl
+              WHERE pg_catalog.pg_get_userbyid(acl.grantee) = $2)
+  FROM pg_catalog.pg_namespace n WHERE n.nspname = $1
+"""
+"""Asks what the role $2 holds on each table of the schema $1, and (where the name is NULL) on the schema itself."""
 
-def rights_sql(metadata: MetaData, tables: Iterable[str], *, schema: str, role: str) -> list[str]:
-    """Return the statements after which `role` holds on `tables` exactly what their models declare.
 
-    A table without a model is read and written; Alembic's version table is only read.
+def rights_sql(metadata: MetaData, held: Iterable[Mapping[str, Any]], *, schema: str, role: str) -> list[str]:
+    """Return the statements after which `role`, who has `held` now, holds exactly what the models declare.
+
+    A table without a model is read and written; Alembic's version table is only read. What is right already is left
+    alone: a GRANT costs PostgreSQL as much as a small ALTER TABLE.
     """
     declared: dict[str, Rights] = {table.name: table_rights(table) for table in metadata.tables.values()}
     declared[VERSION_TABLE] = "read_only"
-    by_privileges: defaultdict[str, list[str]] = defaultdict(list)
-    for table in sorted(tables):
-        by_privileges[PRIVILEGES[declared.get(table, "read_write")]].append(f"{quoted(schema)}.{quoted(table)}")
-    grantee = quoted(role)
-    return [
-        f"GRANT USAGE ON SCHEMA {quoted(schema)} TO {grantee}",
-        f"REVOKE ALL ON ALL TABLES IN SCHEMA {quoted(schema)} FROM {grantee}",
-        *(f"GRANT {privileges} ON {', '.join(names)} TO {grantee}" for privileges, names in by_privileges.items()),
-    ]
+    statements: list[str] = []
+    too_much: defaultdict[str, list[str]] = defaultdict(list)
+    missing: defaultdict[str, list[str]] = defaultdict(list)
+    for row in sorted(held, key=lambda row: row["table_name"] or ""):
+        name, has = row["table_name"], frozenset[str](row["privileges"])
+        if name is None:
+            if "USAGE" not in has:
+                statements.append(f"GRANT USAGE ON SCHEMA {quoted(schema)} TO {quoted(role)}")
+            continue
+        wanted = PRIVILEGES[declared.get(name, "read_write")]
+        too_much[", ".join(sorted(has - wanted))].append(f"{quoted(schema)}.{quoted(name)}")
+        missing[", ".join(sorted(wanted - has))].append(f"{quoted(schema)}.{quoted(name)}")
+    for verb, tables_by_privileges, preposition in (("REVOKE", too_much, "FROM"), ("GRANT", missing, "TO")):
+        for privileges, tables in tables_by_privileges.items():
+            if privileges:
+                statements.append(f"{verb} {privileges} ON {', '.join(tables)} {preposition} {quoted(role)}")
+    return statements

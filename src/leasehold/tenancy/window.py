@@ -5,7 +5,7 @@ revision says of old code (`served_by`); code that knows it trusts what its own 
 (`is_needed`). So an expansion lets old code go on, and a contraction shuts out exactly the code that would break.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from leasehold.core.errors import Unavailable
 from leasehold.tenancy.context import TenantRef
@@ -22,7 +22,9 @@ class TenantNotMigrated(Unavailable):
 class RevisionWindow:
     """The revisions that this code knows, and those of them that it serves."""
 
-    def __init__(self, *, known: Iterable[str], served: Iterable[str]) -> None:
+    def __init__(self, *, known: Sequence[str], served: Iterable[str]) -> None:
+        self.head = known[-1]
+        """The newest revision that this code knows."""
         self._known = frozenset(known)
         self._served = frozenset(served)
 

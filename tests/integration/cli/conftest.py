@@ -7,7 +7,7 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from leasehold.cli.migrate import run_migrations
+from leasehold.cli.fleet_run import run_migrations
 from leasehold.config import Settings
 from leasehold.embedded import EmbeddedPostgres
 from leasehold.main import build_process

@@ -69,26 +69,30 @@ def test_a_tenant_that_fails_stops_no_other_and_the_next_run_does_what_is_left(
     first = leasehold("migrate", "all", env=env)
     assert first.returncode == 1
     assert "Traceback" not in first.stdout + first.stderr
-    lines = first.stdout.splitlines()
-    assert sorted(line.partition(" in ")[0] for line in lines[:2]) == ["acme: 0001 -> 0002", "globex: 0001 -> 0002"]
-    assert lines[2] == "platform at head; 2 of 3 tenants migrated to 0002, 1 failed"
-    assert lines[3].startswith("failed: broken stays at 0001: ")
-    assert '"items" does not exist' in lines[3]
-    assert len(lines) == 4
+    failure, wave, summary = first.stdout.splitlines()
+    assert failure == 'failed: broken (from 0001 to 0002): UndefinedTableError: relation "items" does not exist'
+    assert wave.startswith("wave 1: 2 done, 1 failed in ")
+    assert summary == "2 of 3 tenants migrated to 0002, 1 failed"
     assert "\x1b" not in first.stdout
     assert revisions(env) == {"acme": "0002", "broken": "0001", "globex": "0002"}
 
     status = succeeded(leasehold("migrate", "status", env=env))
-    assert status.splitlines() == ["0001: 1", "0002 (head): 2"]
+    assert status.splitlines() == [
+        "0001: 1",
+        "0002 (head): 2",
+        'broken stands at 0001, failed: UndefinedTableError: relation "items" does not exist',
+    ]
+    assert leasehold("migrate", "check", env=env).returncode == 1
 
     statement(env, "broken", "ALTER TABLE items_elsewhere RENAME TO items")
     second = succeeded(leasehold("migrate", "all", env=env)).splitlines()
-    assert second[0].startswith("broken: 0001 -> 0002 in ")
-    assert second[1:] == ["platform at head; 1 of 3 tenants migrated to 0002, 0 failed"]
+    assert second[0].startswith("wave 1: 1 done, 0 failed in ")
+    assert second[1:] == ["1 of 3 tenants migrated to 0002, 0 failed"]
     assert revisions(env) == {"acme": "0002", "broken": "0002", "globex": "0002"}
 
     third = succeeded(leasehold("migrate", "all", env=env)).splitlines()
-    assert third == ["platform at head; 0 of 3 tenants migrated to 0002, 0 failed"]
+    assert third == ["nothing to do: 3 tenants, none to be brought to 0002"]
+    assert succeeded(leasehold("migrate", "check", env=env)) == "3 of 3 tenants stand at 0002\n"
 
 
 def test_without_an_owner_the_setting_is_named(installed: Environment) -> None:

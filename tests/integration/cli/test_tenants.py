@@ -8,7 +8,7 @@ import pytest
 
 from tests.integration.cli.shell import Environment, leasehold, refusal_of, settings_of, succeeded
 
-FIELDS = {"id", "slug", "name", "state", "revision", "created_at", "updated_at", "deleted_at"}
+FIELDS = {"id", "slug", "name", "state", "revision", "is_canary", "created_at", "updated_at", "deleted_at"}
 
 
 @pytest.fixture(scope="session")

@@ -40,6 +40,8 @@ class TenantPatch(Struct, forbid_unknown_fields=True):
 
     slug: Slug | UnsetType = UNSET
     name: Name | UnsetType = UNSET
+    is_canary: bool | UnsetType = UNSET
+    """Whether migrations go first to this tenant."""
 
 
 class DomainCreate(Struct, forbid_unknown_fields=True):
@@ -64,6 +66,7 @@ class Tenant(Struct):
     name: str
     state: Literal["vacant", "active", "suspended", "maintenance", "deleted", "purging", "purged"]
     revision: str
+    is_canary: bool
     created_at: datetime
     updated_at: datetime
     deleted_at: datetime | None

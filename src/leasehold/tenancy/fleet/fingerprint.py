@@ -4,52 +4,79 @@ Two schemas of one revision have the same fingerprint, or one of them is not wha
 """
 
 import hashlib
+from collections.abc import Iterable, Sequence
 
 from leasehold.core.database import DriverConnection
-from leasehold.tenancy.fleet.replay import SchemaTarget, bind_owner
+from leasehold.tenancy.fleet.replay import SchemaTarget
 
-# Run with the schema first in the path, so that PostgreSQL prints its objects without the schema's name.
+# PostgreSQL prints a name with its schema wherever the schema is not in the path; here none is, and it is cut off.
 _DESCRIPTION = """
-WITH tables AS (
-    SELECT c.oid, c.relname, c.relkind, c.relacl
-      FROM pg_catalog.pg_class c
-      JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-     WHERE n.nspname = $1 AND c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f')
+WITH wanted AS (
+    SELECT n.oid, n.nspname, n.nspacl, w.role_name, pg_catalog.quote_ident(n.nspname) || '.' AS prefix
+      FROM unnest($1::text[], $2::text[]) w (schema_name, role_name)
+      JOIN pg_catalog.pg_namespace n ON n.nspname = w.schema_name
+), tables AS (
+    SELECT c.oid, c.relname, c.relkind, c.relacl, w.nspname, w.role_name, w.prefix
+      FROM wanted w JOIN pg_catalog.pg_class c ON c.relnamespace = w.oid
+     WHERE c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f')
 )
-SELECT 'table ' || relname || ' ' || relkind::text AS line FROM tables
+SELECT nspname, 'table ' || relname || ' ' || relkind::text AS line FROM tables
 UNION ALL
-SELECT 'column ' || t.relname || '.' || a.attname || ' ' || pg_catalog.format_type(a.atttypid, a.atttypmod)
+SELECT t.nspname,
+       'column ' || t.relname || '.' || a.attname || ' '
+       || replace(pg_catalog.format_type(a.atttypid, a.atttypmod), t.prefix, '')
        || CASE WHEN a.attnotnull THEN ' not null' ELSE '' END
-       || coalesce(' default ' || pg_catalog.pg_get_expr(d.adbin, d.adrelid), '')
+       || coalesce(' default ' || replace(pg_catalog.pg_get_expr(d.adbin, d.adrelid), t.prefix, ''), '')
        || CASE WHEN a.attgenerated <> '' THEN ' generated' ELSE '' END
        || CASE WHEN a.attidentity <> '' THEN ' identity ' || a.attidentity::text ELSE '' END
   FROM tables t
   JOIN pg_catalog.pg_attribute a ON a.attrelid = t.oid AND a.attnum > 0 AND NOT a.attisdropped
   LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = t.oid AND d.adnum = a.attnum
 UNION ALL
-SELECT 'constraint ' || t.relname || '.' || k.conname || ' ' || pg_catalog.pg_get_constraintdef(k.oid, true)
+SELECT t.nspname,
+       'constraint ' || t.relname || '.' || k.conname || ' '
+       || replace(pg_catalog.pg_get_constraintdef(k.oid, true), t.prefix, '')
   FROM tables t JOIN pg_catalog.pg_constraint k ON k.conrelid = t.oid AND k.contype <> 'n'
 UNION ALL
-SELECT 'index ' || t.relname || ' ' || pg_catalog.pg_get_indexdef(i.indexrelid, 0, true)
+SELECT t.nspname,
+       'index ' || t.relname || ' ' || replace(pg_catalog.pg_get_indexdef(i.indexrelid, 0, true), t.prefix, '')
        || CASE WHEN i.indisvalid THEN '' ELSE ' invalid' END
   FROM tables t JOIN pg_catalog.pg_index i ON i.indrelid = t.oid
 UNION ALL
-SELECT 'right ' || t.relname || ' ' || acl.privilege_type || ' '
+SELECT r.nspname,
+       'right ' || r.what || acl.privilege_type || ' '
        || CASE WHEN acl.grantee = 0 THEN 'PUBLIC'
-               WHEN pg_catalog.pg_get_userbyid(acl.grantee) = $2 THEN 'tenant'
+               WHEN pg_catalog.pg_get_userbyid(acl.grantee) = r.role_name THEN 'tenant'
                ELSE pg_catalog.pg_get_userbyid(acl.grantee)::text END
-  FROM tables t CROSS JOIN LATERAL pg_catalog.aclexplode(t.relacl) acl
+  FROM (SELECT nspname, role_name, relname || ' ' AS what, relacl AS acl FROM tables
+         UNION ALL
+        SELECT nspname, role_name, '' AS what, nspacl AS acl FROM wanted) r
+ CROSS JOIN LATERAL pg_catalog.aclexplode(r.acl) acl
 """
 
 
-async def describe(connection: DriverConnection, target: SchemaTarget) -> list[str]:
-    """Return the shape of a schema, one sorted line for each table, column, constraint, index and right."""
+async def describe_all(connection: DriverConnection, targets: Sequence[SchemaTarget]) -> dict[str, list[str]]:
+    """Return the shape of each schema: a sorted line for each table, column, constraint, index and right."""
+    schemas, roles = [target.schema for target in targets], [target.role for target in targets]
     async with connection.transaction():
-        await bind_owner(connection, target.schema)
-        rows = await connection.fetch(_DESCRIPTION, target.schema, target.role)
-    return sorted(row["line"] for row in rows)
+        await connection.execute("SET LOCAL search_path = pg_catalog, pg_temp")
+        rows = await connection.fetch(_DESCRIPTION, schemas, roles)
+    lines: dict[str, list[str]] = {schema: [] for schema in schemas}
+    for schema, line in rows:
+        lines[schema].append(line)
+    return {schema: sorted(found) for schema, found in lines.items()}
+
+
+async def describe(connection: DriverConnection, target: SchemaTarget) -> list[str]:
+    """Return the shape of one schema."""
+    return (await describe_all(connection, [target]))[target.schema]
 
 
 async def fingerprint(connection: DriverConnection, target: SchemaTarget) -> str:
     """Return the SHA-256 of a schema's description, in hex."""
-    return hashlib.sha256("\n".join(await describe(connection, target)).encode()).hexdigest()
+    return digest(await describe(connection, target))
+
+
+def digest(lines: Iterable[str]) -> str:
+    """Return the fingerprint that a description comes to."""
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()

@@ -11,7 +11,8 @@ from alembic.script import ScriptDirectory
 from alembic.script.revision import RevisionError
 from alembic.util import CommandError
 
-_RELATIVE = re.compile(r"[+-][0-9]+")
+RELATIVE = re.compile(r"[+-][0-9]+")
+"""How a revision is named by its distance from where a schema stands."""
 
 
 class BrokenHistory(RuntimeError):
@@ -26,6 +27,13 @@ class UnknownRevision(ValueError):
 
     def __init__(self, revision: str) -> None:
         super().__init__((self.__doc__ or "").format(revision=revision))
+
+
+class DatabaseNewer(RuntimeError):
+    """{what} stands at revision {revision}, which this code does not know: the database is newer than the code."""
+
+    def __init__(self, what: str, revision: str) -> None:
+        super().__init__((self.__doc__ or "").format(what=what, revision=revision))
 
 
 def open_scripts(migrations_dir: Path, name: Literal["platform", "tenant"]) -> ScriptDirectory:
@@ -94,7 +102,7 @@ class TenantHistory:
         Raises:
             UnknownRevision: there is no such revision.
         """
-        if not _RELATIVE.fullmatch(revision):
+        if not RELATIVE.fullmatch(revision):
             return self.resolve(revision)
         if current not in self.revisions:
             raise UnknownRevision(current)

@@ -3,14 +3,18 @@
 import asyncio
 from collections.abc import Iterable
 from typing import Any, cast
+from uuid import UUID
 
 from alembic.operations import Operations
 from alembic.runtime.migration import MigrationContext, RevisionStep
 from sqlalchemy import Connection, MetaData
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from leasehold.core.database import DriverConnection, open_engine
 from leasehold.tenancy.fleet.history import TenantHistory
-from leasehold.tenancy.fleet.replay import Record, SchemaTarget, bind_owner, check_revision, grant_rights
+from leasehold.tenancy.fleet.lease import application_name
+from leasehold.tenancy.fleet.limits import Limits
+from leasehold.tenancy.fleet.replay import Closing, SchemaTarget, binding, demand_revision, message, rights_to_grant
 from leasehold.tenancy.fleet.segments import Segment
 
 
@@ -29,32 +33,28 @@ class LiveRevisions:
     renderings are made before the first one is run.
     """
 
-    def __init__(self, owner_url: str, history: TenantHistory, metadata: MetaData) -> None:
-        self._engine = open_engine(owner_url, pool_size=None)
+    def __init__(self, owner_url: str, history: TenantHistory, metadata: MetaData, *, run_id: UUID) -> None:
+        self._engine = open_engine(owner_url, pool_size=None, application_name=application_name(run_id))
         self._history = history
         self._metadata = metadata
         self._turn = asyncio.Lock()
 
-    async def run(self, target: SchemaTarget, segment: Segment, record: Record | None) -> None:
+    async def run(self, target: SchemaTarget, segment: Segment, limits: Limits, closing: Closing) -> None:
         """Run the revision of a live segment in one schema; the version row moves with it.
 
         Raises:
-            RevisionMoved: the schema does not stand where the segment starts.
-            LiveRevisionFailed: it raised something; nothing of it stays.
+            asyncpg.PostgresError: the schema does not stand where the segment starts, or `closing` failed.
+            LiveRevisionFailed: the revision raised something; nothing of it stays.
         """
         async with self._turn, self._engine.connect() as connection, connection.begin():
-            raw = await connection.get_raw_connection()
-            driver = cast("DriverConnection", raw.driver_connection)
-            await connection.exec_driver_sql("SELECT 1")  # so that the driver is in the transaction
-            await bind_owner(driver, target.schema)
-            await check_revision(driver, segment.start)
+            driver = await _begun(connection)
+            await driver.execute(message(binding(target.schema), limits.in_transaction, demand_revision(segment.start)))
             try:
                 await connection.run_sync(self._run, segment)
             except Exception as error:  # whatever somebody's revision may raise
                 raise LiveRevisionFailed(segment.end, error) from error
-            await grant_rights(driver, target, self._metadata)
-            if record is not None and segment.end is not None:
-                await record(driver, segment.end)
+            rights = await rights_to_grant(driver, target, self._metadata)
+            await driver.execute(message(*rights, closing()))
 
     def _run(self, connection: Connection, segment: Segment) -> None:
         def steps(heads: Any, _context: MigrationContext) -> Iterable[RevisionStep]:
@@ -63,3 +63,10 @@ class LiveRevisions:
         context = MigrationContext.configure(connection, opts={"fn": steps, "script": self._history.script})
         with Operations.context(context):
             context.run_migrations()
+
+
+async def _begun(connection: AsyncConnection) -> DriverConnection:
+    """Return the driver's connection in its transaction, which SQLAlchemy begins with the first statement only."""
+    await connection.exec_driver_sql("SELECT 1")
+    raw = await connection.get_raw_connection()
+    return cast("DriverConnection", raw.driver_connection)

@@ -1,23 +1,27 @@
-"""The reference schema: a tenant schema at head that belongs to no tenant.
+"""The reference: how a schema looks at a revision, when nobody but the migrations has touched it.
 
-Autogenerate compares the models with it, and its fingerprint is what every schema at that revision must have.
+The reference schema stands at head and belongs to no tenant; autogenerate compares the models with it. What a schema
+looks like at any other revision is built in a transaction that is rolled back.
 """
+
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import asynccontextmanager
 
 from sqlalchemy import MetaData
 
 from leasehold.core.database import DriverConnection
 from leasehold.core.ids import new_id
-from leasehold.tenancy.fleet.fingerprint import fingerprint
-from leasehold.tenancy.fleet.history import TenantHistory
-from leasehold.tenancy.fleet.live import LiveRevisions
-from leasehold.tenancy.fleet.rendering import render
-from leasehold.tenancy.fleet.replay import SchemaTarget, grant_rights, replay
-from leasehold.tenancy.names import REFERENCE_SCHEMA, VERSION_TABLE, quoted, reference_role
+from leasehold.tenancy.fleet.fingerprint import describe, digest, fingerprint
+from leasehold.tenancy.fleet.history import DatabaseNewer, TenantHistory
+from leasehold.tenancy.fleet.rendering import render, render_provisioning
+from leasehold.tenancy.fleet.replay import Replay, SchemaTarget, build, rights_to_grant
+from leasehold.tenancy.names import REFERENCE_SCHEMA, SCRATCH_SCHEMA, VERSION_TABLE, quoted, reference_role
 
 _RECORD = """
 INSERT INTO platform.tenant_revisions (id, revision, served_by, fingerprint) VALUES ($1, $2, $3, $4)
 ON CONFLICT (revision) DO UPDATE SET served_by = excluded.served_by, fingerprint = excluded.fingerprint
 """
+_RECORDED = "SELECT revision, served_by FROM platform.tenant_revisions"
 
 
 async def open_reference(connection: DriverConnection) -> SchemaTarget:
@@ -31,29 +35,78 @@ async def open_reference(connection: DriverConnection) -> SchemaTarget:
 
 
 async def migrate_reference(
-    connection: DriverConnection,
-    history: TenantHistory,
-    target_revision: str,
-    metadata: MetaData,
-    live: LiveRevisions,
+    connection: DriverConnection, history: TenantHistory, goal: str, replay: Replay, *, downgrade: bool = False
 ) -> None:
-    """Bring the reference schema to a revision and record it."""
+    """Bring the reference schema to a revision, which may be relative; it never goes in the other direction.
+
+    Raises:
+        DatabaseNewer: it stands at a revision that the history does not have.
+        UnknownRevision: there is no such revision.
+    """
     target = await open_reference(connection)
     start = await schema_revision(connection, target.schema)
     if start is None:
         # What `alembic downgrade base` leaves: the table without a row.
         await connection.execute(f"DROP TABLE IF EXISTS {quoted(target.schema)}.{VERSION_TABLE}")
-    if start != target_revision:
-        rendering = render(history, start, target_revision)
-        await replay(connection, target, rendering, metadata, run_live=live.run)
-    await close_reference(connection, history, metadata)
+    elif start not in history.revisions:
+        raise DatabaseNewer("The reference schema", start)
+    resolved = history.resolve_from(start or history.head, goal)
+    if start != resolved and history.is_downgrade(start, resolved) == downgrade:
+        for segment in render(history, start, resolved).segments:
+            await replay.apply(connection, target, segment, str)
+        await record_revisions(connection, history, [resolved], replay.metadata)
+
+
+async def record_revisions(
+    connection: DriverConnection, history: TenantHistory, revisions: Iterable[str], metadata: MetaData
+) -> None:
+    """Write down how schemas look at these revisions and who may serve them, unless that is known already."""
+    recorded = {row["revision"]: row["served_by"] for row in await connection.fetch(_RECORDED)}
+    for revision in revisions:
+        served_by = history.served_by(revision)
+        if recorded.get(revision) != served_by:
+            lines = await describe_revision(connection, history, revision, metadata)
+            await connection.execute(_RECORD, new_id(), revision, served_by, digest(lines))
+
+
+async def describe_revision(
+    connection: DriverConnection, history: TenantHistory, revision: str, metadata: MetaData
+) -> list[str]:
+    """Return the shape of a schema that the migrations alone have brought to a revision.
+
+    Raises:
+        Unrenderable: a live revision does not say what it does in an empty schema.
+    """
+    async with schema_at(connection, history, revision, metadata) as target:
+        return await describe(connection, target)
+
+
+@asynccontextmanager
+async def schema_at(
+    connection: DriverConnection, history: TenantHistory, revision: str, metadata: MetaData
+) -> AsyncGenerator[SchemaTarget]:
+    """Lend an empty schema at a revision, which nobody else sees and which is gone afterwards.
+
+    Raises:
+        Unrenderable: a live revision does not say what it does in an empty schema.
+    """
+    rendering = render_provisioning(history, revision)
+    target = SchemaTarget(SCRATCH_SCHEMA, (await open_reference(connection)).role)
+    attempt = connection.transaction()
+    await attempt.start()
+    try:
+        await connection.execute(f"CREATE SCHEMA {quoted(target.schema)}")
+        await build(connection, target, rendering, metadata)
+        yield target
+    finally:
+        await attempt.rollback()
 
 
 async def close_reference(connection: DriverConnection, history: TenantHistory, metadata: MetaData) -> None:
     """Bring the rights on the reference schema up to date, and record its revision with its fingerprint."""
     target = await open_reference(connection)
-    async with connection.transaction():
-        await grant_rights(connection, target, metadata)
+    for statement in await rights_to_grant(connection, target, metadata):
+        await connection.execute(statement)
     revision = await schema_revision(connection, target.schema)
     if revision is not None and await connection.fetchval("SELECT to_regclass('platform.tenant_revisions')"):
         taken = await fingerprint(connection, target)

@@ -2,6 +2,8 @@
 
 import re
 
+from leasehold.tenancy.names import VERSION_TABLE
+
 _COMMENTS = re.compile(r"--[^\n]*(?:\n|$)|/\*.*?\*/\s*", re.DOTALL)
 _LITERALS = re.compile(r"'(?:[^']|'')*'|\$(\w*)\$.*?\$\1\$", re.DOTALL)
 _BY_HAND = re.compile(
@@ -17,6 +19,17 @@ _REPEATABLE = re.compile(
     r"\s*(?:CREATE\s+(?:UNIQUE\s+)?INDEX\s+CONCURRENTLY\s+(?!ON\b)|DROP\s+INDEX\s+CONCURRENTLY|REINDEX|VACUUM|ANALYZE)\b",
     re.IGNORECASE,
 )
+_DESTROYS = re.compile(
+    r"\s*(?:DROP\s+(?:TABLE|SCHEMA|COLUMN|TYPE|SEQUENCE|MATERIALIZED)|TRUNCATE|DELETE\s+FROM)\b"
+    r"|\s*ALTER\s+TABLE\b.*\b(?:DROP\s+(?:COLUMN\b|(?!CONSTRAINT|DEFAULT|NOT|EXPRESSION|IDENTITY)\w)|TYPE\b)",
+    re.IGNORECASE | re.DOTALL,
+)
+
+
+def destroys(statement: str) -> bool:
+    """Tell whether a statement takes away data, or may do so: what it drops, deletes or converts does not come back."""
+    bare = _LITERALS.sub("''", _COMMENTS.sub("", statement))
+    return bool(_DESTROYS.match(bare)) and VERSION_TABLE not in bare
 
 
 def refusal_of(statement: str, *, autocommit: bool) -> str | None:

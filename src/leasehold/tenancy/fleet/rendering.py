@@ -39,22 +39,25 @@ def render(history: TenantHistory, start: str | None, target: str) -> Rendering:
         if once != again:
             reason = f"two renderings differ, at `{excerpt(once)}` and `{excerpt(again)}`"
             raise Unrenderable(start, target, f"{reason} ({place})")
-    return Rendering(start, target, tuple(first.segments))
+    return Rendering(start, target, tuple(first.segments), tuple(first.places))
 
 
-def render_provisioning(history: TenantHistory) -> Rendering:
-    """Return the rendering for a new schema: base to head in one transaction, for nobody can hold a lock there.
+def render_provisioning(history: TenantHistory, target: str | None = None) -> Rendering:
+    """Return the rendering for a new schema: base to `target` in one transaction, for nobody can hold a lock there.
+
+    Without a target it is head.
 
     Raises:
         Unrenderable: as for any other, or a live revision does not say what it does on an empty schema.
     """
-    rendering = render(history, None, history.head)
+    target = target or history.head
+    rendering = render(history, None, target)
     statements = [
         _CONCURRENTLY.sub(r"\1", statement)
         for segment in rendering.segments
         for statement in (_on_empty(history, segment) if segment.is_live else segment.statements)
     ]
-    return Rendering(None, history.head, (Segment(tuple(statements), False, None, history.head),))
+    return Rendering(None, target, (Segment(tuple(statements), False, None, target),), rendering.places)
 
 
 def _on_empty(history: TenantHistory, segment: Segment) -> tuple[str, ...]:

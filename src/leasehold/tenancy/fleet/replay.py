@@ -1,4 +1,8 @@
-"""Replays a rendering in one schema: each segment binds anew, and locks the version row before it changes anything."""
+"""Replays the segments of a rendering in one schema: each binds anew, and looks at the version row before it begins.
+
+So a replay that was killed is taken up by another one, rendered from where the schema stands then, and two at once
+cannot both do the same.
+"""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -7,23 +11,10 @@ from sqlalchemy import MetaData
 
 from leasehold.core.database import DriverConnection
 from leasehold.tenancy.fleet.indexes import run_concurrently
+from leasehold.tenancy.fleet.limits import Limits
 from leasehold.tenancy.fleet.segments import Rendering, Segment
-from leasehold.tenancy.names import VERSION_TABLE, quoted
-from leasehold.tenancy.rights import rights_sql
-
-LOCK_TIMEOUT = "5s"
-STATEMENT_TIMEOUT = "10min"
-_TABLES = """
-SELECT relname FROM pg_catalog.pg_class
- WHERE relnamespace = (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = $1) AND relkind IN ('r', 'p')
-"""
-
-
-class RevisionMoved(RuntimeError):
-    """The schema stands at revision {found}, not at {expected}: somebody else migrated it."""
-
-    def __init__(self, *, found: str | None, expected: str | None) -> None:
-        super().__init__((self.__doc__ or "").format(found=found or "base", expected=expected or "base"))
+from leasehold.tenancy.names import VERSION_TABLE, literal, quoted
+from leasehold.tenancy.rights import HELD_RIGHTS, rights_sql
 
 
 class NoLiveRevisions(RuntimeError):
@@ -31,10 +22,6 @@ class NoLiveRevisions(RuntimeError):
 
     def __init__(self, revision: str | None) -> None:
         super().__init__((self.__doc__ or "").format(revision=revision or "base"))
-
-
-Record = Callable[[DriverConnection, str], Awaitable[None]]
-"""Writes down, in the transaction of a segment, the revision that its schema then has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,85 +32,104 @@ class SchemaTarget:
     role: str
 
 
-RunLive = Callable[[SchemaTarget, Segment, Record | None], Awaitable[None]]
-"""Runs the revision of a live segment in a schema."""
+Closing = Callable[[], str]
+"""Returns what is said last in a transaction, when it is said."""
+
+RunLive = Callable[[SchemaTarget, Segment, Limits, Closing], Awaitable[None]]
+"""Runs the revision of a live segment in a schema, with what closes its transaction."""
 
 
-async def bind_owner(connection: DriverConnection, schema: str) -> None:
-    """Put the current transaction of the owner on one schema, with limits on locks and statements."""
-    await connection.execute(
-        f"SET LOCAL search_path = {quoted(schema)}, pg_temp; "
-        f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'; SET LOCAL statement_timeout = '{STATEMENT_TIMEOUT}'"
-    )
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """How segments are applied: with which rights, limits and fence."""
+
+    metadata: MetaData
+    limits: Limits
+    fence: str
+    """A statement that fails once this run may change nothing any more."""
+    run_live: RunLive
+
+    async def apply(
+        self, connection: DriverConnection, target: SchemaTarget, segment: Segment, closing: Closing
+    ) -> None:
+        """Apply one segment. What `closing` returns is said before the COMMIT of its transaction, where it has one.
+
+        Three messages make a transaction. The last one holds the fence and the COMMIT together: a runner that is
+        stopped before it sends this has changed nothing, and one that is stopped afterwards has nothing left to do.
+
+        Raises:
+            asyncpg.PostgresError: a statement failed, the schema stands elsewhere, or the fence fell; nothing of the
+                segment stays, unless it runs outside a transaction.
+            LiveRevisionFailed: the same, for what a live revision raises.
+        """
+        if segment.is_live:
+            await self.run_live(target, segment, self.limits, lambda: message(closing(), self.fence))
+        elif segment.autocommit:
+            await self._apply_alone(connection, target, segment)
+        else:
+            await self._apply_together(connection, target, segment, closing)
+
+    async def _apply_together(
+        self, connection: DriverConnection, target: SchemaTarget, segment: Segment, closing: Closing
+    ) -> None:
+        try:
+            opening = message("BEGIN", binding(target.schema), self.limits.in_transaction)
+            await connection.execute(message(opening, demand_revision(segment.start), segment.script))
+            rights = await rights_to_grant(connection, target, self.metadata)
+            await connection.execute(message(*rights, closing(), self.fence, "COMMIT"))
+        except Exception:
+            if not connection.is_closed():
+                await connection.execute("ROLLBACK")
+            raise
+        except BaseException:
+            connection.terminate()
+            raise
+
+    async def _apply_alone(self, connection: DriverConnection, target: SchemaTarget, segment: Segment) -> None:
+        """Run each statement outside a transaction; path and limits are set on the connection meanwhile."""
+        path = f"SET search_path = {quoted(target.schema)}, pg_temp"
+        try:
+            for statement in segment.statements:
+                await connection.execute(message(path, self.limits.alone, demand_revision(segment.start), self.fence))
+                await run_concurrently(connection, target.schema, statement)
+        finally:
+            if not connection.is_closed():
+                await connection.execute("RESET search_path; RESET lock_timeout; RESET statement_timeout")
 
 
-async def grant_rights(connection: DriverConnection, target: SchemaTarget, metadata: MetaData) -> None:
-    """Give the role of a schema exactly what the models declare on the tables that the schema has."""
-    tables = [row["relname"] for row in await connection.fetch(_TABLES, target.schema)]
-    await connection.execute(";\n".join(rights_sql(metadata, tables, schema=target.schema, role=target.role)))
-
-
-async def replay(
-    connection: DriverConnection,
-    target: SchemaTarget,
-    rendering: Rendering,
-    metadata: MetaData,
-    *,
-    record: Record | None = None,
-    run_live: RunLive | None = None,
-) -> None:
-    """Apply a rendering. `record` is called inside each transaction with the revision that the schema then has.
-
-    Every segment sees for itself where the schema stands. So a replay that was killed is taken up by another one,
-    rendered from where the schema stands then, and two at once cannot both do the same.
+async def build(connection: DriverConnection, target: SchemaTarget, rendering: Rendering, metadata: MetaData) -> None:
+    """Fill an empty schema inside the transaction of the caller, who made it and can wait for nobody.
 
     Raises:
-        RevisionMoved: the schema does not stand where a segment starts.
-        NoLiveRevisions: a revision is live, and `run_live` was not given.
-        asyncpg.PostgresError: a statement failed; the segments before it stay.
+        NoLiveRevisions: the rendering is not one for an empty schema.
+        asyncpg.PostgresError: a statement failed.
     """
     for segment in rendering.segments:
-        if segment.is_live:
-            if run_live is None:
-                raise NoLiveRevisions(segment.end)
-            await run_live(target, segment, record)
-        elif segment.autocommit:
-            await _run_alone(connection, target, segment)
-        else:
-            await _run_together(connection, target, segment, metadata, record)
+        if segment.is_live or segment.autocommit:
+            raise NoLiveRevisions(segment.end)
+        await connection.execute(message(binding(target.schema), segment.script))
+    await connection.execute(message(*await rights_to_grant(connection, target, metadata)))
 
 
-async def _run_together(
-    connection: DriverConnection, target: SchemaTarget, segment: Segment, metadata: MetaData, record: Record | None
-) -> None:
-    async with connection.transaction():
-        await bind_owner(connection, target.schema)
-        await check_revision(connection, segment.start)
-        await connection.execute(segment.script)
-        await grant_rights(connection, target, metadata)
-        if record is not None and segment.end is not None:
-            await record(connection, segment.end)
+async def rights_to_grant(connection: DriverConnection, target: SchemaTarget, metadata: MetaData) -> list[str]:
+    """Return what is missing for the role to hold what the models declare on the tables that are there now."""
+    held = [dict(row) for row in await connection.fetch(HELD_RIGHTS, target.schema, target.role)]
+    return rights_sql(metadata, held, schema=target.schema, role=target.role)
 
 
-async def check_revision(connection: DriverConnection, expected: str | None) -> None:
-    """Lock the version row of the bound schema; None is a schema that has none yet.
-
-    Raises:
-        RevisionMoved: it does not say what is expected.
-    """
-    if expected is None:
-        return
-    found = await connection.fetchval(f"SELECT version_num FROM {VERSION_TABLE} FOR UPDATE")
-    if found != expected:
-        raise RevisionMoved(found=found, expected=expected)
+def binding(schema: str) -> str:
+    """Return the statement that puts a transaction of the owner on one schema."""
+    return f"SET LOCAL search_path = {quoted(schema)}, pg_temp"
 
 
-async def _run_alone(connection: DriverConnection, target: SchemaTarget, segment: Segment) -> None:
-    """Run each statement outside a transaction; the path is set on the connection, which serves nobody else."""
-    await connection.execute(f"SET search_path = {quoted(target.schema)}, pg_temp")
-    try:
-        for statement in segment.statements:
-            await run_concurrently(connection, target.schema, statement)
-    finally:
-        if not connection.is_closed():
-            await connection.execute("RESET search_path")
+def demand_revision(expected: str | None) -> str:
+    """Return the statement that locks the version row of the bound schema, and fails where it says something else."""
+    if expected is None:  # a schema that has none yet
+        return ""
+    actual = f"(SELECT version_num FROM {VERSION_TABLE} FOR UPDATE)"
+    return f"SELECT platform.demand_revision({actual}, {literal(expected)})"
+
+
+def message(*statements: str) -> str:
+    """Return several statements as one message to PostgreSQL, which runs them without waiting for us in between."""
+    return "; ".join(statement for statement in statements if statement)

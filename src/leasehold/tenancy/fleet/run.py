@@ -1,226 +1,231 @@
-"""One run of `migrate-all` over the tenants: every schema to one revision, several at a time, each for itself.
+"""One run over the fleet: platform and reference first, then canaries, then wave after wave, under the lease.
 
-A tenant that fails keeps its revision and its place in the summary; the others go on.
+A run that finds nothing to do asks five questions and leaves; it takes no lease and writes nothing.
 """
 
-import asyncio
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from uuid import UUID
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass, field
+from typing import Any
 
 import asyncpg
 from sqlalchemy import MetaData
-from sqlalchemy.exc import SQLAlchemyError
 
 from leasehold.core.database import DriverConnection, driver_url
-from leasehold.tenancy.fleet.history import TenantHistory, UnknownRevision
+from leasehold.tenancy.fleet.history import RELATIVE, DatabaseNewer, TenantHistory
+from leasehold.tenancy.fleet.lease import Lease, connect_for_run, held_lease
+from leasehold.tenancy.fleet.ledger import Outcome, TenantResult, finish_run, start_run
 from leasehold.tenancy.fleet.live import LiveRevisions
-from leasehold.tenancy.fleet.reference import migrate_reference
-from leasehold.tenancy.fleet.rendering import render
-from leasehold.tenancy.fleet.replay import SchemaTarget, replay
-from leasehold.tenancy.fleet.segments import Rendering
-from leasehold.tenancy.names import APP_ROLE
-from leasehold.tenancy.provision import announce_by_owner
+from leasehold.tenancy.fleet.plan import Plan, RunOptions, Wave, make_plan
+from leasehold.tenancy.fleet.reference import migrate_reference, record_revisions
+from leasehold.tenancy.fleet.replay import Replay
+from leasehold.tenancy.fleet.waves import Crew
+from leasehold.tenancy.names import REFERENCE_SCHEMA, VERSION_TABLE, quoted
 
-_PENDING = """
-SELECT id, slug, schema_name, role_name, revision FROM platform.tenants
- WHERE state NOT IN ('purging', 'purged') AND revision <> $1 ORDER BY id
-"""
-_COUNT = "SELECT count(*) FROM platform.tenants WHERE state NOT IN ('purging', 'purged')"
-_SET_REVISION = "UPDATE platform.tenants SET revision = $2 WHERE id = $1"
+LEASE_NAME = "migrate"
 _FORGET_CHANGES = "DELETE FROM platform.registry_changes WHERE created_at < now() - interval '1 hour'"
+_RECORDED = "SELECT revision, served_by FROM platform.tenant_revisions"
+_NOTHING_THERE = (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError)
 
 
-# What ends the migration of one tenant and of no other.
-_OF_ONE_TENANT = (
-    OSError,
-    asyncpg.PostgresError,
-    asyncpg.InterfaceError,
-    SQLAlchemyError,
-    RuntimeError,
-    UnknownRevision,
-)
-
-
-class UnknownTenantSlug(ValueError):
-    """There is no tenant {slug}."""
-
-    def __init__(self, slug: str) -> None:
-        super().__init__((self.__doc__ or "").format(slug=slug))
+def _ignore(*_: Any) -> None:
+    """Tell nobody."""
 
 
 @dataclass(frozen=True, slots=True)
-class TenantResult:
-    """What became of one tenant in a run."""
+class Platform:
+    """The history of the shared schema: what it knows, and how it is brought to head."""
 
-    slug: str
-    start: str
-    target: str
-    duration_s: float
-    error: str | None = None
+    revisions: frozenset[str]
+    head: str
+    upgrade: Callable[[], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Whom a run tells how it goes."""
+
+    on_plan: Callable[[Plan], None] = _ignore
+    on_result: Callable[[TenantResult], None] = _ignore
+    on_wave: Callable[[Wave, int, int], None] = _ignore
+    """Is told how many tenants of a wave were migrated, and how many failed."""
+    on_wait: Callable[[str, str], None] = _ignore
+    """Is told which tenant waits, and for whom."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunSummary:
-    """What became of the fleet in a run."""
+    """What a run came to."""
 
     target: str
-    tenants: int
-    results: tuple[TenantResult, ...]
+    fleet: int
+    """How many tenants there are."""
+    planned: int
+    results: tuple[TenantResult, ...] = ()
+    stopped: str | None = None
+    """Why the run ended before its time."""
 
     @property
     def failed(self) -> tuple[TenantResult, ...]:
-        """The tenants that keep their old revision."""
+        """The tenants that keep an old revision."""
         return tuple(result for result in self.results if result.error is not None)
+
+    @property
+    def outcome(self) -> Outcome:
+        """The run in one word."""
+        return "stopped" if self.stopped else "failed" if self.failed else "succeeded"
 
 
 @dataclass(frozen=True, slots=True)
-class _Pending:
-    id: UUID
-    slug: str
-    target: SchemaTarget
-    revision: str
-
-
 class FleetRun:
-    """Migrates tenants over `jobs` connections of the owner; rendering happens once per starting revision."""
+    """A run, with all that it needs to know."""
 
-    def __init__(
-        self, *, owner_url: str, history: TenantHistory, metadata: MetaData, jobs: int, tenant_roles: bool
-    ) -> None:
-        self._url = driver_url(owner_url)
-        self._history = history
-        self._metadata = metadata
-        self._jobs = jobs
-        self._tenant_roles = tenant_roles
-        self._renderings: dict[tuple[str, str], Rendering] = {}
-        self._live = LiveRevisions(owner_url, history, metadata)
+    owner_url: str
+    history: TenantHistory
+    metadata: MetaData
+    tenant_roles: bool
+    options: RunOptions = field(default_factory=RunOptions)
+    platform: Platform | None = None
+    """None where the shared schema is left as it is, for one tenant alone."""
+    report: Report = field(default_factory=Report)
+    verify: Callable[[], Awaitable[str | None]] | None = None
+    """Asked after the canaries; what it returns stops the run."""
 
-    async def migrate_all(
-        self, *, on_start: Callable[[int], None], on_result: Callable[[TenantResult], None]
-    ) -> RunSummary:
-        """Bring the reference schema and then every tenant to head.
+    async def plan(self) -> Plan:
+        """Return what the run would do; nothing is touched.
 
         Raises:
-            BrokenHistory, Unrenderable, UnknownRevision: before any tenant was touched.
-            OSError, asyncpg.PostgresError: the database does not answer, or the reference could not be migrated.
+            DatabaseNewer, UnknownRevision, UnknownTenantSlug, Unrenderable, Destructive: it would do nothing.
+            OSError, asyncpg.PostgresError: the database does not answer.
         """
-        head = self._history.head
-        connection = await asyncpg.connect(self._url, timeout=10)
+        connection = await asyncpg.connect(driver_url(self.owner_url), timeout=10)
         try:
-            pending = [self._pending(row) for row in await connection.fetch(_PENDING, head)]
-            tenants = await connection.fetchval(_COUNT)
-            for start in sorted({tenant.revision for tenant in pending}):
-                self._rendering(start, head)
-            await migrate_reference(connection, self._history, head, self._metadata, self._live)
-            await connection.execute(_FORGET_CHANGES)
-        finally:
-            await connection.close()
-        on_start(len(pending))
-        return RunSummary(head, tenants, await self._migrate(pending, head, on_result))
-
-    async def migrate_one(self, slug: str, target: str) -> TenantResult:
-        """Bring one tenant to a revision, up or down, given in full, as `head`, or relative as `-1`.
-
-        Raises:
-            UnknownTenantSlug: there is no such tenant.
-            UnknownRevision: there is no such revision.
-        """
-        connection = await asyncpg.connect(self._url, timeout=10)
-        try:
-            row = await connection.fetchrow(
-                "SELECT id, slug, schema_name, role_name, revision FROM platform.tenants WHERE slug = $1", slug
-            )
-            if row is None:
-                raise UnknownTenantSlug(slug)
-            resolved = self._history.resolve_from(row["revision"], target)
-            return await self._migrate_tenant(connection, self._pending(row), resolved)
+            return await self._plan(connection)
         finally:
             await connection.close()
 
-    async def _migrate(
-        self, pending: Sequence[_Pending], target: str, on_result: Callable[[TenantResult], None]
-    ) -> tuple[TenantResult, ...]:
-        queue = iter(pending)
-        results: list[TenantResult] = []
+    async def run(self) -> RunSummary:
+        """Do it.
 
-        async def work() -> None:
-            connection: DriverConnection | None = None
-            for tenant in queue:
-                try:
-                    if connection is None or connection.is_closed():
-                        connection = await asyncpg.connect(self._url, timeout=10)
-                    result = await self._migrate_tenant(connection, tenant, target)
-                except (OSError, asyncpg.PostgresError) as failure:
-                    result = TenantResult(tenant.slug, tenant.revision, target, 0.0, _reason(failure))
-                results.append(result)
-                on_result(result)
-            if connection is not None:
-                await connection.close()
-
-        async with asyncio.TaskGroup() as group:
-            for _ in range(min(self._jobs, len(pending))):
-                group.create_task(work())
-        return tuple(results)
-
-    async def _migrate_tenant(self, connection: DriverConnection, tenant: _Pending, target: str) -> TenantResult:
-        started = time.monotonic()
-        error: str | None = None
-
-        async def record(connection: DriverConnection, revision: str) -> None:
-            await connection.execute(_SET_REVISION, tenant.id, revision)
-            await announce_by_owner(connection, tenant.id)
-
+        Raises:
+            RunnerBusy: another run is under way.
+            LeaseLost: another run took over in the middle.
+            DatabaseNewer, UnknownRevision, UnknownTenantSlug, Unrenderable, Destructive: nothing was touched.
+            OSError, asyncpg.PostgresError: the database does not answer, or platform or reference cannot be migrated.
+        """
+        connection = await asyncpg.connect(driver_url(self.owner_url), timeout=10)
         try:
-            if tenant.revision != target:
-                rendering = self._rendering(tenant.revision, target)
-                run_live = self._live.run
-                await replay(connection, tenant.target, rendering, self._metadata, record=record, run_live=run_live)
-        except _OF_ONE_TENANT as failure:
-            error = _reason(failure)
-        return TenantResult(tenant.slug, tenant.revision, target, time.monotonic() - started, error)
+            plan = await self._plan(connection)
+            is_current = await self._is_current(connection)
+        finally:
+            await connection.close()
+        if is_current and not plan.waves:
+            return RunSummary(self._target, plan.fleet, 0)
+        async with AsyncExitStack() as stack:
+            lease = await self._lease(stack)
+            connection = await connect_for_run(self.owner_url, lease.run_id)
+            stack.callback(connection.terminate)
+            return await self._run(connection, lease)
 
-    def _rendering(self, start: str, target: str) -> Rendering:
-        if start not in self._history.revisions:
-            raise UnknownRevision(start)
-        if (start, target) not in self._renderings:
-            self._renderings[start, target] = render(self._history, start, target)
-        return self._renderings[start, target]
+    @property
+    def _target(self) -> str:
+        """The revision in full, unless it is relative to where each tenant stands."""
+        target = self.options.target
+        return target if RELATIVE.fullmatch(target) else self.history.resolve(target)
 
-    def _pending(self, row: asyncpg.Record) -> _Pending:
-        role = row["role_name"] if self._tenant_roles else APP_ROLE
-        return _Pending(row["id"], row["slug"], SchemaTarget(row["schema_name"], role), row["revision"])
+    async def _lease(self, stack: AsyncExitStack) -> Lease:
+        """Take the lease and bring the platform to head; the other way round where it has no place for leases yet."""
+        try:
+            lease = await stack.enter_async_context(held_lease(self.owner_url, name=LEASE_NAME))
+        except _NOTHING_THERE:
+            if self.platform is not None:
+                await self.platform.upgrade()
+            return await stack.enter_async_context(held_lease(self.owner_url, name=LEASE_NAME))
+        if self.platform is not None:
+            await self.platform.upgrade()
+        return lease
 
-
-def _reason(failure: Exception) -> str:
-    return f"{type(failure).__name__}: {failure}"
-
-
-async def revision_counts(owner_url: str) -> dict[str, int]:
-    """Return how many tenants stand at each revision, as the registry has it."""
-    connection = await asyncpg.connect(driver_url(owner_url), timeout=10)
-    try:
-        rows = await connection.fetch(
-            "SELECT revision, count(*) AS tenants FROM platform.tenants"
-            " WHERE state NOT IN ('purging', 'purged') GROUP BY revision ORDER BY revision"
+    async def _run(self, connection: DriverConnection, lease: Lease) -> RunSummary:
+        plan = await self._plan(connection)  # once more: since the first one, another run may have ended
+        live = LiveRevisions(self.owner_url, self.history, self.metadata, run_id=lease.run_id)
+        replay = Replay(self.metadata, self.options.limits, lease.fence, live.run)
+        is_whole = not self.options.only and self.platform is not None
+        if is_whole and self.options.direction == "upgrade":
+            await migrate_reference(connection, self.history, self.options.target, replay)
+        revisions = {segment.end for rendering in plan.renderings.values() for segment in rendering.segments}
+        await record_revisions(connection, self.history, sorted(filter(None, revisions)), self.metadata)
+        await connection.execute(_FORGET_CHANGES)
+        kind, planned = self.options.direction, len(plan.tenants)
+        await start_run(connection, lease.run_id, kind=kind, target=self._target, planned=planned)
+        crew = Crew(
+            self.owner_url,
+            lease=lease,
+            plan=plan,
+            replay=replay,
+            jobs=self.options.jobs,
+            max_failures=self.options.max_failures,
+            on_result=self.report.on_result,
+            on_wait=self.report.on_wait,
         )
-    finally:
-        await connection.close()
-    return {row["revision"]: row["tenants"] for row in rows}
+        self.report.on_plan(plan)
+        stopped: str | None = "it was interrupted"
+        try:
+            stopped = await self._waves(plan, crew)
+        finally:
+            await crew.close()
+            summary = RunSummary(self._target, plan.fleet, planned, tuple(crew.results), stopped)
+            await self._finish(lease, summary)
+        if is_whole and self.options.direction == "downgrade" and summary.outcome == "succeeded":
+            connection = await connect_for_run(self.owner_url, lease.run_id)
+            await migrate_reference(connection, self.history, self.options.target, replay, downgrade=True)
+            await connection.close()
+        return summary
 
+    async def _finish(self, lease: Lease, summary: RunSummary) -> None:
+        """Write down how the run ended, over a new connection: the database may have been restarted meanwhile."""
+        with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            connection = await connect_for_run(self.owner_url, lease.run_id)
+            await finish_run(connection, lease.run_id, summary.outcome, summary.stopped)
+            await connection.close()
 
-async def tenant_schema(owner_url: str, slug: str) -> str:
-    """Return the schema of a tenant.
+    async def _waves(self, plan: Plan, crew: Crew) -> str | None:
+        """Go through the waves, and return why the run stops where it does not reach the end."""
+        for wave in plan.waves:
+            done, failed = len(crew.results) - crew.failures, crew.failures
+            await crew.migrate(wave)
+            failures = crew.failures - failed
+            self.report.on_wave(wave, len(crew.results) - crew.failures - done, failures)
+            if wave.is_canary and failures:
+                return f"{failures} of {len(wave.tenants)} canaries failed"
+            if wave.is_canary and self.verify is not None and (reason := await self.verify()):
+                return reason
+            if crew.has_enough:
+                return f"{crew.failures} tenants failed"
+        return None
 
-    Raises:
-        UnknownTenantSlug: there is no such tenant.
-    """
-    connection = await asyncpg.connect(driver_url(owner_url), timeout=10)
-    try:
-        schema = await connection.fetchval("SELECT schema_name FROM platform.tenants WHERE slug = $1", slug)
-    finally:
-        await connection.close()
-    if schema is None:
-        raise UnknownTenantSlug(slug)
-    return schema
+    async def _plan(self, connection: DriverConnection) -> Plan:
+        try:
+            if self.platform is not None:
+                found = await connection.fetchval(f"SELECT version_num FROM platform.{VERSION_TABLE}")
+                if found is not None and found not in self.platform.revisions:
+                    raise DatabaseNewer("The platform", found)
+            return await make_plan(connection, self.history, self.options, tenant_roles=self.tenant_roles)
+        except _NOTHING_THERE:
+            self.history.resolve_from(self.history.head, self.options.target)
+            return Plan(0, (), {})
+
+    async def _is_current(self, connection: DriverConnection) -> bool:
+        """Tell whether platform, reference and what is recorded of the revision need nothing."""
+        if self.platform is None or self.options.only or self.options.direction == "downgrade":
+            return True
+        goal = self.history.resolve(self.options.target)
+        try:
+            platform, reference = await connection.fetchrow(
+                f"SELECT (SELECT version_num FROM platform.{VERSION_TABLE}),"
+                f" (SELECT version_num FROM {quoted(REFERENCE_SCHEMA)}.{VERSION_TABLE})"
+            ) or (None, None)
+            recorded = {row["revision"]: row["served_by"] for row in await connection.fetch(_RECORDED)}
+        except _NOTHING_THERE:
+            return False
+        is_there = reference in self.history.revisions and goal in self.history.path(None, reference)
+        return platform == self.platform.head and is_there and recorded.get(goal) == self.history.served_by(goal)

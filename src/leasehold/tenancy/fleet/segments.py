@@ -1,6 +1,7 @@
 """What a rendering is made of."""
 
 from dataclasses import dataclass
+from itertools import groupby
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,17 @@ class Rendering:
     start: str | None
     target: str
     segments: tuple[Segment, ...]
+    places: tuple[str, ...] = ()
+    """File and line where each statement was said, those of live revisions not counted."""
+
+    @property
+    def phases(self) -> tuple[tuple[Segment, ...], ...]:
+        """The segments in groups that all tenants of a wave go through together.
+
+        What runs outside a transaction waits for the transactions of all tenants, so it has a phase of its own.
+        """
+        groups = groupby(self.segments, key=lambda segment: segment.autocommit)
+        return tuple(tuple(group) for _, group in groups)
 
     @property
     def statement_count(self) -> int:

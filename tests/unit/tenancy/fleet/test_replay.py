@@ -1,50 +1,41 @@
 """What a replay sends, in which order; that PostgreSQL does as it is told is shown with a database."""
 
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 from typing import Any, cast
 
 import pytest
 from sqlalchemy import Column, MetaData, Table, Text
 
 from leasehold.core.database import DriverConnection
-from leasehold.tenancy.fleet.replay import NoLiveRevisions, RevisionMoved, SchemaTarget, replay
+from leasehold.tenancy.fleet.limits import Limits
+from leasehold.tenancy.fleet.replay import Closing, NoLiveRevisions, Replay, SchemaTarget, build
 from leasehold.tenancy.fleet.segments import Rendering, Segment
 
 _TARGET = SchemaTarget("t_1", "lh_t_1")
+_FENCE = "SELECT platform.demand_lease('7')"
+_LIMITS = Limits(lock_timeout_s=5, statement_timeout_s=600, index_timeout_s=900)
 
 
 class Wire:
-    """Stands for a connection to a schema at one revision, and keeps what is sent."""
+    """Stands for a connection, and keeps what is sent."""
 
-    def __init__(self, revision: str) -> None:
+    def __init__(self, *, fails_at: str = "fails") -> None:
         self.sent: list[str] = []
-        self._revision = revision
-
-    @asynccontextmanager
-    async def transaction(self) -> AsyncGenerator[None]:
-        self.sent.append("BEGIN")
-        try:
-            yield
-        except BaseException:
-            self.sent.append("ROLLBACK")
-            raise
-        self.sent.append("COMMIT")
+        self.is_terminated = False
+        self._fails_at = fails_at
 
     async def execute(self, statement: str) -> None:
         self.sent.append(statement)
-        if "fails" in statement:
+        if self._fails_at in statement:
             raise OSError("the wire broke")
 
-    async def fetchval(self, statement: str) -> str:
-        self.sent.append(statement)
-        return self._revision
-
-    async def fetch(self, _statement: str, _schema: str) -> list[dict[str, str]]:
-        return [{"relname": "notes"}]
+    async def fetch(self, _statement: str, _schema: str, _role: str) -> list[dict[str, Any]]:
+        return [{"table_name": "notes", "privileges": ["SELECT", "DELETE"]}, {"table_name": None, "privileges": []}]
 
     def is_closed(self) -> bool:
-        return False
+        return self.is_terminated
+
+    def terminate(self) -> None:
+        self.is_terminated = True
 
 
 def _metadata() -> MetaData:
@@ -53,9 +44,13 @@ def _metadata() -> MetaData:
     return metadata
 
 
-async def _replay(wire: Wire, segment: Segment, **options: Any) -> None:
-    rendering = Rendering("0001", "0002", (segment,))
-    await replay(cast("DriverConnection", wire), _TARGET, rendering, _metadata(), **options)
+async def _refuse(*_: object) -> None:
+    raise AssertionError("nothing here is live")
+
+
+async def _apply(wire: Wire, segment: Segment, run_live: Any = _refuse) -> None:
+    replay = Replay(_metadata(), _LIMITS, _FENCE, run_live)
+    await replay.apply(cast("DriverConnection", wire), _TARGET, segment, lambda: "SELECT 'closing'")
 
 
 def _together(*statements: str, start: str | None = "0001") -> Segment:
@@ -66,95 +61,108 @@ def _alone(*statements: str) -> Segment:
     return Segment(statements, autocommit=True, start="0001", end="0001")
 
 
+def _statements(message: str) -> list[str]:
+    outside_comments = "\n".join(line.partition("--")[0] for line in message.splitlines())
+    return [statement.strip() for statement in outside_comments.strip("; \n").split(";")]
+
+
 async def test_a_segment_is_bound_and_the_version_locked_before_anything_changes() -> None:
-    wire = Wire("0001")
-    await _replay(wire, _together("ALTER TABLE notes ADD COLUMN a TEXT", "UPDATE alembic_version"))
-    assert wire.sent == [
+    wire = Wire()
+    await _apply(wire, _together("ALTER TABLE notes ADD COLUMN a TEXT", "UPDATE alembic_version"))
+    assert _statements(wire.sent[0]) == [
         "BEGIN",
-        wire.sent[1],
-        "SELECT version_num FROM alembic_version FOR UPDATE",
-        wire.sent[3],
-        wire.sent[4],
-        "COMMIT",
-    ]
-    assert wire.sent[1].split("; ") == [
         'SET LOCAL search_path = "t_1", pg_temp',
-        "SET LOCAL lock_timeout = '5s'",
-        "SET LOCAL statement_timeout = '10min'",
-    ]
-    assert [statement.strip() for statement in wire.sent[3].strip("; \n").split(";")] == [
+        "SET LOCAL lock_timeout = 5000",
+        "SET LOCAL statement_timeout = 600000",
+        "SELECT platform.demand_revision((SELECT version_num FROM alembic_version FOR UPDATE), '0001')",
         "ALTER TABLE notes ADD COLUMN a TEXT",
         "UPDATE alembic_version",
     ]
-    assert 'GRANT SELECT, INSERT ON "t_1"."notes" TO "lh_t_1"' in wire.sent[4]
 
 
-async def test_a_schema_that_somebody_else_migrated_is_left_alone() -> None:
-    wire = Wire("0002")
-    with pytest.raises(RevisionMoved, match="stands at revision 0002, not at 0001"):
-        await _replay(wire, _together("ALTER TABLE notes ADD COLUMN a TEXT"))
+async def test_rights_closing_and_fence_come_in_one_message_with_the_commit() -> None:
+    wire = Wire()
+    await _apply(wire, _together("ALTER TABLE notes ADD COLUMN a TEXT"))
+    assert len(wire.sent) == 2
+    assert _statements(wire.sent[1]) == [
+        'GRANT USAGE ON SCHEMA "t_1" TO "lh_t_1"',
+        'REVOKE DELETE ON "t_1"."notes" FROM "lh_t_1"',
+        'GRANT INSERT ON "t_1"."notes" TO "lh_t_1"',
+        "SELECT 'closing'",
+        _FENCE,
+        "COMMIT",
+    ]
+
+
+@pytest.mark.parametrize("fails_at", ["ALTER", "closing"])
+async def test_a_segment_that_fails_is_rolled_back(fails_at: str) -> None:
+    wire = Wire(fails_at=fails_at)
+    with pytest.raises(OSError, match="the wire broke"):
+        await _apply(wire, _together("ALTER TABLE notes ADD COLUMN a TEXT"))
     assert wire.sent[-1] == "ROLLBACK"
-    assert "ALTER" not in " ".join(wire.sent)
 
 
 async def test_an_empty_schema_has_no_version_to_lock() -> None:
-    wire = Wire("0001")
-    await _replay(wire, _together("CREATE TABLE notes ()", start=None))
+    wire = Wire()
+    await _apply(wire, _together("CREATE TABLE notes ()", start=None))
     assert "FOR UPDATE" not in " ".join(wire.sent)
 
 
-async def test_each_transaction_records_the_revision_that_it_reached() -> None:
-    wire, recorded = Wire("0001"), list[str]()
-
-    async def record(_connection: DriverConnection, revision: str) -> None:
-        recorded.append(f"{revision} behind {wire.sent[-1]}")
-
-    await _replay(wire, _together("UPDATE notes SET a = 1"), record=record)
-    assert [line.partition(" behind ")[0] for line in recorded] == ["0002"]
-    assert "GRANT USAGE" in recorded[0]
-    assert wire.sent[-1] == "COMMIT"
-
-
-async def test_what_must_run_alone_runs_on_the_path_of_its_schema_outside_any_transaction() -> None:
-    wire = Wire("0001")
-    await _replay(wire, _alone("REINDEX INDEX a", "VACUUM b"))
-    path = 'SET search_path = "t_1", pg_temp'
-    assert [
-        sent for sent in wire.sent if sent.startswith(("REINDEX", "VACUUM", "SET search_path", "RESET", "BEGIN"))
-    ] == [
-        path,
-        "REINDEX INDEX a",
-        "VACUUM b",
-        "RESET search_path",
+async def test_what_must_run_alone_runs_on_the_path_and_limits_of_its_own_outside_any_transaction() -> None:
+    wire = Wire()
+    await _apply(wire, _alone("REINDEX INDEX a", "VACUUM b"))
+    opening = [
+        'SET search_path = "t_1", pg_temp',
+        "SET lock_timeout = 0",
+        "SET statement_timeout = 900000",
+        "SELECT platform.demand_revision((SELECT version_num FROM alembic_version FOR UPDATE), '0001')",
+        _FENCE,
+    ]
+    assert [_statements(sent) for sent in wire.sent] == [
+        opening,
+        ["REINDEX INDEX a"],
+        opening,
+        ["VACUUM b"],
+        ["RESET search_path", "RESET lock_timeout", "RESET statement_timeout"],
     ]
 
 
-async def test_the_path_is_taken_back_when_what_ran_alone_has_failed() -> None:
-    wire = Wire("0001")
+async def test_path_and_limits_are_taken_back_when_what_ran_alone_has_failed() -> None:
+    wire = Wire()
     with pytest.raises(OSError, match="the wire broke"):
-        await _replay(wire, _alone("REINDEX fails"))
-    assert wire.sent[-1] == "RESET search_path"
+        await _apply(wire, _alone("REINDEX fails"))
+    assert wire.sent[-1].startswith("RESET search_path")
 
 
 async def test_a_statement_that_ends_in_a_comment_does_not_swallow_the_next() -> None:
-    wire = Wire("0001")
-    await _replay(wire, _together("UPDATE notes SET a = '' -- unknown", "UPDATE alembic_version"))
-    (sent,) = [sent for sent in wire.sent if "unknown" in sent]
-    outside_comments = "\n".join(line.partition("--")[0] for line in sent.splitlines())
-    assert [statement.strip() for statement in outside_comments.strip("; \n").split(";")] == [
-        "UPDATE notes SET a = ''",
-        "UPDATE alembic_version",
-    ]
+    wire = Wire()
+    await _apply(wire, _together("UPDATE notes SET a = '' -- unknown", "UPDATE alembic_version"))
+    assert _statements(wire.sent[0])[-2:] == ["UPDATE notes SET a = ''", "UPDATE alembic_version"]
 
 
-async def test_a_live_revision_is_run_by_who_can() -> None:
+async def test_a_live_revision_is_run_by_who_can_and_behind_the_same_fence() -> None:
     segment = Segment((), autocommit=False, start="0001", end="0002", is_live=True)
-    with pytest.raises(NoLiveRevisions, match="Revision 0002 is live"):
-        await _replay(Wire("0001"), segment)
-    run: list[tuple[SchemaTarget, Segment]] = []
+    run: list[tuple[SchemaTarget, Segment, Limits, str]] = []
 
-    async def run_live(target: SchemaTarget, live: Segment, _record: object) -> None:
-        run.append((target, live))
+    async def run_live(target: SchemaTarget, live: Segment, limits: Limits, closing: Closing) -> None:
+        run.append((target, live, limits, closing()))
 
-    await _replay(Wire("0001"), segment, run_live=run_live)
-    assert run == [(_TARGET, segment)]
+    await _apply(Wire(), segment, run_live)
+    assert run == [(_TARGET, segment, _LIMITS, f"SELECT 'closing'; {_FENCE}")]
+
+
+@pytest.mark.parametrize(
+    "segment", [_alone("REINDEX INDEX a"), Segment((), autocommit=False, start=None, end="0001", is_live=True)]
+)
+async def test_an_empty_schema_is_filled_by_what_fits_into_one_transaction_alone(segment: Segment) -> None:
+    rendering = Rendering(None, "0001", (segment,))
+    with pytest.raises(NoLiveRevisions):
+        await build(cast("DriverConnection", Wire()), _TARGET, rendering, _metadata())
+
+
+async def test_an_empty_schema_is_filled_in_the_transaction_of_the_caller() -> None:
+    wire = Wire()
+    rendering = Rendering(None, "0001", (_together("CREATE TABLE notes ()", start=None),))
+    await build(cast("DriverConnection", wire), _TARGET, rendering, _metadata())
+    assert _statements(wire.sent[0]) == ['SET LOCAL search_path = "t_1", pg_temp', "CREATE TABLE notes ()"]
+    assert not {"BEGIN", "COMMIT"} & {statement for sent in wire.sent for statement in _statements(sent)}

@@ -1,0 +1,203 @@
+"""Takes one wave of tenants after another through their renderings, several at a time.
+
+A tenant whose locks others hold, or whose connection is lost, is put back and tried again, while the others go on. One
+that fails keeps the revision it has reached.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+import asyncpg
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from leasehold.core.database import DriverConnection
+from leasehold.tenancy.fleet.lease import LEASE_LOST, Lease, LeaseLost, connect_for_run
+from leasehold.tenancy.fleet.ledger import TenantResult, record_failure, revision_sql, success_sql
+from leasehold.tenancy.fleet.live import LiveRevisionFailed
+from leasehold.tenancy.fleet.plan import Plan, PlannedTenant, Wave
+from leasehold.tenancy.fleet.replay import Replay, message
+from leasehold.tenancy.fleet.segments import Segment
+from leasehold.tenancy.fleet.waits import Watch
+
+_LOST = (OSError, asyncpg.InterfaceError, asyncpg.InternalClientError, TimeoutError)
+_OF_ONE_TENANT = (*_LOST, asyncpg.PostgresError, SQLAlchemyError, RuntimeError)
+_COME_BACK = {"55P03", "40P01", "40001"}  # lock_not_available, deadlock_detected, serialization_failure
+_LOST_CLASSES = ("08", "57P")  # connection exceptions; an administrator, a crash, a server that starts up
+
+
+@dataclass(slots=True)
+class _Work:
+    """One tenant on its way."""
+
+    tenant: PlannedTenant
+    phases: Sequence[Sequence[Segment]]
+    position: int = 0
+    """How many segments of the present phase are done."""
+    attempts: int = 1
+    started: float = field(default_factory=time.monotonic)
+    ready_at: float = 0.0
+    is_open: bool = True
+
+    def result(self, error: str | None = None) -> TenantResult:
+        return TenantResult(
+            tenant_id=self.tenant.id,
+            slug=self.tenant.slug,
+            start=self.tenant.start,
+            target=self.tenant.goal,
+            attempts=self.attempts,
+            duration_ms=round((time.monotonic() - self.started) * 1000),
+            error=error,
+        )
+
+
+class Crew:
+    """The connections of a run, and what they came to."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        lease: Lease,
+        plan: Plan,
+        replay: Replay,
+        jobs: int,
+        max_failures: int,
+        on_result: Callable[[TenantResult], None],
+        on_wait: Callable[[str, str], None],
+    ) -> None:
+        self.results: list[TenantResult] = []
+        self._url = url
+        self._lease = lease
+        self._plan = plan
+        self._replay = replay
+        self._jobs = jobs
+        self._max_failures = max_failures
+        self._on_result = on_result
+        self._on_wait = on_wait
+        self._connections: list[DriverConnection | None] = [None] * jobs
+
+    @property
+    def failures(self) -> int:
+        """How many tenants have failed so far."""
+        return sum(result.error is not None for result in self.results)
+
+    @property
+    def has_enough(self) -> bool:
+        """Whether so many have failed that the run stops."""
+        return self.failures >= self._max_failures
+
+    async def migrate(self, wave: Wave) -> None:
+        """Take the tenants of a wave through their phases, all of them through one before the next.
+
+        Raises:
+            LeaseLost: another run took over.
+        """
+        works = [_Work(tenant, self._plan.rendering_of(tenant).phases) for tenant in wave.tenants]
+        for number in range(max(len(work.phases) for work in works)):
+            queue = [work for work in works if work.is_open and number < len(work.phases)]
+            try:
+                async with asyncio.TaskGroup() as group:
+                    for slot in range(min(self._jobs, len(queue))):
+                        group.create_task(self._serve(slot, queue, number))
+            except* LeaseLost:
+                raise LeaseLost from None
+
+    async def close(self) -> None:
+        """Close all connections."""
+        for connection in self._connections:
+            if connection is not None:
+                connection.terminate()
+
+    async def _serve(self, slot: int, queue: list[_Work], number: int) -> None:
+        while queue and not self.has_enough:
+            work = min(queue, key=lambda each: each.ready_at)
+            if (pause_s := work.ready_at - time.monotonic()) > 0:
+                await asyncio.sleep(pause_s)
+                continue
+            queue.remove(work)
+            await self._advance(slot, queue, work, number)
+
+    async def _advance(self, slot: int, queue: list[_Work], work: _Work, number: int) -> None:
+        self._lease.demand()
+        phase, is_last = work.phases[number], number == len(work.phases) - 1
+        try:
+            connection = await self._connection(slot)
+            if work.ready_at and await self._is_committed(connection, work, phase[work.position]):
+                work.position += 1
+            for segment in phase[work.position :]:
+                await self._apply(connection, work, segment, is_last=is_last and segment is phase[-1])
+                work.position += 1
+        except _OF_ONE_TENANT as error:
+            if sqlstate_of(error) == LEASE_LOST:
+                raise LeaseLost from error
+            if _may_come_back(error) and work.attempts < self._replay.limits.attempts:
+                work.ready_at = time.monotonic() + self._replay.limits.pause_s(work.attempts)
+                work.attempts += 1
+                queue.append(work)
+                return
+            await self._fail(slot, work, error)
+        else:
+            work.position = 0
+            work.ready_at = 0.0
+            if is_last:
+                self._close(work.result())
+
+    async def _apply(self, connection: DriverConnection, work: _Work, segment: Segment, *, is_last: bool) -> None:
+        tenant = work.tenant
+
+        def closing() -> str:
+            moved = revision_sql(tenant.id, segment.end or "") if segment.end != segment.start else ""
+            done = success_sql(self._lease.run_id, work.result()) if is_last else ""
+            return message(moved, done)
+
+        if segment.autocommit:
+            async with Watch(self._url, connection, lambda text: self._on_wait(tenant.slug, text)):
+                await self._replay.apply(connection, tenant.schema, segment, closing)
+        else:
+            await self._replay.apply(connection, tenant.schema, segment, closing)
+
+    async def _is_committed(self, connection: DriverConnection, work: _Work, segment: Segment) -> bool:
+        """Tell whether an attempt whose connection was lost had been committed before it was."""
+        if segment.autocommit or segment.end == segment.start:
+            return False
+        sql = "SELECT revision FROM platform.tenants WHERE id = $1"
+        return await connection.fetchval(sql, work.tenant.id) == segment.end
+
+    async def _fail(self, slot: int, work: _Work, error: Exception) -> None:
+        work.is_open = False
+        result = work.result(f"{type(error).__name__}: {error}")
+        # What cannot be written down now is still in the summary.
+        with suppress(*_LOST, asyncpg.PostgresError):
+            connection = await self._connection(slot)
+            await record_failure(connection, self._lease.run_id, result, self._lease.fence)
+        self._close(result)
+
+    def _close(self, result: TenantResult) -> None:
+        self.results.append(result)
+        self._on_result(result)
+
+    async def _connection(self, slot: int) -> DriverConnection:
+        connection = self._connections[slot]
+        if connection is None or connection.is_closed():
+            connection = self._connections[slot] = await connect_for_run(self._url, self._lease.run_id)
+        return connection
+
+
+def sqlstate_of(error: BaseException | None) -> str:
+    """Return the SQLSTATE that lies at the bottom of an error, an empty text where there is none."""
+    while error is not None:
+        if isinstance(error, asyncpg.PostgresError):
+            return error.sqlstate or ""
+        error = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error.__cause__
+    return ""
+
+
+def _may_come_back(error: Exception) -> bool:
+    """Tell whether a later attempt may succeed: somebody else was in the way, or the connection was lost."""
+    state = sqlstate_of(error)
+    if isinstance(error, LiveRevisionFailed) and not state:
+        return False
+    return isinstance(error, _LOST) or state in _COME_BACK or state.startswith(_LOST_CLASSES)
