@@ -64,6 +64,27 @@ MATRIX: list[tuple[str, str, dict[str, Any]]] = [
         "UPDATE platform.tenant_revisions SET fingerprint = ''",
         {"owner": OK, "app": DENIED, "tenant": DENIED},
     ),
+    ("read the runs", "SELECT id FROM platform.fleet_runs", {"owner": OK, "app": OK, "tenant": DENIED}),
+    (
+        "rewrite the runs",
+        "UPDATE platform.fleet_runs SET outcome = NULL",
+        {"owner": OK, "app": DENIED, "tenant": DENIED},
+    ),
+    (
+        "take a lease",
+        "UPDATE platform.fleet_leases SET run_id = gen_random_uuid()",
+        {"owner": OK, "app": DENIED, "tenant": DENIED},
+    ),
+    (
+        "rewrite what a run came to",
+        "UPDATE platform.fleet_results SET error = NULL",
+        {"owner": OK, "app": DENIED, "tenant": DENIED},
+    ),
+    (
+        "read what a run came to",
+        "SELECT id FROM platform.fleet_results",
+        {"owner": OK, "app": OK, "tenant": DENIED},
+    ),
     (
         "announce a revocation",
         "SELECT platform.announce_revocation(gen_random_uuid())",

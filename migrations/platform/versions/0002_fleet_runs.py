@@ -16,7 +16,7 @@ depends_on = None
 # over until that COMMIT is through; so no transaction of a run can be committed once the lease is another's.
 DEMAND_LEASE = """
 CREATE FUNCTION platform.demand_lease(run uuid) RETURNS void
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     PERFORM FROM platform.fleet_leases WHERE run_id = run FOR SHARE;
@@ -99,6 +99,7 @@ def upgrade() -> None:
     for function in (DEMAND_LEASE, DEMAND_REVISION):
         op.execute(function)
     op.execute("REVOKE ALL ON FUNCTION platform.demand_lease(uuid) FROM PUBLIC")
+    op.execute("GRANT EXECUTE ON FUNCTION platform.demand_lease(uuid) TO lh_app")
     op.execute("REVOKE ALL ON FUNCTION platform.demand_revision(text, text) FROM PUBLIC")
 
 

@@ -9,6 +9,7 @@ from alembic.util import CommandError
 from pydantic import ValidationError
 from sqlalchemy.exc import DBAPIError
 
+from leasehold.cli.fleet import UnknownFunction
 from leasehold.cli.fleet_run import Interrupted
 from leasehold.cli.installation import DataFolderNotUsable, InstalledElsewhere, NoOwnerUrl
 from leasehold.cli.serving import DemoSecrets, PortTaken
@@ -41,6 +42,7 @@ _OURS = (
     RunnerBusy,
     ServerTooOld,
     TooManyConnections,
+    UnknownFunction,
     UnknownRevision,
     UnknownTenantSlug,
     Unrenderable,

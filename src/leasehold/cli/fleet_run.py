@@ -3,8 +3,10 @@
 import asyncio
 import signal
 import sys
+from collections.abc import Coroutine
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 from alembic import command
 from alembic.config import Config
@@ -56,20 +58,29 @@ def perform(run: FleetRun, *, console: Console) -> RunSummary:
         Interrupted: the process was told to end.
     """
     with reporting(console) as report:
-        try:
-            summary = asyncio.run(_until_told_to_end(replace(run, report=report)))
-        except asyncio.CancelledError as error:
-            raise Interrupted from error
+        summary = performed(replace(run, report=report).run())
     for line in summary_lines(summary):
         console.print(line, highlight=False, markup=False, soft_wrap=True)
     return summary
 
 
-async def _until_told_to_end(run: FleetRun) -> RunSummary:
+def performed(work: Coroutine[Any, Any, RunSummary]) -> RunSummary:
+    """Return what a run came to, once it has ended.
+
+    Raises:
+        Interrupted: the process was told to end.
+    """
+    try:
+        return asyncio.run(_until_told_to_end(work))
+    except asyncio.CancelledError as error:
+        raise Interrupted from error
+
+
+async def _until_told_to_end(work: Coroutine[Any, Any, RunSummary]) -> RunSummary:
     task = asyncio.current_task()
     if task is not None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    return await run.run()
+    return await work
 
 
 def _platform(settings: Settings) -> Platform:

@@ -6,6 +6,7 @@ import sys
 import click
 
 from leasehold.cli.installation import installation, owner_url_of
+from leasehold.cli.options import as_json
 from leasehold.cli.session import run, show
 from leasehold.core.database import platform_session
 from leasehold.core.models import TenantModel
@@ -15,8 +16,6 @@ from leasehold.platform.fleet.schemas import FleetStatus, Run
 from leasehold.platform.fleet.service import FleetService
 from leasehold.tenancy.fleet.drift import Drift, find_drift
 from leasehold.tenancy.fleet.history import TenantHistory
-
-as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 @click.command()
@@ -109,9 +108,7 @@ def _run_line(found: Run) -> str:
 def _drift_lines(found: Drift) -> list[str]:
     lines = [f"{found.tenants} schemas compared, {len(found.differences)} differ"]
     for difference in found.differences:
-        lines += [f"{difference.slug} (at {difference.revision}): missing {line}" for line in difference.missing]
-        lines += [
-            f"{difference.slug} (at {difference.revision}): not from the migrations: {line}"
-            for line in difference.added
-        ]
+        tenant = f"{difference.slug} (at {difference.revision})"
+        lines += [f"{tenant} lacks {line}" for line in difference.missing]
+        lines += [f"{tenant} has, and not from the migrations, {line}" for line in difference.added]
     return lines

@@ -1,7 +1,6 @@
 """`leasehold migrate`: the platform and the whole fleet of tenants, in every deploy."""
 
 import asyncio
-import os
 import sys
 from collections.abc import Callable
 from functools import reduce
@@ -14,57 +13,55 @@ from rich_click import RichGroup
 from leasehold.cli.fleet_run import fleet_run, perform
 from leasehold.cli.fleet_state import check, drift, history, status
 from leasehold.cli.installation import installation
+from leasehold.cli.options import as_json, exclude, jobs, max_failures, only, slugs_in
 from leasehold.cli.preview import plan_document, plan_lines, sql
 from leasehold.cli.session import show
 from leasehold.tenancy.fleet.limits import Limits
 from leasehold.tenancy.fleet.plan import RunOptions
 
 _DEFAULT = RunOptions()
-_SLUG_OPTIONS = {"only": "only", "exclude": "exclude", "canaries": "canary"}
+_LIMITS = _DEFAULT.limits
 _SECONDS = click.FloatRange(min=0.001)
 _OPTIONS = (
-    click.option("--only", default="", help="Slugs, with commas: no other tenants."),
-    click.option("--exclude", default="", help="Slugs, with commas: not these tenants."),
+    only,
+    exclude,
     click.option("--canary", default="", help="Slugs, with commas: first these, with those that are flagged so."),
     click.option("--verify", help="A shell command to run after the canaries; unless it exits 0, the run stops."),
     click.option("--wave", default=_DEFAULT.wave, show_default=True, type=click.IntRange(1), help="Tenants in a wave."),
-    click.option(
-        "--jobs", default=os.cpu_count() or 1, show_default="cores", type=click.IntRange(1, 64), help="At once."
-    ),
-    click.option(
-        "--max-failures",
-        default=_DEFAULT.max_failures,
-        show_default=True,
-        type=click.IntRange(1),
-        help="Stop when so many tenants have failed.",
-    ),
+    jobs,
+    max_failures,
     click.option("--retry-failed", is_flag=True, help="Only tenants whose last attempt failed."),
     click.option("--allow-destructive", is_flag=True, help="Let revisions drop tables and columns, and delete rows."),
     click.option(
-        "--lock-timeout", "lock_timeout_s", default=_DEFAULT.limits.lock_timeout_s, type=_SECONDS, help="Seconds."
+        "--lock-timeout",
+        default=_LIMITS.lock_timeout_s,
+        show_default=True,
+        type=_SECONDS,
+        help="Seconds that a statement waits for a lock, and makes others wait behind it.",
     ),
     click.option(
         "--statement-timeout",
-        "statement_timeout_s",
-        default=_DEFAULT.limits.statement_timeout_s,
+        default=_LIMITS.statement_timeout_s,
+        show_default=True,
         type=_SECONDS,
-        help="Seconds.",
+        help="Seconds that a statement may take.",
     ),
     click.option(
         "--index-timeout",
-        "index_timeout_s",
-        default=_DEFAULT.limits.index_timeout_s,
+        default=_LIMITS.index_timeout_s,
+        show_default=True,
         type=_SECONDS,
-        help="Seconds, for what runs outside a transaction.",
+        help="Seconds for what runs outside a transaction and waits for all tenants, as CREATE INDEX CONCURRENTLY.",
     ),
     click.option(
         "--attempts",
-        default=_DEFAULT.limits.attempts,
+        default=_LIMITS.attempts,
+        show_default=True,
         type=click.IntRange(1),
         help="How often a tenant is tried whose locks others hold.",
     ),
     click.option("--dry-run", is_flag=True, help="Say what would be run on which tenants, and touch nothing."),
-    click.option("--json", "as_json", is_flag=True, help="Print one JSON document at the end."),
+    as_json,
 )
 
 
@@ -98,11 +95,28 @@ for _command in (status, check, history, drift, sql):
 
 
 def _run(
-    direction: Literal["upgrade", "downgrade"], *, verify: str | None, dry_run: bool, as_json: bool, **given: Any
+    direction: Literal["upgrade", "downgrade"],
+    *,
+    only: str,
+    exclude: str,
+    canary: str,
+    verify: str | None,
+    lock_timeout: float,
+    statement_timeout: float,
+    index_timeout: float,
+    attempts: int,
+    dry_run: bool,
+    as_json: bool,
+    **others: Any,
 ) -> None:
-    limits = Limits(**{name: given.pop(name) for name in Limits.__slots__})
-    slugs = {name: _slugs(given.pop(option)) for name, option in _SLUG_OPTIONS.items()}
-    options = RunOptions(direction=direction, limits=limits, **slugs, **given)
+    options = RunOptions(
+        direction=direction,
+        only=slugs_in(only),
+        exclude=slugs_in(exclude),
+        canaries=slugs_in(canary),
+        limits=Limits(lock_timeout, statement_timeout, index_timeout, attempts),
+        **others,
+    )
     console = Console(stderr=as_json)
     with installation() as settings:
         run = fleet_run(settings, options, verify=verify)
@@ -115,7 +129,3 @@ def _run(
         show(summary, [], as_json=True)
     if summary.outcome != "succeeded":
         sys.exit(1)
-
-
-def _slugs(text: str) -> tuple[str, ...]:
-    return tuple(slug.strip() for slug in text.split(",") if slug.strip())

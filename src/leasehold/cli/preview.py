@@ -29,13 +29,13 @@ def sql(slug: str, target: str) -> None:
 
 def plan_lines(plan: Plan) -> list[str]:
     """Return a plan for a person."""
-    lines: list[str] = []
+    lines = [f"platform: {plan.platform[0] or 'base'} -> {plan.platform[1]}"] if plan.platform else []
     for (start, goal), rendering in plan.renderings.items():
         slugs = [tenant.slug for tenant in plan.tenants if (tenant.start, tenant.goal) == (start, goal)]
         live = sum(segment.is_live for segment in rendering.segments)
         by_hand = f" and {live} live revisions" if live else ""
         lines.append(
-            f"{start} -> {goal}: {rendering.statement_count} statements{by_hand} in each of {len(slugs)} tenants: "
+            f"{start} -> {goal}: {len(rendering.statements)} statements{by_hand} in each of {len(slugs)} tenants: "
             + ", ".join(slugs)
         )
     lines += [f"{wave.name}: {len(wave.tenants)} tenants" for wave in plan.waves]
@@ -51,14 +51,14 @@ def plan_document(plan: Plan) -> dict[str, Any]:
         {
             "start": start,
             "goal": goal,
-            "statements": plan.renderings[start, goal].statement_count,
+            "statements": len(plan.renderings[start, goal].statements),
             "segments": len(plan.renderings[start, goal].segments),
             "tenants": slugs,
         }
         for (start, goal), slugs in by_way.items()
     ]
     waves = [{"name": wave.name, "tenants": [tenant.slug for tenant in wave.tenants]} for wave in plan.waves]
-    return {"fleet": plan.fleet, "ways": ways, "waves": waves}
+    return {"platform": plan.platform, "fleet": plan.fleet, "ways": ways, "waves": waves}
 
 
 async def _statements(run: FleetRun) -> list[str]:

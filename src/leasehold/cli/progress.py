@@ -8,6 +8,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from leasehold.cli.squawk import findings_of
+from leasehold.tenancy.fleet.history import RELATIVE
 from leasehold.tenancy.fleet.ledger import TenantResult
 from leasehold.tenancy.fleet.plan import Plan, Wave
 from leasehold.tenancy.fleet.run import Report, RunSummary
@@ -28,14 +30,19 @@ class RunLines:
         self._waits: dict[str, str] = {}
         self._wave_began = time.monotonic()
 
-    def start(self, _plan: Plan) -> None:
+    def plan(self, plan: Plan) -> None:
+        """Say what there is to say against the SQL of a run."""
+        for finding in findings_of(plan.renderings.values()):
+            self.say(finding)
+
+    def start(self, planned: int) -> None:
         """Say nothing yet: the waves will."""
         self._wave_began = time.monotonic()
 
     def result(self, result: TenantResult) -> None:
         """Say which tenant has failed, and why."""
         if result.error is not None:
-            self.say(f"failed: {result.slug} (from {result.start} to {result.target}): {result.error}")
+            self.say(f"failed: {result.slug} at {result.start}: {result.error}")
 
     def wave(self, wave: Wave, done: int, failed: int) -> None:
         """Say what a wave came to."""
@@ -62,8 +69,8 @@ class _RunBar(RunLines):
         self._task = progress.add_task("tenants", total=None, failed=0)
         self._failed = 0
 
-    def start(self, _plan: Plan) -> None:
-        self._progress.update(self._task, total=len(_plan.tenants))
+    def start(self, planned: int) -> None:
+        self._progress.update(self._task, total=planned)
 
     def result(self, result: TenantResult) -> None:
         super().result(result)
@@ -97,12 +104,21 @@ def summary_lines(summary: RunSummary) -> list[str]:
     done = len(summary.results) - len(summary.failed)
     left = summary.planned - len(summary.results)
     if not summary.planned:
-        return [f"nothing to do: {summary.fleet} tenants, none to be brought to {summary.target}"]
-    line = f"{done} of {summary.fleet} tenants migrated to {summary.target}, {len(summary.failed)} failed"
+        what = "left to call" if summary.kind == "call" else "to be brought to"
+        return [f"nothing to do: {summary.fleet} tenants, none {what} {summary.target}"]
+    preposition = "by" if RELATIVE.fullmatch(summary.target) else "to"
+    what = f"{summary.target} called for" if summary.kind == "call" else f"migrated {preposition} {summary.target}:"
+    line = f"{what} {done} of {summary.fleet} tenants, {len(summary.failed)} failed"
     if summary.stopped:
         return [f"stopped: {summary.stopped}", f"{line}, {left} left as they were"]
     return [line]
 
 
 def _report(lines: RunLines) -> Report:
-    return Report(on_plan=lines.start, on_result=lines.result, on_wave=lines.wave, on_wait=lines.wait)
+    return Report(
+        on_plan=lines.plan,
+        on_start=lines.start,
+        on_result=lines.result,
+        on_wave=lines.wave,
+        on_wait=lines.wait,
+    )

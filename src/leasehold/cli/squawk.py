@@ -1,5 +1,6 @@
 """What squawk, a linter of migrations, has to say about the SQL of a run."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -10,12 +11,17 @@ from leasehold.config import PROJECT_ROOT
 from leasehold.tenancy.fleet.segments import Rendering
 
 _TIMEOUT_S = 30
+_FINDING = re.compile(r"migration\.sql:(\d+):\d+: ")
 
 
 def findings_of(renderings: Iterable[Rendering]) -> list[str]:
-    """Return squawk's findings, a line each, or one line that says why there are none to be had."""
-    scripts = [segment.script for rendering in renderings for segment in rendering.segments if segment.statements]
-    if not scripts:
+    """Return squawk's findings, a line each with its place, or one line that says why there are none to be had."""
+    said = {
+        statement: place
+        for rendering in renderings
+        for statement, place in zip(rendering.statements, rendering.places, strict=True)
+    }
+    if not said:
         return []
     program = _program()
     if program is None:
@@ -24,11 +30,18 @@ def findings_of(renderings: Iterable[Rendering]) -> list[str]:
     if (config := PROJECT_ROOT / ".squawk.toml").exists():
         command += ["--config", str(config)]
     try:
-        text = ";\n".join(scripts) + ";\n"
+        text = "".join(f"{statement};\n" for statement in said)
         ran = subprocess.run(command, input=text, capture_output=True, text=True, check=False, timeout=_TIMEOUT_S)  # noqa: S603
     except (OSError, subprocess.TimeoutExpired) as error:
         return [f"squawk could not look at the SQL: {error}"]
-    return [line for line in ran.stdout.splitlines() if line.strip()]
+    places = [place for statement, place in said.items() for _ in range(statement.count("\n") + 1)]
+    return [_placed(line, places) for line in ran.stdout.splitlines() if line.strip()]
+
+
+def _placed(finding: str, places: list[str]) -> str:
+    """Return a finding (`migration.sql:LINE:COLUMN: ...`, counted from 0) with the file and line of its revision."""
+    found = _FINDING.match(finding)
+    return f"{places[int(found[1])]}: {finding[found.end() :]}" if found else finding
 
 
 def _program() -> str | None:

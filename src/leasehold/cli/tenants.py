@@ -5,13 +5,13 @@ from collections.abc import Awaitable, Callable
 import click
 from rich_click import RichGroup
 
+from leasehold.cli.options import as_json
 from leasehold.cli.session import run, show, tenant_service
 from leasehold.core.pagination import MAX_LIMIT, Pager
 from leasehold.http.process import Process
-from leasehold.platform.tenants.schemas import Domain, Tenant
+from leasehold.platform.tenants.schemas import Domain, Tenant, TenantPatch
 from leasehold.platform.tenants.service import TenantService
 
-as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 slug_argument = click.argument("slug")
 
 
@@ -95,6 +95,16 @@ def delete(slug: str, yes: bool, as_json: bool) -> None:
     if not yes:
         click.confirm(f"Delete the tenant {slug}?", abort=True, err=True)
     _change(slug, lambda service, tenant: service.remove(tenant.id), as_json=as_json)
+
+
+@tenants.command("flag-canary")
+@slug_argument
+@click.option("--off", is_flag=True, help="Take the flag away.")
+@as_json
+def flag_canary(slug: str, off: bool, as_json: bool) -> None:
+    """Let migrations go to a tenant before they go to the others."""
+    patch = TenantPatch(is_canary=not off)
+    _change(slug, lambda service, tenant: service.change(tenant.id, patch), as_json=as_json)
 
 
 @tenants.command("add-domain")

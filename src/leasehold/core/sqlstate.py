@@ -1,5 +1,6 @@
 """What an error of PostgreSQL means to a client, by its SQLSTATE (PostgreSQL's documentation, appendix A)."""
 
+import asyncpg
 from sqlalchemy.exc import DBAPIError
 
 from leasehold.core.errors import Conflict, DatabaseUnavailable, Invalid, Problem, Unavailable
@@ -60,6 +61,15 @@ def problem_of_code(code: str) -> Problem | None:
 def violated_constraint(error: DBAPIError) -> str | None:
     """Return the name of the constraint that a statement violated."""
     return _field(error, "constraint_name")
+
+
+def sqlstate_of(error: BaseException | None) -> str:
+    """Return the SQLSTATE that lies at the bottom of an error, an empty text where there is none."""
+    while error is not None:
+        if isinstance(error, asyncpg.PostgresError):
+            return error.sqlstate or ""
+        error = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error.__cause__
+    return ""
 
 
 def _field(error: DBAPIError, name: str) -> str | None:

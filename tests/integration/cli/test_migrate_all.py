@@ -70,9 +70,9 @@ def test_a_tenant_that_fails_stops_no_other_and_the_next_run_does_what_is_left(
     assert first.returncode == 1
     assert "Traceback" not in first.stdout + first.stderr
     failure, wave, summary = first.stdout.splitlines()
-    assert failure == 'failed: broken (from 0001 to 0002): UndefinedTableError: relation "items" does not exist'
+    assert failure == 'failed: broken at 0001: UndefinedTableError: relation "items" does not exist'
     assert wave.startswith("wave 1: 2 done, 1 failed in ")
-    assert summary == "2 of 3 tenants migrated to 0002, 1 failed"
+    assert summary == "migrated to 0002: 2 of 3 tenants, 1 failed"
     assert "\x1b" not in first.stdout
     assert revisions(env) == {"acme": "0002", "broken": "0001", "globex": "0002"}
 
@@ -87,7 +87,7 @@ def test_a_tenant_that_fails_stops_no_other_and_the_next_run_does_what_is_left(
     statement(env, "broken", "ALTER TABLE items_elsewhere RENAME TO items")
     second = succeeded(leasehold("migrate", "all", env=env)).splitlines()
     assert second[0].startswith("wave 1: 1 done, 0 failed in ")
-    assert second[1:] == ["1 of 3 tenants migrated to 0002, 0 failed"]
+    assert second[1:] == ["migrated to 0002: 1 of 3 tenants, 0 failed"]
     assert revisions(env) == {"acme": "0002", "broken": "0002", "globex": "0002"}
 
     third = succeeded(leasehold("migrate", "all", env=env)).splitlines()

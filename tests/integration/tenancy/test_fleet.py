@@ -1,149 +1,16 @@
 """A run over the fleet: every schema by the rendering, each for itself, registry and schemas always in agreement."""
 
 import asyncio
-import shutil
-from collections.abc import AsyncGenerator, Generator
-from pathlib import Path
 from typing import Any
 
-import asyncpg
 import pytest
 
-from leasehold.cli.fleet_run import fleet_run
 from leasehold.config import Settings
-from leasehold.core.database import driver_url
-from leasehold.core.models import TenantModel
-from leasehold.tenancy.context import TenantRef
 from leasehold.tenancy.fleet.fingerprint import fingerprint
-from leasehold.tenancy.fleet.plan import RunOptions, UnknownTenantSlug
+from leasehold.tenancy.fleet.plan import UnknownTenantSlug
 from leasehold.tenancy.fleet.rendering import Unrenderable
 from leasehold.tenancy.fleet.replay import SchemaTarget
-from leasehold.tenancy.fleet.run import RunSummary
-from leasehold.tenancy.provision import Provisioner
-from tests.conftest import installed, migrate
-from tests.factories import new_slug
-
-ADD_COLUMN = """
-import sqlalchemy as sa
-from alembic import op
-
-revision, down_revision = "0002", "0001"
-
-
-def upgrade() -> None:
-    op.add_column("items", sa.Column("colour", sa.Text(), nullable=False, server_default="50% grey"))
-    op.create_table("tags", sa.Column("id", sa.Uuid(), primary_key=True))
-
-
-def downgrade() -> None:
-    op.drop_table("tags")
-    op.drop_column("items", "colour")
-"""
-ADD_INDEX = """
-from alembic import op
-
-revision, down_revision = "0003", "0002"
-
-
-def upgrade() -> None:
-    with op.get_context().autocommit_block():
-        op.create_index("ix_items_colour", "items", ["colour"], postgresql_concurrently=True)
-
-
-def downgrade() -> None:
-    op.drop_index("ix_items_colour")
-"""
-LIVE = """
-import sqlalchemy as sa
-from alembic import op
-
-revision, down_revision = "0004", "0003"
-live = True
-on_empty = "skip"
-
-
-def upgrade() -> None:
-    connection = op.get_bind()
-    items = connection.scalar(sa.text("SELECT count(*) FROM items"))
-    op.execute(f"UPDATE items SET colour = 'one of {items}'")
-
-
-def downgrade() -> None:
-    op.get_bind().execute(sa.text("UPDATE items SET colour = ''"))
-"""
-FROZEN = """
-import uuid
-
-from alembic import op
-
-revision, down_revision = "0004", "0003"
-
-
-def upgrade() -> None:
-    op.execute(f"INSERT INTO tags (id) VALUES ('{uuid.uuid4()}')")
-"""
-
-
-@pytest.fixture
-def own(admin_url: str, tmp_path: Path, worker_id: str) -> Generator[Settings]:
-    """An installation of this test alone, with a copy of the migrations that the test may add to."""
-    with installed(admin_url, f"leasehold_fleet_{worker_id}_{new_slug()[2:]}") as settings:
-        shutil.copytree(settings.migrations_dir, tmp_path / "migrations")
-        for revision in (tmp_path / "migrations" / "tenant" / "versions").glob("*.py"):
-            if not revision.name.startswith("0001"):  # the tests write the revisions behind it
-                revision.unlink()
-        made = settings.model_copy(update={"migrations_dir": tmp_path / "migrations"})
-        migrate(made)
-        yield made
-
-
-@pytest.fixture
-async def owner(own: Settings) -> AsyncGenerator[Any]:
-    assert own.owner_url is not None
-    connection = await asyncpg.connect(driver_url(own.owner_url.get_secret_value()))
-    yield connection
-    await connection.close()
-
-
-@pytest.fixture
-async def admin(own: Settings, admin_url: str) -> AsyncGenerator[Any]:
-    """A connection as superuser, for what only an accident could do."""
-    database = own.database_url.get_secret_value().rpartition("/")[2]
-    connection = await asyncpg.connect(f"{driver_url(admin_url).rpartition('/')[0]}/{database}")
-    yield connection
-    await connection.close()
-
-
-def add(settings: Settings, name: str, revision: str) -> None:
-    (settings.migrations_dir / "tenant" / "versions" / f"{name}.py").write_text(revision)
-
-
-async def run(settings: Settings, **options: Any) -> RunSummary:
-    return await fleet_run(settings, RunOptions(**{"jobs": 2, **options})).run()
-
-
-async def provision(settings: Settings, count: int) -> list[TenantRef]:
-    provisioner = Provisioner(
-        owner_url=settings.owner_url.get_secret_value() if settings.owner_url else None,
-        migrations_dir=settings.migrations_dir,
-        metadata=TenantModel.metadata,
-        seeds=[],
-        tenant_roles=True,
-    )
-    made = [await provisioner.provision(slug=new_slug(), name="x") for _ in range(count)]
-    await provisioner.close()
-    return made
-
-
-async def revisions(owner: Any, tenants: list[TenantRef]) -> list[str]:
-    """Return the revision of each tenant, after seeing that registry and schema agree."""
-    found: list[str] = []
-    for tenant in tenants:
-        own = await owner.fetchval(f'SELECT version_num FROM "{tenant.schema}".alembic_version')
-        registered = await owner.fetchval("SELECT revision FROM platform.tenants WHERE id = $1", tenant.id)
-        assert own == registered
-        found.append(own)
-    return found
+from tests.fleets import ADD_COLUMN, ADD_INDEX, FROZEN, LIVE, add, provision, revisions, run
 
 
 async def test_all_tenants_reach_head_and_look_like_a_new_one(own: Settings, owner: Any) -> None:

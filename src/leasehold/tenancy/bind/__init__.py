@@ -18,6 +18,7 @@ from leasehold.tenancy.bind.session import (
     announce_revocation,
     open_tenant_session,
     prepare_engine,
+    record_call,
 )
 
 __all__ = [
@@ -30,5 +31,6 @@ __all__ = [
     "binding_sql",
     "open_tenant_session",
     "prepare_engine",
+    "record_call",
     "tenant_reader",
 ]

@@ -7,18 +7,19 @@ from typing import Any, cast
 from uuid import UUID
 
 import asyncpg
-from sqlalchemy import Connection, event, func, select
+from sqlalchemy import Connection, event, func, select, text
 from sqlalchemy.engine.interfaces import ExecutionContext
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.orm import Session, SessionTransaction
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from leasehold.core.clock import utc_now
 from leasehold.core.database import Database, DriverConnection, unit_of_work
 from leasehold.tenancy.bind.binding import begin_bound, binding_sql
 from leasehold.tenancy.bind.trace import remarked, trace
 from leasehold.tenancy.context import TenantRef
-from leasehold.tenancy.registry import announce_change
+from leasehold.tenancy.registry import LedgerResult, announce_change
 
 _TENANT = "tenant"
 _ROLES = "tenant_roles"
@@ -151,6 +152,25 @@ def open_tenant_session(database: Database, tenant: TenantRef) -> AbstractAsyncC
     """Open one transaction on one tenant, as a unit of work."""
     info = {_TENANT: tenant, _ROLES: database.tenant_roles}
     return unit_of_work(TenantSession(database.engine, expire_on_commit=False, info=info))
+
+
+async def record_call(session: TenantSession, *, run_id: UUID, target: str, ms: int) -> None:
+    """Write down, in the transaction of a call over the fleet, that it has succeeded for the bound tenant.
+
+    The tenant's role may not write to the ledger, so this is the last thing the session does, as the login itself.
+
+    Raises:
+        sqlalchemy.exc.DBAPIError: another run has taken the lease over; nothing of the call stays.
+    """
+    tenant: TenantRef = session.info[_TENANT]
+    if session.info[_ROLES]:
+        await session.flush()
+        await session.execute(text("RESET ROLE"))
+    row = LedgerResult(run_id=run_id, tenant_id=tenant.id, start=tenant.revision, target=target, attempts=1)
+    row.duration_ms, row.finished_at = ms, utc_now()
+    session.add(row)
+    await session.flush()
+    await session.execute(select(func.platform.demand_lease(run_id)))
 
 
 async def announce_revocation(session: TenantSession, subject: UUID) -> None:

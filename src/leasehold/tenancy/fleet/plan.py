@@ -100,6 +100,8 @@ class Plan:
     """How many tenants there are, those that need nothing included."""
     waves: tuple[Wave, ...]
     renderings: Mapping[tuple[str, str], Rendering]
+    platform: tuple[str | None, str] | None = None
+    """From where to where the shared schema is to be brought first, None where it stands right."""
 
     @property
     def tenants(self) -> list[PlannedTenant]:
@@ -184,8 +186,7 @@ def _waves(tenants: Sequence[PlannedTenant], size: int) -> Iterator[Wave]:
 
 
 def _demand_harmless(rendering: Rendering) -> None:
-    statements = [statement for segment in rendering.segments for statement in segment.statements]
-    for statement, place in zip(statements, rendering.places, strict=True):
+    for statement, place in zip(rendering.statements, rendering.places, strict=True):
         if destroys(statement):
             raise Destructive(rendering, statement, place)
 

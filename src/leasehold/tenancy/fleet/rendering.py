@@ -57,7 +57,7 @@ def render_provisioning(history: TenantHistory, target: str | None = None) -> Re
         for segment in rendering.segments
         for statement in (_on_empty(history, segment) if segment.is_live else segment.statements)
     ]
-    return Rendering(None, target, (Segment(tuple(statements), False, None, target),), rendering.places)
+    return Rendering(None, target, (Segment(tuple(statements), False, None, target),))
 
 
 def _on_empty(history: TenantHistory, segment: Segment) -> tuple[str, ...]:

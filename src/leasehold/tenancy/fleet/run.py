@@ -5,7 +5,8 @@ A run that finds nothing to do asks five questions and leaves; it takes no lease
 
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import asyncpg
@@ -13,8 +14,8 @@ from sqlalchemy import MetaData
 
 from leasehold.core.database import DriverConnection, driver_url
 from leasehold.tenancy.fleet.history import RELATIVE, DatabaseNewer, TenantHistory
-from leasehold.tenancy.fleet.lease import Lease, connect_for_run, held_lease
-from leasehold.tenancy.fleet.ledger import Outcome, TenantResult, finish_run, start_run
+from leasehold.tenancy.fleet.lease import LEASE_S, Lease, connect_for_run, held_lease
+from leasehold.tenancy.fleet.ledger import Outcome, RunKind, TenantResult, finish_run, start_run
 from leasehold.tenancy.fleet.live import LiveRevisions
 from leasehold.tenancy.fleet.plan import Plan, RunOptions, Wave, make_plan
 from leasehold.tenancy.fleet.reference import migrate_reference, record_revisions
@@ -46,6 +47,8 @@ class Report:
     """Whom a run tells how it goes."""
 
     on_plan: Callable[[Plan], None] = _ignore
+    on_start: Callable[[int], None] = _ignore
+    """Is told how many tenants there are to do."""
     on_result: Callable[[TenantResult], None] = _ignore
     on_wave: Callable[[Wave, int, int], None] = _ignore
     """Is told how many tenants of a wave were migrated, and how many failed."""
@@ -57,6 +60,7 @@ class Report:
 class RunSummary:
     """What a run came to."""
 
+    kind: RunKind
     target: str
     fleet: int
     """How many tenants there are."""
@@ -90,6 +94,8 @@ class FleetRun:
     report: Report = field(default_factory=Report)
     verify: Callable[[], Awaitable[str | None]] | None = None
     """Asked after the canaries; what it returns stops the run."""
+    lease_s: float = LEASE_S
+    """Seconds after which a runner that has not stirred is taken for dead."""
 
     async def plan(self) -> Plan:
         """Return what the run would do; nothing is touched.
@@ -120,7 +126,7 @@ class FleetRun:
         finally:
             await connection.close()
         if is_current and not plan.waves:
-            return RunSummary(self._target, plan.fleet, 0)
+            return RunSummary(self.options.direction, self._target, plan.fleet, 0)
         async with AsyncExitStack() as stack:
             lease = await self._lease(stack)
             connection = await connect_for_run(self.owner_url, lease.run_id)
@@ -135,15 +141,18 @@ class FleetRun:
 
     async def _lease(self, stack: AsyncExitStack) -> Lease:
         """Take the lease and bring the platform to head; the other way round where it has no place for leases yet."""
+        held = partial(held_lease, self.owner_url, name=LEASE_NAME, seconds=self.lease_s)
         try:
-            lease = await stack.enter_async_context(held_lease(self.owner_url, name=LEASE_NAME))
+            lease = await stack.enter_async_context(held())
         except _NOTHING_THERE:
-            if self.platform is not None:
-                await self.platform.upgrade()
-            return await stack.enter_async_context(held_lease(self.owner_url, name=LEASE_NAME))
+            await self._upgrade_platform()
+            return await stack.enter_async_context(held())
+        await self._upgrade_platform()
+        return lease
+
+    async def _upgrade_platform(self) -> None:
         if self.platform is not None:
             await self.platform.upgrade()
-        return lease
 
     async def _run(self, connection: DriverConnection, lease: Lease) -> RunSummary:
         plan = await self._plan(connection)  # once more: since the first one, another run may have ended
@@ -168,12 +177,13 @@ class FleetRun:
             on_wait=self.report.on_wait,
         )
         self.report.on_plan(plan)
+        self.report.on_start(planned)
         stopped: str | None = "it was interrupted"
         try:
             stopped = await self._waves(plan, crew)
         finally:
             await crew.close()
-            summary = RunSummary(self._target, plan.fleet, planned, tuple(crew.results), stopped)
+            summary = RunSummary(kind, self._target, plan.fleet, planned, tuple(crew.results), stopped)
             await self._finish(lease, summary)
         if is_whole and self.options.direction == "downgrade" and summary.outcome == "succeeded":
             connection = await connect_for_run(self.owner_url, lease.run_id)
@@ -204,15 +214,19 @@ class FleetRun:
         return None
 
     async def _plan(self, connection: DriverConnection) -> Plan:
+        found: str | None = None
         try:
             if self.platform is not None:
                 found = await connection.fetchval(f"SELECT version_num FROM platform.{VERSION_TABLE}")
                 if found is not None and found not in self.platform.revisions:
                     raise DatabaseNewer("The platform", found)
-            return await make_plan(connection, self.history, self.options, tenant_roles=self.tenant_roles)
+            plan = await make_plan(connection, self.history, self.options, tenant_roles=self.tenant_roles)
         except _NOTHING_THERE:
             self.history.resolve_from(self.history.head, self.options.target)
-            return Plan(0, (), {})
+            plan = Plan(0, (), {})
+        if self.platform is None or found == self.platform.head:
+            return plan
+        return replace(plan, platform=(found, self.platform.head))
 
     async def _is_current(self, connection: DriverConnection) -> bool:
         """Tell whether platform, reference and what is recorded of the revision need nothing."""

@@ -45,6 +45,6 @@ class Rendering:
         return tuple(tuple(group) for _, group in groups)
 
     @property
-    def statement_count(self) -> int:
-        """How many statements one schema takes, those of live revisions not counted."""
-        return sum(len(segment.statements) for segment in self.segments)
+    def statements(self) -> tuple[str, ...]:
+        """All statements in their order, those of live revisions left out."""
+        return tuple(statement for segment in self.segments for statement in segment.statements)

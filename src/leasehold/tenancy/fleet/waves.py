@@ -11,9 +11,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 import asyncpg
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 
 from leasehold.core.database import DriverConnection
+from leasehold.core.sqlstate import sqlstate_of
 from leasehold.tenancy.fleet.lease import LEASE_LOST, Lease, LeaseLost, connect_for_run
 from leasehold.tenancy.fleet.ledger import TenantResult, record_failure, revision_sql, success_sql
 from leasehold.tenancy.fleet.live import LiveRevisionFailed
@@ -184,15 +185,6 @@ class Crew:
         if connection is None or connection.is_closed():
             connection = self._connections[slot] = await connect_for_run(self._url, self._lease.run_id)
         return connection
-
-
-def sqlstate_of(error: BaseException | None) -> str:
-    """Return the SQLSTATE that lies at the bottom of an error, an empty text where there is none."""
-    while error is not None:
-        if isinstance(error, asyncpg.PostgresError):
-            return error.sqlstate or ""
-        error = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error.__cause__
-    return ""
 
 
 def _may_come_back(error: Exception) -> bool:

@@ -46,7 +46,7 @@ def test_a_path_from_nothing_makes_the_version_table_first(tmp_path: Path) -> No
     assert segment.statements[1].startswith("CREATE TABLE notes")
     assert segment.statements[2].startswith("INSERT INTO alembic_version (version_num) VALUES ('0001')")
     assert segment.statements[3:] == ("ALTER TABLE notes ADD COLUMN title TEXT", _version("0001", "0002"))
-    assert (rendering.start, rendering.target, rendering.statement_count) == (None, "0002", 5)
+    assert (rendering.start, rendering.target, len(rendering.statements)) == (None, "0002", 5)
 
 
 def test_a_path_holds_only_what_is_missing(tmp_path: Path) -> None:
@@ -289,5 +289,5 @@ def test_a_live_revision_must_say_what_it_does_in_an_empty_schema(tmp_path: Path
 
 def test_the_history_of_the_product_can_be_rendered(project: Path) -> None:
     history = TenantHistory.load(project / "migrations")
-    assert render_provisioning(history).statement_count > 4
+    assert len(render_provisioning(history).statements) > 4
     assert render(history, history.head, history.revisions[0]).target == history.revisions[0]
