@@ -172,3 +172,16 @@ async def test_a_dry_run_says_what_would_be_done_and_does_nothing(own: Settings,
     ]
     assert [len(rendering.statements) for rendering in plan.renderings.values()] == [3]
     assert await revisions(owner, tenants) == ["0001"] * 3
+
+
+@pytest.mark.parametrize("state", ["vacant", "suspended", "maintenance", "deleted"])
+async def test_whoever_has_a_schema_is_migrated_and_who_is_being_purged_is_not(
+    own: Settings, owner: Any, state: str
+) -> None:
+    tenants = await provision(own, 2)
+    await owner.execute("UPDATE platform.tenants SET state = $2 WHERE id = $1", tenants[0].id, state)
+    await owner.execute("UPDATE platform.tenants SET state = 'purging' WHERE id = $1", tenants[1].id)
+    add(own, "0002_colour", ADD_COLUMN)
+    summary = await run(own)
+    assert (summary.fleet, summary.planned) == (1, 1)
+    assert await revisions(owner, tenants) == ["0002", "0001"]
