@@ -26,7 +26,10 @@ _OPTIONS = (
     only,
     exclude,
     click.option("--canary", default="", help="Slugs, with commas: first these, with those that are flagged so."),
-    click.option("--verify", help="A shell command to run after the canaries; unless it exits 0, the run stops."),
+    click.option(
+        "--verify",
+        help="A shell command to run after the canaries, before all others; unless it exits 0, the run stops.",
+    ),
     click.option("--wave", default=_DEFAULT.wave, show_default=True, type=click.IntRange(1), help="Tenants in a wave."),
     jobs,
     max_failures,

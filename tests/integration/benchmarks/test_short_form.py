@@ -14,6 +14,14 @@ _PEERS = (
     "L1b: raw ASGI + asyncpg, bound transaction",
     "Litestar + Advanced Alchemy, the usual way",
 )
+_WAYS = (
+    "Leasehold, all of it",
+    "by hand on asyncpg, a message per tenant",
+    "by hand on asyncpg, a message per statement",
+    "`command.upgrade` per tenant, in one process",
+    "`alembic upgrade` per tenant, a process each",
+    "by hand on asyncpg, three messages",
+)
 _TIMEOUT_S = 120.0
 
 
@@ -65,13 +73,34 @@ def test_memory_is_watched_and_its_growth_is_put_in_one_line(project: Path, tmp_
     assert re.fullmatch(r"Last third over middle third, medians: server \d\.\d\dx, PostgreSQL \d\.\d\dx", verdict)
 
 
+def test_migrations_are_measured_beside_what_is_written_by_hand_and_beside_alembic(
+    project: Path, tmp_path: Path
+) -> None:
+    finished = _benchmarks(project, "migrate", "--short", "--output", tmp_path)
+
+    assert finished.returncode == 0, finished.stderr
+    text = (tmp_path / "migrate.md").read_text()
+    assert text.strip() == finished.stdout.strip()
+    assert [line for line in text.splitlines() if line.startswith("## ")] == [
+        "## A column, an index and a table for 24 tenants",
+        "## Nothing to do for 50 tenants",
+        "## Memory of the runner",
+        "## A new tenant",
+    ]
+    rows = [line.split(" | ")[0] for line in text.splitlines() if line.startswith("| ")]
+    assert {f"| {way}" for way in _WAYS} <= set(rows), text
+
+
 def test_what_can_be_measured_is_listed(project: Path) -> None:
     finished = _benchmarks(project)
 
     assert finished.returncode == 0, finished.stderr
-    assert {"requests", "roles", "memory"} <= set(finished.stdout.split())
+    assert {"requests", "roles", "memory", "migrate"} <= set(finished.stdout.split())
 
 
-@pytest.mark.parametrize("arguments", [["nonsense"], ["requests", "--only", "nonsense"], ["memory", "--every", "90"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [["nonsense"], ["requests", "--only", "nonsense"], ["memory", "--every", "90"], ["migrate", "--tenants", "9"]],
+)
 def test_what_cannot_be_measured_is_refused(project: Path, arguments: list[str]) -> None:
     assert _benchmarks(project, *arguments).returncode == 2

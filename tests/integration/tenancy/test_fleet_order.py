@@ -57,6 +57,15 @@ async def test_a_check_after_the_canaries_decides_whether_the_run_goes_on(
     assert summary.stopped == ("the check `exit 3` exited with status 3" if reached == "0001" else None)
 
 
+async def test_canaries_that_are_there_already_are_checked_before_the_others(own: Settings, owner: Any) -> None:
+    tenants = await provision(own, 2)
+    add(own, "0002_colour", ADD_COLUMN)
+    for _ in range(2):
+        summary, _ = await _waves(own, canaries=(tenants[0].slug,), verify="exit 3")
+        assert summary.stopped == "the check `exit 3` exited with status 3"
+        assert await revisions(owner, tenants) == ["0002", "0001"]
+
+
 async def test_a_run_stops_when_too_many_have_failed_and_leaves_the_rest_alone(own: Settings, owner: Any) -> None:
     tenants = await provision(own, 6)
     await _break(owner, *(tenant.schema for tenant in tenants[:3]))

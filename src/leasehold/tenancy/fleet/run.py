@@ -93,7 +93,7 @@ class FleetRun:
     """None where the shared schema is left as it is, for one tenant alone."""
     report: Report = field(default_factory=Report)
     verify: Callable[[], Awaitable[str | None]] | None = None
-    """Asked after the canaries; what it returns stops the run."""
+    """Asked after the canaries, before anybody else is migrated; what it returns stops the run."""
     lease_s: float = LEASE_S
     """Seconds after which a runner that has not stirred is taken for dead."""
 
@@ -200,15 +200,20 @@ class FleetRun:
 
     async def _waves(self, plan: Plan, crew: Crew) -> str | None:
         """Go through the waves, and return why the run stops where it does not reach the end."""
+        to_verify = self.verify
         for wave in plan.waves:
+            # Canaries that stand right already, from a run whose check was not content, are looked at once more.
+            if to_verify and not wave.is_canary and (reason := await to_verify()):
+                return reason
             done, failed = len(crew.results) - crew.failures, crew.failures
             await crew.migrate(wave)
             failures = crew.failures - failed
             self.report.on_wave(wave, len(crew.results) - crew.failures - done, failures)
             if wave.is_canary and failures:
                 return f"{failures} of {len(wave.tenants)} canaries failed"
-            if wave.is_canary and self.verify is not None and (reason := await self.verify()):
+            if to_verify and wave.is_canary and (reason := await to_verify()):
                 return reason
+            to_verify = None
             if crew.has_enough:
                 return f"{crew.failures} tenants failed"
         return None

@@ -70,6 +70,7 @@ class Crew:
         on_wait: Callable[[str, str], None],
     ) -> None:
         self.results: list[TenantResult] = []
+        self.failures = 0
         self._url = url
         self._lease = lease
         self._plan = plan
@@ -79,11 +80,6 @@ class Crew:
         self._on_result = on_result
         self._on_wait = on_wait
         self._connections: list[DriverConnection | None] = [None] * jobs
-
-    @property
-    def failures(self) -> int:
-        """How many tenants have failed so far."""
-        return sum(result.error is not None for result in self.results)
 
     @property
     def has_enough(self) -> bool:
@@ -178,6 +174,7 @@ class Crew:
 
     def _close(self, result: TenantResult) -> None:
         self.results.append(result)
+        self.failures += result.error is not None
         self._on_result(result)
 
     async def _connection(self, slot: int) -> DriverConnection:
