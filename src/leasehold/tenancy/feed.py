@@ -16,9 +16,9 @@ import asyncpg
 import structlog
 
 from leasehold.core.database import DriverConnection, driver_url
-from leasehold.tenancy.context import TenantRef, TenantState
+from leasehold.tenancy.context import TenantRef
 from leasehold.tenancy.directory import KnownSubjects, TenantDirectory
-from leasehold.tenancy.registry import CHANNEL
+from leasehold.tenancy.registry import CHANNEL, tenant_ref_of
 
 APPLICATION_NAME = "leasehold-directory"
 HEARTBEAT_S = 1.0
@@ -170,14 +170,6 @@ class DirectoryFeed:
 def _tenant_refs(rows: Iterable[asyncpg.Record]) -> Iterable[tuple[TenantRef, list[str]]]:
     for row in rows:
         yield (
-            TenantRef(
-                id=row["id"],
-                slug=row["slug"],
-                schema=row["schema_name"],
-                role=row["role_name"],
-                state=TenantState(row["state"]),
-                revision=row["revision"],
-                served_by=row["served_by"],
-            ),
+            tenant_ref_of(row),
             row["hostnames"],
         )

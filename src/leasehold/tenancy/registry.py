@@ -8,6 +8,7 @@ the id of their transaction, because a plain sequence is handed out before commi
 from datetime import datetime
 from uuid import UUID
 
+import asyncpg
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, UniqueConstraint, func, insert, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
@@ -147,6 +148,19 @@ async def announce_change(session: AsyncSession, *, tenant_id: UUID, subject: UU
     change = {"id": new_id(), "tenant_id": tenant_id, "subject": subject, "xact": _CURRENT_XACT}
     await session.execute(insert(RegistryChange).values(change))
     await session.execute(select(func.pg_notify(CHANNEL, "")))
+
+
+def tenant_ref_of(row: asyncpg.Record) -> TenantRef:
+    """Return the tenant of a row that has the registry's columns and `served_by`."""
+    return TenantRef(
+        id=row["id"],
+        slug=row["slug"],
+        schema=row["schema_name"],
+        role=row["role_name"],
+        state=TenantState(row["state"]),
+        revision=row["revision"],
+        served_by=row["served_by"],
+    )
 
 
 async def tenant_ref_by_slug(session: AsyncSession, slug: str) -> TenantRef:

@@ -16,11 +16,12 @@ import asyncpg
 from leasehold.core.database import Database, DriverConnection
 from leasehold.core.sqlstate import sqlstate_of
 from leasehold.tenancy.bind import TenantSession, open_tenant_session, record_call
-from leasehold.tenancy.context import TenantRef, TenantState
+from leasehold.tenancy.context import TenantRef
 from leasehold.tenancy.fleet.lease import LEASE_LOST, Lease, LeaseLost, connect_for_run, held_lease
 from leasehold.tenancy.fleet.ledger import TenantResult, finish_run, record_failure, start_run
 from leasehold.tenancy.fleet.plan import UnknownTenantSlug
 from leasehold.tenancy.fleet.run import Report, RunSummary
+from leasehold.tenancy.registry import tenant_ref_of
 from leasehold.tenancy.window import RevisionWindow
 
 TenantCall = Callable[[TenantSession, TenantRef], Awaitable[object]]
@@ -97,15 +98,7 @@ class FleetCall:
                 raise UnknownTenantSlug(slug)
         done = set[UUID]() if self.anew else {row["tenant_id"] for row in await connection.fetch(_DONE, self.name)}
         return len(rows), [
-            TenantRef(
-                id=row["id"],
-                slug=row["slug"],
-                schema=row["schema_name"],
-                role=row["role_name"],
-                state=TenantState(row["state"]),
-                revision=row["revision"],
-                served_by=row["served_by"],
-            )
+            tenant_ref_of(row)
             for row in rows
             if row["id"] not in done and (not self.only or row["slug"] in self.only) and row["slug"] not in self.exclude
         ]
