@@ -75,6 +75,6 @@ lock:
     uv export --quiet --extra embedded --group dev --no-emit-project --no-annotate --no-header --output-file requirements/dev.txt >/dev/null
     uv export --quiet --no-dev --no-emit-project --no-annotate --no-header --output-file requirements/prod.txt >/dev/null
 
-# Measure requests against peers, what roles cost, or whether memory stays flat: just bench requests
+# Measure requests against peers, migrations against SQL by hand, what roles cost, or memory: just bench requests
 bench *args: setup
     @python -m benchmarks {{ args }}

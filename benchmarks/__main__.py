@@ -2,7 +2,7 @@
 
 import sys
 
-from benchmarks import memory, requests, roles
+from benchmarks import memory, migrate, requests, roles
 
 _USAGE = """\
 usage: python -m benchmarks COMMAND [OPTIONS]
@@ -10,13 +10,14 @@ usage: python -m benchmarks COMMAND [OPTIONS]
   requests   what a request costs, beside raw asyncpg and beside its peers (about four minutes; --short: ten seconds)
   roles      what thousands of tenant roles cost, while memberships are granted
   memory     whether memory stays flat while requests go round 5,000 tenants (about ten minutes; --short: ten seconds)
+  migrate    how fast a fleet is migrated, beside SQL by hand and Alembic (about four minutes; --short: ten seconds)
 
 Each has --help. benchmarks/README.md says what is measured, and what is not."""
 
 
 def main() -> int:
     """Run one command."""
-    commands = {"requests": requests.main, "roles": roles.main, "memory": memory.main}
+    commands = {"requests": requests.main, "roles": roles.main, "memory": memory.main, "migrate": migrate.main}
     name, *arguments = sys.argv[1:] or ["--help"]
     if name not in commands:
         print(_USAGE)

@@ -7,8 +7,7 @@ Roles and schemas are as transactional as rows in PostgreSQL, so a crash at any 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import cast
-from uuid import UUID
+from typing import Any, cast
 
 import asyncpg
 import structlog
@@ -23,10 +22,11 @@ from leasehold.tenancy.context import TenantRef, TenantState
 from leasehold.tenancy.fleet.fingerprint import fingerprint
 from leasehold.tenancy.fleet.history import TenantHistory
 from leasehold.tenancy.fleet.rendering import render_provisioning
-from leasehold.tenancy.fleet.replay import SchemaTarget, build
+from leasehold.tenancy.fleet.replay import SchemaTarget, build_sql, held_rights, message
 from leasehold.tenancy.fleet.segments import Rendering
 from leasehold.tenancy.names import APP_ROLE, TENANT_GROUP, check_slug, quoted, role_name, schema_name
-from leasehold.tenancy.registry import CHANNEL
+from leasehold.tenancy.registry import announcement_sql
+from leasehold.tenancy.rights import rights_sql
 
 Seed = Callable[[DriverConnection, TenantRef], Awaitable[None]]
 """Writes the first rows of a new tenant, on a connection whose transaction is bound to its schema."""
@@ -35,11 +35,8 @@ _INSERT = """
 INSERT INTO platform.tenants
        (id, slug, name, schema_name, role_name, state, cluster, revision, created_at, updated_at)
 VALUES ($1, $2, $3, $4, $5, 'active', 'main', $6, $7, $7)
+RETURNING (SELECT r.fingerprint FROM platform.tenant_revisions r WHERE r.revision = $6)
 """
-_ANNOUNCE = """
-INSERT INTO platform.registry_changes (id, tenant_id, xact) VALUES ($1, $2, pg_current_xact_id()::text::bigint)
-"""
-_FINGERPRINT = "SELECT fingerprint FROM platform.tenant_revisions WHERE revision = $1"
 
 _log = structlog.get_logger(__name__)
 
@@ -94,6 +91,8 @@ class Provisioner:
         self._tenant_roles = tenant_roles
         self._pool: DriverPool | None = None
         self._rendering: Rendering | None = None
+        self._new_tables: list[dict[str, Any]] | None = None
+        """The tables of a new schema, on which nobody holds any right yet; known from the first one on."""
         self._opening = asyncio.Lock()
 
     async def close(self) -> None:
@@ -135,30 +134,37 @@ class Provisioner:
         return tenant
 
     async def _build(self, connection: DriverConnection, tenant: TenantRef, name: str, rendering: Rendering) -> None:
-        expected = await connection.fetchval(_FINGERPRINT, rendering.target)
+        # First, so that of several with one slug all but one wait here and make no schema in vain.
+        row = (tenant.id, tenant.slug, name, tenant.schema, tenant.role, rendering.target, utc_now())
+        expected = await connection.fetchval(_INSERT, *row)
         if expected is None:
             raise FleetNotReady
-        # First, so that of several with one slug all but one wait here and make no schema in vain.
-        await connection.execute(
-            _INSERT, tenant.id, tenant.slug, name, tenant.schema, tenant.role, rendering.target, utc_now()
-        )
-        await self._make_schema(connection, tenant)
         target = SchemaTarget(tenant.schema, tenant.role if self._tenant_roles else APP_ROLE)
-        await build(connection, target, rendering, self._metadata)
+        await self._make_schema(connection, target, rendering)
         for seed in self._seeds:
             await seed(connection, tenant)
         if await fingerprint(connection, target) != expected:
             raise FingerprintMismatch
-        await announce_by_owner(connection, tenant.id)
+        await connection.execute(announcement_sql(tenant.id))
 
-    async def _make_schema(self, connection: DriverConnection, tenant: TenantRef) -> None:
-        await connection.execute(f"CREATE SCHEMA {quoted(tenant.schema)}")
-        if self._tenant_roles:
-            role = quoted(tenant.role)
-            await connection.execute(
-                f"CREATE ROLE {role} NOLOGIN; GRANT {TENANT_GROUP} TO {role} WITH INHERIT TRUE, SET FALSE; "
-                f"GRANT {role} TO {APP_ROLE} WITH INHERIT FALSE, SET TRUE"
-            )
+    async def _make_schema(self, connection: DriverConnection, target: SchemaTarget, rendering: Rendering) -> None:
+        """Make role, schema, tables and rights, in one message as soon as the tables are known."""
+        role = quoted(target.role)
+        make_role = (
+            f"CREATE ROLE {role} NOLOGIN; GRANT {TENANT_GROUP} TO {role} WITH INHERIT TRUE, SET FALSE; "
+            f"GRANT {role} TO {APP_ROLE} WITH INHERIT FALSE, SET TRUE"
+        )
+        work = message(
+            make_role if self._tenant_roles else "",
+            f"CREATE SCHEMA {quoted(target.schema)}",
+            build_sql(target, rendering),
+        )
+        if self._new_tables is None:
+            await connection.execute(work)
+            work = ""
+            self._new_tables = [{**row, "privileges": []} for row in await held_rights(connection, target)]
+        rights = rights_sql(self._metadata, self._new_tables, schema=target.schema, role=target.role)
+        await connection.execute(message(work, *rights))
 
     async def _open(self) -> tuple[DriverPool, Rendering]:
         if self._owner_url is None:
@@ -171,14 +177,15 @@ class Provisioner:
         return self._pool, self._rendering
 
 
-async def announce_by_owner(connection: DriverConnection, tenant_id: UUID) -> None:
-    """Let every process read a tenant again once the owner's transaction has committed."""
-    await connection.execute(_ANNOUNCE, new_id(), tenant_id)
-    await connection.execute("SELECT pg_notify($1, '')", CHANNEL)
-
-
 async def _open_pool(url: str) -> DriverPool:
     try:
-        return await asyncpg.create_pool(driver_url(url), min_size=0, max_size=OWNER_CONNECTIONS, timeout=5)
+        # Nothing is set on a connection beyond its transaction, so nothing is to be reset.
+        return await asyncpg.create_pool(
+            driver_url(url), min_size=0, max_size=OWNER_CONNECTIONS, timeout=5, reset=_leave_as_it_is
+        )
     except (OSError, asyncpg.PostgresError) as error:
         raise DatabaseUnavailable from error
+
+
+async def _leave_as_it_is(_connection: object) -> None:
+    """Spare a round trip."""

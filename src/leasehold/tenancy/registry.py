@@ -18,6 +18,7 @@ from leasehold.core.errors import NotFound
 from leasehold.core.ids import new_id
 from leasehold.core.models import Identified, PlatformModel, Timestamped
 from leasehold.tenancy.context import TenantRef, TenantState
+from leasehold.tenancy.names import literal
 
 CHANNEL = "leasehold_registry"
 _STATES = ", ".join(f"'{state}'" for state in TenantState)
@@ -148,6 +149,15 @@ async def announce_change(session: AsyncSession, *, tenant_id: UUID, subject: UU
     change = {"id": new_id(), "tenant_id": tenant_id, "subject": subject, "xact": _CURRENT_XACT}
     await session.execute(insert(RegistryChange).values(change))
     await session.execute(select(func.pg_notify(CHANNEL, "")))
+
+
+def announcement_sql(tenant_id: UUID) -> str:
+    """Return the same as statements without parameters, for the owner's transactions, which are sent as one text."""
+    ids = f"{literal(str(new_id()))}, {literal(str(tenant_id))}"
+    return (
+        "INSERT INTO platform.registry_changes (id, tenant_id, xact) "
+        f"VALUES ({ids}, pg_current_xact_id()::text::bigint); SELECT pg_notify({literal(CHANNEL)}, '')"
+    )
 
 
 def tenant_ref_of(row: asyncpg.Record) -> TenantRef:

@@ -16,12 +16,17 @@ PRIVILEGES: dict[Rights, frozenset[str]] = {
     "read_only": frozenset({"SELECT"}),
 }
 
+# By the dependencies on a schema, which are indexed: pg_class has no index by schema, and thousands of schemas.
 HELD_RIGHTS = """
 SELECT c.relname AS table_name,
        ARRAY(SELECT acl.privilege_type FROM pg_catalog.aclexplode(c.relacl) acl
               WHERE pg_catalog.pg_get_userbyid(acl.grantee) = $2) AS privileges
-  FROM pg_catalog.pg_class c
- WHERE c.relnamespace = (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = $1) AND c.relkind IN ('r', 'p')
+  FROM pg_catalog.pg_namespace n
+  JOIN pg_catalog.pg_depend d
+    ON d.refclassid = 'pg_catalog.pg_namespace'::regclass AND d.refobjid = n.oid
+   AND d.classid = 'pg_catalog.pg_class'::regclass
+  JOIN pg_catalog.pg_class c ON c.oid = d.objid
+ WHERE n.nspname = $1 AND c.relkind IN ('r', 'p')
  UNION ALL
 SELECT NULL,
        ARRAY(SELECT acl.privilege_type FROM pg_catalog.aclexplode(n.nspacl) acl

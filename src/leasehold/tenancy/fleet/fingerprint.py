@@ -5,11 +5,13 @@ Two schemas of one revision have the same fingerprint, or one of them is not wha
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from contextlib import AsyncExitStack
 
 from leasehold.core.database import DriverConnection
 from leasehold.tenancy.fleet.replay import SchemaTarget
 
 # PostgreSQL prints a name with its schema wherever the schema is not in the path; here none is, and it is cut off.
+# Tables are found by their dependency on the schema, which is indexed: pg_class has no index by schema.
 _DESCRIPTION = """
 WITH wanted AS (
     SELECT n.oid, n.nspname, n.nspacl, w.role_name, pg_catalog.quote_ident(n.nspname) || '.' AS prefix
@@ -17,7 +19,11 @@ WITH wanted AS (
       JOIN pg_catalog.pg_namespace n ON n.nspname = w.schema_name
 ), tables AS (
     SELECT c.oid, c.relname, c.relkind, c.relacl, w.nspname, w.role_name, w.prefix
-      FROM wanted w JOIN pg_catalog.pg_class c ON c.relnamespace = w.oid
+      FROM wanted w
+      JOIN pg_catalog.pg_depend d
+        ON d.refclassid = 'pg_catalog.pg_namespace'::regclass AND d.refobjid = w.oid
+       AND d.classid = 'pg_catalog.pg_class'::regclass
+      JOIN pg_catalog.pg_class c ON c.oid = d.objid
      WHERE c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f')
 )
 SELECT nspname, 'table ' || relname || ' ' || relkind::text AS line FROM tables
@@ -56,9 +62,14 @@ SELECT r.nspname,
 
 
 async def describe_all(connection: DriverConnection, targets: Sequence[SchemaTarget]) -> dict[str, list[str]]:
-    """Return the shape of each schema: a sorted line for each table, column, constraint, index and right."""
+    """Return the shape of each schema: a sorted line for each table, column, constraint, index and right.
+
+    In a transaction of the caller, its path leads to no schema afterwards.
+    """
     schemas, roles = [target.schema for target in targets], [target.role for target in targets]
-    async with connection.transaction():
+    async with AsyncExitStack() as stack:
+        if not connection.is_in_transaction():
+            await stack.enter_async_context(connection.transaction())
         await connection.execute("SET LOCAL search_path = pg_catalog, pg_temp")
         rows = await connection.fetch(_DESCRIPTION, schemas, roles)
     lines: dict[str, list[str]] = {schema: [] for schema in schemas}
@@ -70,6 +81,12 @@ async def describe_all(connection: DriverConnection, targets: Sequence[SchemaTar
 async def describe(connection: DriverConnection, target: SchemaTarget) -> list[str]:
     """Return the shape of one schema."""
     return (await describe_all(connection, [target]))[target.schema]
+
+
+def tables_in(lines: Iterable[str]) -> frozenset[str]:
+    """Return the names of the tables that a description has."""
+    named = (line.removeprefix("table ").rpartition(" ") for line in lines if line.startswith("table "))
+    return frozenset(name for name, _, kind in named if kind in {"r", "p"})
 
 
 async def fingerprint(connection: DriverConnection, target: SchemaTarget) -> str:

@@ -10,7 +10,7 @@ from leasehold.core.database import DriverConnection
 from leasehold.core.ids import new_id
 from leasehold.tenancy.fleet.replay import message
 from leasehold.tenancy.names import literal
-from leasehold.tenancy.registry import CHANNEL
+from leasehold.tenancy.registry import announcement_sql
 
 RunKind = Literal["upgrade", "downgrade", "call"]
 Outcome = Literal["succeeded", "failed", "stopped"]
@@ -61,20 +61,17 @@ async def record_failure(connection: DriverConnection, run_id: UUID, result: Ten
 
 def revision_sql(tenant_id: UUID, revision: str) -> str:
     """Return the statements that tell the registry, and every process, where a tenant's schema now stands."""
-    tenant = literal(str(tenant_id))
     return message(
-        f"UPDATE platform.tenants SET revision = {literal(revision)} WHERE id = {tenant}",
-        "INSERT INTO platform.registry_changes (id, tenant_id, xact) "
-        f"VALUES ({literal(str(new_id()))}, {tenant}, pg_current_xact_id()::text::bigint)",
-        f"SELECT pg_notify({literal(CHANNEL)}, '')",
+        f"UPDATE platform.tenants SET revision = {literal(revision)} WHERE id = {literal(str(tenant_id))}",
+        announcement_sql(tenant_id),
     )
 
 
 def success_sql(run_id: UUID, result: TenantResult) -> str:
-    """Return the statement that writes down a success."""
+    """Return the statement that writes down a success; what its own transaction has taken comes on top."""
     names = ", ".join(literal(text) for text in (str(new_id()), str(run_id), str(result.tenant_id)))
     return (
         "INSERT INTO platform.fleet_results (id, run_id, tenant_id, start, target, attempts, duration_ms, finished_at) "
         f"VALUES ({names}, {literal(result.start)}, {literal(result.target)}, {result.attempts}, "
-        f"{result.duration_ms}, now())"
+        f"{result.duration_ms} + (extract(epoch FROM clock_timestamp() - now()) * 1000)::bigint, now())"
     )

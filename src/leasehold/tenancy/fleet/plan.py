@@ -50,6 +50,10 @@ class Destructive(RuntimeError):
         )
 
 
+Renderings = Mapping[tuple[str, str], Rendering]
+"""What leads from one revision to another."""
+
+
 @dataclass(frozen=True, slots=True)
 class RunOptions:
     """What a run shall do, and in which order."""
@@ -99,7 +103,7 @@ class Plan:
     fleet: int
     """How many tenants there are, those that need nothing included."""
     waves: tuple[Wave, ...]
-    renderings: Mapping[tuple[str, str], Rendering]
+    renderings: Renderings
     platform: tuple[str | None, str] | None = None
     """From where to where the shared schema is to be brought first, None where it stands right."""
 
@@ -114,9 +118,14 @@ class Plan:
 
 
 async def make_plan(
-    connection: DriverConnection, history: TenantHistory, options: RunOptions, *, tenant_roles: bool
+    connection: DriverConnection,
+    history: TenantHistory,
+    options: RunOptions,
+    *,
+    tenant_roles: bool,
+    rendered: Renderings | None = None,
 ) -> Plan:
-    """Return the plan of a run.
+    """Return the plan of a run. What was rendered for an earlier plan need not be rendered again.
 
     Raises:
         UnknownRevision, UnknownTenantSlug: the options name what does not exist.
@@ -138,7 +147,7 @@ async def make_plan(
     ]
     tenants = [tenant for tenant in planned if _leads(history, tenant, options)]
     ways = sorted({(tenant.start, tenant.goal) for tenant in tenants})
-    renderings = {way: render(history, *way) for way in ways}
+    renderings = {way: (rendered or {}).get(way) or render(history, *way) for way in ways}
     if not options.allow_destructive:
         for rendering in renderings.values():
             _demand_harmless(rendering)

@@ -11,17 +11,16 @@ from sqlalchemy import MetaData
 
 from leasehold.core.database import DriverConnection
 from leasehold.core.ids import new_id
-from leasehold.tenancy.fleet.fingerprint import describe, digest, fingerprint
+from leasehold.tenancy.fleet.fingerprint import describe, digest, fingerprint, tables_in
 from leasehold.tenancy.fleet.history import DatabaseNewer, TenantHistory
 from leasehold.tenancy.fleet.rendering import render, render_provisioning
-from leasehold.tenancy.fleet.replay import Replay, SchemaTarget, build, rights_to_grant
+from leasehold.tenancy.fleet.replay import Replay, SchemaTarget, build_sql, message, rights_to_grant
 from leasehold.tenancy.names import REFERENCE_SCHEMA, SCRATCH_SCHEMA, VERSION_TABLE, quoted, reference_role
 
 _RECORD = """
 INSERT INTO platform.tenant_revisions (id, revision, served_by, fingerprint) VALUES ($1, $2, $3, $4)
 ON CONFLICT (revision) DO UPDATE SET served_by = excluded.served_by, fingerprint = excluded.fingerprint
 """
-_RECORDED = "SELECT revision, served_by FROM platform.tenant_revisions"
 
 
 async def open_reference(connection: DriverConnection) -> SchemaTarget:
@@ -54,19 +53,20 @@ async def migrate_reference(
     if start != resolved and history.is_downgrade(start, resolved) == downgrade:
         for segment in render(history, start, resolved).segments:
             await replay.apply(connection, target, segment, str)
-        await record_revisions(connection, history, [resolved], replay.metadata)
+        if resolved not in replay.tables:
+            await record_revisions(connection, history, [resolved], replay.metadata)
 
 
 async def record_revisions(
     connection: DriverConnection, history: TenantHistory, revisions: Iterable[str], metadata: MetaData
-) -> None:
-    """Write down how schemas look at these revisions and who may serve them, unless that is known already."""
-    recorded = {row["revision"]: row["served_by"] for row in await connection.fetch(_RECORDED)}
+) -> dict[str, frozenset[str]]:
+    """Write down how schemas look at these revisions and who may serve them; return the tables that each one has."""
+    tables: dict[str, frozenset[str]] = {}
     for revision in revisions:
-        served_by = history.served_by(revision)
-        if recorded.get(revision) != served_by:
-            lines = await describe_revision(connection, history, revision, metadata)
-            await connection.execute(_RECORD, new_id(), revision, served_by, digest(lines))
+        lines = await describe_revision(connection, history, revision, metadata)
+        tables[revision] = tables_in(lines)
+        await connection.execute(_RECORD, new_id(), revision, history.served_by(revision), digest(lines))
+    return tables
 
 
 async def describe_revision(
@@ -95,8 +95,8 @@ async def schema_at(
     attempt = connection.transaction()
     await attempt.start()
     try:
-        await connection.execute(f"CREATE SCHEMA {quoted(target.schema)}")
-        await build(connection, target, rendering, metadata)
+        await connection.execute(message(f"CREATE SCHEMA {quoted(target.schema)}", build_sql(target, rendering)))
+        await connection.execute(message(*await rights_to_grant(connection, target, metadata)))
         yield target
     finally:
         await attempt.rollback()

@@ -4,8 +4,9 @@ So a replay that was killed is taken up by another one, rendered from where the 
 cannot both do the same.
 """
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from sqlalchemy import MetaData
 
@@ -48,14 +49,18 @@ class Replay:
     fence: str
     """A statement that fails once this run may change nothing any more."""
     run_live: RunLive
+    tables: Mapping[str, frozenset[str]]
+    """The tables that a schema has at each revision that a segment ends at."""
+    _held: dict[Segment, list[Mapping[str, Any]]] = field(default_factory=dict[Segment, list[Mapping[str, Any]]])
 
     async def apply(
         self, connection: DriverConnection, target: SchemaTarget, segment: Segment, closing: Closing
     ) -> None:
         """Apply one segment. What `closing` returns is said before the COMMIT of its transaction, where it has one.
 
-        Three messages make a transaction. The last one holds the fence and the COMMIT together: a runner that is
-        stopped before it sends this has changed nothing, and one that is stopped afterwards has nothing left to do.
+        A transaction is one message, for a schema is changed as fast as it is told how. Fence and COMMIT stand in it
+        together: a runner that is stopped before it sends them has changed nothing, and one that is stopped afterwards
+        has nothing left to do. Only for the first schema are there three, to learn which rights are to be granted.
 
         Raises:
             asyncpg.PostgresError: a statement failed, the schema stands elsewhere, or the fence fell; nothing of the
@@ -74,9 +79,13 @@ class Replay:
     ) -> None:
         try:
             opening = message("BEGIN", binding(target.schema), self.limits.in_transaction)
-            await connection.execute(message(opening, demand_revision(segment.start), segment.script))
-            rights = await rights_to_grant(connection, target, self.metadata)
-            await connection.execute(message(*rights, closing(), self.fence, "COMMIT"))
+            work = message(opening, demand_revision(segment.start), segment.script)
+            if (held := self._held.get(segment)) is None:
+                await connection.execute(work)
+                held, work = await held_rights(connection, target), ""
+                self._learn(segment, held)
+            rights = rights_sql(self.metadata, held, schema=target.schema, role=target.role)
+            await connection.execute(message(work, *rights, closing(), self.fence, "COMMIT"))
         except Exception:
             if not connection.is_closed():
                 await connection.execute("ROLLBACK")
@@ -84,6 +93,13 @@ class Replay:
         except BaseException:
             connection.terminate()
             raise
+
+    def _learn(self, segment: Segment, held: list[Mapping[str, Any]]) -> None:
+        """Remember what a role held after a segment, on the tables that every schema has then."""
+        tables = self.tables.get(segment.end or "")
+        if tables is not None:
+            found = {row["table_name"]: row["privileges"] for row in held}
+            self._held[segment] = [{"table_name": name, "privileges": found.get(name, [])} for name in [None, *tables]]
 
     async def _apply_alone(self, connection: DriverConnection, target: SchemaTarget, segment: Segment) -> None:
         """Run each statement outside a transaction; path and limits are set on the connection meanwhile."""
@@ -97,23 +113,26 @@ class Replay:
                 await connection.execute("RESET search_path; RESET lock_timeout; RESET statement_timeout")
 
 
-async def build(connection: DriverConnection, target: SchemaTarget, rendering: Rendering, metadata: MetaData) -> None:
-    """Fill an empty schema inside the transaction of the caller, who made it and can wait for nobody.
+def build_sql(target: SchemaTarget, rendering: Rendering) -> str:
+    """Return what fills an empty schema, in the transaction of who made it and can wait for nobody.
 
     Raises:
         NoLiveRevisions: the rendering is not one for an empty schema.
-        asyncpg.PostgresError: a statement failed.
     """
     for segment in rendering.segments:
         if segment.is_live or segment.autocommit:
             raise NoLiveRevisions(segment.end)
-        await connection.execute(message(binding(target.schema), segment.script))
-    await connection.execute(message(*await rights_to_grant(connection, target, metadata)))
+    return message(binding(target.schema), *(segment.script for segment in rendering.segments))
+
+
+async def held_rights(connection: DriverConnection, target: SchemaTarget) -> list[Mapping[str, Any]]:
+    """Return what the role holds on each table that is there now, and (without a table's name) on the schema."""
+    return [dict(row) for row in await connection.fetch(HELD_RIGHTS, target.schema, target.role)]
 
 
 async def rights_to_grant(connection: DriverConnection, target: SchemaTarget, metadata: MetaData) -> list[str]:
     """Return what is missing for the role to hold what the models declare on the tables that are there now."""
-    held = [dict(row) for row in await connection.fetch(HELD_RIGHTS, target.schema, target.role)]
+    held = await held_rights(connection, target)
     return rights_sql(metadata, held, schema=target.schema, role=target.role)
 
 

@@ -17,7 +17,7 @@ from leasehold.tenancy.fleet.history import RELATIVE, DatabaseNewer, TenantHisto
 from leasehold.tenancy.fleet.lease import LEASE_S, Lease, connect_for_run, held_lease
 from leasehold.tenancy.fleet.ledger import Outcome, RunKind, TenantResult, finish_run, start_run
 from leasehold.tenancy.fleet.live import LiveRevisions
-from leasehold.tenancy.fleet.plan import Plan, RunOptions, Wave, make_plan
+from leasehold.tenancy.fleet.plan import Plan, Renderings, RunOptions, Wave, make_plan
 from leasehold.tenancy.fleet.reference import migrate_reference, record_revisions
 from leasehold.tenancy.fleet.replay import Replay
 from leasehold.tenancy.fleet.waves import Crew
@@ -128,10 +128,10 @@ class FleetRun:
         if is_current and not plan.waves:
             return RunSummary(self.options.direction, self._target, plan.fleet, 0)
         async with AsyncExitStack() as stack:
-            lease = await self._lease(stack)
+            lease = await self._lease(stack, upgrade=plan.platform is not None)
             connection = await connect_for_run(self.owner_url, lease.run_id)
             stack.callback(connection.terminate)
-            return await self._run(connection, lease)
+            return await self._run(connection, lease, plan.renderings)
 
     @property
     def _target(self) -> str:
@@ -139,30 +139,30 @@ class FleetRun:
         target = self.options.target
         return target if RELATIVE.fullmatch(target) else self.history.resolve(target)
 
-    async def _lease(self, stack: AsyncExitStack) -> Lease:
+    async def _lease(self, stack: AsyncExitStack, *, upgrade: bool) -> Lease:
         """Take the lease and bring the platform to head; the other way round where it has no place for leases yet."""
         held = partial(held_lease, self.owner_url, name=LEASE_NAME, seconds=self.lease_s)
         try:
             lease = await stack.enter_async_context(held())
         except _NOTHING_THERE:
-            await self._upgrade_platform()
+            if self.platform is not None:
+                await self.platform.upgrade()
             return await stack.enter_async_context(held())
-        await self._upgrade_platform()
+        if self.platform is not None and upgrade:
+            await self.platform.upgrade()
         return lease
 
-    async def _upgrade_platform(self) -> None:
-        if self.platform is not None:
-            await self.platform.upgrade()
-
-    async def _run(self, connection: DriverConnection, lease: Lease) -> RunSummary:
-        plan = await self._plan(connection)  # once more: since the first one, another run may have ended
+    async def _run(self, connection: DriverConnection, lease: Lease, rendered: Renderings) -> RunSummary:
+        plan = await self._plan(connection, rendered)  # once more: since the first one, another run may have ended
         live = LiveRevisions(self.owner_url, self.history, self.metadata, run_id=lease.run_id)
-        replay = Replay(self.metadata, self.options.limits, lease.fence, live.run)
+        ends = {segment.end for rendering in plan.renderings.values() for segment in rendering.segments}
+        if not RELATIVE.fullmatch(self.options.target):
+            ends.add(self._target)
+        tables = await record_revisions(connection, self.history, sorted(filter(None, ends)), self.metadata)
+        replay = Replay(self.metadata, self.options.limits, lease.fence, live.run, tables)
         is_whole = not self.options.only and self.platform is not None
         if is_whole and self.options.direction == "upgrade":
             await migrate_reference(connection, self.history, self.options.target, replay)
-        revisions = {segment.end for rendering in plan.renderings.values() for segment in rendering.segments}
-        await record_revisions(connection, self.history, sorted(filter(None, revisions)), self.metadata)
         await connection.execute(_FORGET_CHANGES)
         kind, planned = self.options.direction, len(plan.tenants)
         await start_run(connection, lease.run_id, kind=kind, target=self._target, planned=planned)
@@ -218,14 +218,15 @@ class FleetRun:
                 return f"{crew.failures} tenants failed"
         return None
 
-    async def _plan(self, connection: DriverConnection) -> Plan:
+    async def _plan(self, connection: DriverConnection, rendered: Renderings | None = None) -> Plan:
         found: str | None = None
         try:
             if self.platform is not None:
                 found = await connection.fetchval(f"SELECT version_num FROM platform.{VERSION_TABLE}")
                 if found is not None and found not in self.platform.revisions:
                     raise DatabaseNewer("The platform", found)
-            plan = await make_plan(connection, self.history, self.options, tenant_roles=self.tenant_roles)
+            roles = self.tenant_roles
+            plan = await make_plan(connection, self.history, self.options, tenant_roles=roles, rendered=rendered)
         except _NOTHING_THERE:
             self.history.resolve_from(self.history.head, self.options.target)
             plan = Plan(0, (), {})

@@ -7,7 +7,7 @@ from sqlalchemy import Column, MetaData, Table, Text
 
 from leasehold.core.database import DriverConnection
 from leasehold.tenancy.fleet.limits import Limits
-from leasehold.tenancy.fleet.replay import Closing, NoLiveRevisions, Replay, SchemaTarget, build
+from leasehold.tenancy.fleet.replay import Closing, NoLiveRevisions, Replay, SchemaTarget, build_sql
 from leasehold.tenancy.fleet.segments import Rendering, Segment
 
 _TARGET = SchemaTarget("t_1", "lh_t_1")
@@ -48,9 +48,11 @@ async def _refuse(*_: object) -> None:
     raise AssertionError("nothing here is live")
 
 
-async def _apply(wire: Wire, segment: Segment, run_live: Any = _refuse) -> None:
-    replay = Replay(_metadata(), _LIMITS, _FENCE, run_live)
-    await replay.apply(cast("DriverConnection", wire), _TARGET, segment, lambda: "SELECT 'closing'")
+async def _apply(wire: Wire, segment: Segment, run_live: Any = _refuse, *, times: int = 1) -> None:
+    replay = Replay(_metadata(), _LIMITS, _FENCE, run_live, {"0002": frozenset({"notes", "tags"})})
+    for number in range(1, times + 1):
+        target = SchemaTarget(f"t_{number}", f"lh_t_{number}")
+        await replay.apply(cast("DriverConnection", wire), target, segment, lambda: "SELECT 'closing'")
 
 
 def _together(*statements: str, start: str | None = "0001") -> Segment:
@@ -88,6 +90,28 @@ async def test_rights_closing_and_fence_come_in_one_message_with_the_commit() ->
         'GRANT USAGE ON SCHEMA "t_1" TO "lh_t_1"',
         'REVOKE DELETE ON "t_1"."notes" FROM "lh_t_1"',
         'GRANT INSERT ON "t_1"."notes" TO "lh_t_1"',
+        "SELECT 'closing'",
+        _FENCE,
+        "COMMIT",
+    ]
+
+
+async def test_behind_the_first_schema_a_transaction_is_one_message() -> None:
+    wire = Wire()
+    await _apply(wire, _together("ALTER TABLE notes ADD COLUMN a TEXT"), times=2)
+    assert len(wire.sent) == 3
+    # Rights are those that the first one lacked, on the tables that every schema has at that revision.
+    assert _statements(wire.sent[2]) == [
+        "BEGIN",
+        'SET LOCAL search_path = "t_2", pg_temp',
+        "SET LOCAL lock_timeout = 5000",
+        "SET LOCAL statement_timeout = 600000",
+        "SELECT platform.demand_revision((SELECT version_num FROM alembic_version FOR UPDATE), '0001')",
+        "ALTER TABLE notes ADD COLUMN a TEXT",
+        'GRANT USAGE ON SCHEMA "t_2" TO "lh_t_2"',
+        'REVOKE DELETE ON "t_2"."notes" FROM "lh_t_2"',
+        'GRANT INSERT ON "t_2"."notes" TO "lh_t_2"',
+        'GRANT DELETE, INSERT, SELECT, UPDATE ON "t_2"."tags" TO "lh_t_2"',
         "SELECT 'closing'",
         _FENCE,
         "COMMIT",
@@ -154,15 +178,14 @@ async def test_a_live_revision_is_run_by_who_can_and_behind_the_same_fence() -> 
 @pytest.mark.parametrize(
     "segment", [_alone("REINDEX INDEX a"), Segment((), autocommit=False, start=None, end="0001", is_live=True)]
 )
-async def test_an_empty_schema_is_filled_by_what_fits_into_one_transaction_alone(segment: Segment) -> None:
-    rendering = Rendering(None, "0001", (segment,))
+def test_an_empty_schema_is_filled_by_what_fits_into_one_transaction_alone(segment: Segment) -> None:
     with pytest.raises(NoLiveRevisions):
-        await build(cast("DriverConnection", Wire()), _TARGET, rendering, _metadata())
+        build_sql(_TARGET, Rendering(None, "0001", (segment,)))
 
 
-async def test_an_empty_schema_is_filled_in_the_transaction_of_the_caller() -> None:
-    wire = Wire()
+def test_an_empty_schema_is_filled_in_the_transaction_of_who_made_it() -> None:
     rendering = Rendering(None, "0001", (_together("CREATE TABLE notes ()", start=None),))
-    await build(cast("DriverConnection", wire), _TARGET, rendering, _metadata())
-    assert _statements(wire.sent[0]) == ['SET LOCAL search_path = "t_1", pg_temp', "CREATE TABLE notes ()"]
-    assert not {"BEGIN", "COMMIT"} & {statement for sent in wire.sent for statement in _statements(sent)}
+    assert _statements(build_sql(_TARGET, rendering)) == [
+        'SET LOCAL search_path = "t_1", pg_temp',
+        "CREATE TABLE notes ()",
+    ]
