@@ -11,9 +11,11 @@ from leasehold.core.errors import DatabaseUnavailable, Problem
 from leasehold.core.reads import Read, StructT
 from leasehold.core.sqlstate import problem_of_code
 from leasehold.tenancy.bind.binding import begin_bound, binding_sql
+from leasehold.tenancy.bind.moved import REVISION, is_about_shape
 from leasehold.tenancy.bind.pool import ReaderConnection, ReaderPool
 from leasehold.tenancy.bind.trace import remarked, trace
 from leasehold.tenancy.context import TenantRef
+from leasehold.tenancy.window import TenantNotMigrated
 
 # InternalClientError is how the driver meets the farewell of a backend that it has not read yet.
 _DEAD = (
@@ -73,6 +75,8 @@ class TenantReader:
                 raise
         except Exception as error:
             problem = _problem_with_driver(error)
+            if problem is None and is_about_shape(error) and await self._has_moved():
+                problem = TenantNotMigrated()
             if problem is None:
                 raise
             raise problem from error
@@ -95,6 +99,16 @@ class TenantReader:
             self._pool.discard(connection)
             raise
         return connection
+
+    async def _has_moved(self) -> bool:
+        """Tell whether the tenant was migrated since this request learned where its schema stands."""
+        connection = await self._pool.acquire(self._tenant.id)
+        try:
+            if connection.is_in_transaction():
+                await connection.execute("COMMIT")
+            return await connection.fetchval(REVISION, self._tenant.id) != self._tenant.revision
+        finally:
+            self._pool.release(connection)
 
     async def _fetched(
         self,

@@ -1,25 +1,27 @@
 """The session: an AsyncSession under Advanced Alchemy whose transactions are bound to one tenant."""
 
 import time
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
 from typing import Any, cast
 from uuid import UUID
 
 import asyncpg
 from sqlalchemy import Connection, event, func, select, text
 from sqlalchemy.engine.interfaces import ExecutionContext
-from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.orm import Session, SessionTransaction
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from leasehold.core.clock import utc_now
-from leasehold.core.database import Database, DriverConnection, unit_of_work
+from leasehold.core.database import Database, DriverConnection, platform_session, unit_of_work
 from leasehold.tenancy.bind.binding import begin_bound, binding_sql
+from leasehold.tenancy.bind.moved import is_about_shape
 from leasehold.tenancy.bind.trace import remarked, trace
 from leasehold.tenancy.context import TenantRef
-from leasehold.tenancy.registry import LedgerResult, announce_change
+from leasehold.tenancy.registry import LedgerResult, Tenant, announce_change
+from leasehold.tenancy.window import TenantNotMigrated
 
 _TENANT = "tenant"
 _ROLES = "tenant_roles"
@@ -148,10 +150,28 @@ def _driver_of(connection: Connection) -> BindableConnection:
     return cast("BindableConnection", connection.connection.driver_connection)
 
 
-def open_tenant_session(database: Database, tenant: TenantRef) -> AbstractAsyncContextManager[TenantSession]:
-    """Open one transaction on one tenant, as a unit of work."""
+@asynccontextmanager
+async def open_tenant_session(database: Database, tenant: TenantRef) -> AsyncGenerator[TenantSession]:
+    """Open one transaction on one tenant, as a unit of work.
+
+    Raises:
+        TenantNotMigrated: the tenant was migrated since `tenant` was read, and does not fit this code any more.
+        DatabaseUnavailable, Problem: as for any unit of work.
+    """
     info = {_TENANT: tenant, _ROLES: database.tenant_roles}
-    return unit_of_work(TenantSession(database.engine, expire_on_commit=False, info=info))
+    try:
+        async with unit_of_work(TenantSession(database.engine, expire_on_commit=False, info=info)) as session:
+            yield session
+    except DBAPIError as error:
+        if is_about_shape(error) and await _has_moved(database, tenant):
+            raise TenantNotMigrated from error
+        raise
+
+
+async def _has_moved(database: Database, tenant: TenantRef) -> bool:
+    """Tell whether a tenant was migrated since this request learned where its schema stands."""
+    async with platform_session(database) as session:
+        return await session.scalar(select(Tenant.revision).where(Tenant.id == tenant.id)) != tenant.revision
 
 
 async def record_call(session: TenantSession, *, run_id: UUID, target: str, ms: int) -> None:
