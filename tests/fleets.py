@@ -41,6 +41,16 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_index("ix_items_colour")
 """
+CONTRACT = """
+from alembic import op
+
+revision, down_revision = "0003", "0002"
+served_by = "0002"
+
+
+def upgrade() -> None:
+    op.drop_column("items", "description")
+"""
 LIVE = """
 import sqlalchemy as sa
 from alembic import op

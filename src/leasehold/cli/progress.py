@@ -42,7 +42,7 @@ class RunLines:
     def result(self, result: TenantResult) -> None:
         """Say which tenant has failed, and why."""
         if result.error is not None:
-            self.say(f"failed: {result.slug} at {result.start}: {result.error}")
+            self.say(f"failed: {result.slug}, from {result.start}: {result.error}")
 
     def wave(self, wave: Wave, done: int, failed: int) -> None:
         """Say what a wave came to."""

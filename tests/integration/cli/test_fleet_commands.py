@@ -151,7 +151,7 @@ def test_a_function_is_called_for_every_tenant(fleet: Environment, tmp_path: Pat
     )
     failed = leasehold("fleet", "run", "calls:fail", "--only", "acme", env=env)
     assert failed.returncode == 1
-    assert failed.stdout.splitlines()[0] == "failed: acme at 0001: LookupError: nothing in acme"
+    assert failed.stdout.splitlines()[0] == "failed: acme, from 0001: LookupError: nothing in acme"
     for name in ("calls:plain", "calls:none", "nothing:count", "calls"):
         assert name in refusal_of(leasehold("fleet", "run", name, env=env))
 

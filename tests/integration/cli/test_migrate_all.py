@@ -70,7 +70,7 @@ def test_a_tenant_that_fails_stops_no_other_and_the_next_run_does_what_is_left(
     assert first.returncode == 1
     assert "Traceback" not in first.stdout + first.stderr
     failure, wave, summary = first.stdout.splitlines()
-    assert failure == 'failed: broken at 0001: UndefinedTableError: relation "items" does not exist'
+    assert failure == 'failed: broken, from 0001: UndefinedTableError: relation "items" does not exist'
     assert wave.startswith("wave 1: 2 done, 1 failed in ")
     assert summary == "migrated to 0002: 2 of 3 tenants, 1 failed"
     assert "\x1b" not in first.stdout

@@ -10,7 +10,7 @@ from leasehold.tenancy.fleet.fingerprint import fingerprint
 from leasehold.tenancy.fleet.plan import UnknownTenantSlug
 from leasehold.tenancy.fleet.rendering import Unrenderable
 from leasehold.tenancy.fleet.replay import SchemaTarget
-from tests.fleets import ADD_COLUMN, ADD_INDEX, FROZEN, LIVE, add, provision, revisions, run
+from tests.fleets import ADD_COLUMN, ADD_INDEX, CONTRACT, FROZEN, LIVE, add, provision, revisions, run
 
 
 async def test_all_tenants_reach_head_and_look_like_a_new_one(own: Settings, owner: Any) -> None:
@@ -174,3 +174,14 @@ async def test_an_index_that_an_earlier_attempt_left_invalid_is_made_anew(
     for tenant in tenants:
         valid = "SELECT indisvalid FROM pg_index WHERE indexrelid = $1::text::regclass"
         assert await owner.fetchval(valid, f'"{tenant.schema}".ix_items_colour') is True
+
+
+async def test_a_contraction_that_fails_leaves_the_expansions_before_it(own: Settings, owner: Any) -> None:
+    tenants = await provision(own, 2)
+    add(own, "0002_colour", ADD_COLUMN)
+    add(own, "0003_contract", CONTRACT)
+    schema = tenants[0].schema
+    await owner.execute(f'CREATE VIEW "{schema}".report AS SELECT description FROM "{schema}".items')
+    summary = await run(own, allow_destructive=True)
+    assert [result.slug for result in summary.failed] == [tenants[0].slug]
+    assert await revisions(owner, tenants) == ["0002", "0003"]

@@ -123,6 +123,10 @@ class TenantHistory:
                 return self.resolve(declared)
         return self.revisions[0]
 
+    def contractions(self) -> frozenset[str]:
+        """Return the revisions that shut out older code, for they take something away."""
+        return frozenset(revision for revision in self.revisions if self._declared(revision, "served_by") is not None)
+
     def served_revisions(self) -> Sequence[str]:
         """Return the revisions that code with this history can serve: head, and those before it as far as it works.
 

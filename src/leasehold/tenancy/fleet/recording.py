@@ -4,6 +4,7 @@ import inspect
 import io
 import re
 import traceback
+from collections.abc import Container
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType, TracebackType
@@ -16,7 +17,7 @@ from leasehold.tenancy.fleet.refusals import refusal_of
 from leasehold.tenancy.fleet.segments import Segment
 from leasehold.tenancy.names import VERSION_TABLE
 
-_ALEMBICS_REMARK = re.compile(r"-- Running \w+ [^\n]*->[^\n]*")
+_ALEMBICS_REMARK = re.compile(r"-- Running (?P<way>\w+) [^\n]*-> ?(?P<revision>\S*)")
 
 
 class NoDatabase:
@@ -52,8 +53,13 @@ class _Step:
 class Recorder(io.StringIO):
     """Receives what Alembic writes in offline mode, one statement a call, and cuts it into segments."""
 
-    def __init__(self, folder: Path, start: str | None) -> None:
+    def __init__(self, folder: Path, start: str | None, *, contractions: Container[str] = ()) -> None:
+        """Begin where a schema stands.
+
+        Before a contraction a segment ends: if it fails, what came before it stays, and old code goes on.
+        """
         super().__init__()
+        self._contractions = contractions
         self.segments: list[Segment] = []
         self.places: list[str] = []
         """Where each statement was said, in the order of all statements."""
@@ -66,8 +72,10 @@ class Recorder(io.StringIO):
     def write(self, text: str, /) -> int:
         """Take what Alembic says: one statement, or a remark of its own."""
         statement = text.strip().removesuffix(";").rstrip()
-        if _ALEMBICS_REMARK.fullmatch(statement):
+        if remark := _ALEMBICS_REMARK.fullmatch(statement):
             self._step = _Step()
+            if remark["way"] == "upgrade" and remark["revision"] in self._contractions:
+                self._cut()
         elif statement:
             self._add(statement)
         return len(text)

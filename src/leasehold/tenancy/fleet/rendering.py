@@ -71,7 +71,7 @@ def _on_empty(history: TenantHistory, segment: Segment) -> tuple[str, ...]:
 
 
 def _record(history: TenantHistory, start: str | None, target: str) -> Recorder:
-    recorder = Recorder(Path(history.script.versions), start)
+    recorder = Recorder(Path(history.script.versions), start, contractions=history.contractions())
 
     def steps(heads: Any, _context: MigrationContext) -> Iterable[RevisionStep]:
         planned = history.steps(start, target, heads)
