@@ -22,7 +22,7 @@ from leasehold.tenancy.context import TenantRef, TenantState
 from leasehold.tenancy.fleet.fingerprint import fingerprint
 from leasehold.tenancy.fleet.history import TenantHistory
 from leasehold.tenancy.fleet.rendering import render_provisioning
-from leasehold.tenancy.fleet.replay import SchemaTarget, build_sql, held_rights, message
+from leasehold.tenancy.fleet.replay import SchemaTarget, build_sql, held_rights, message, undone_by_an_error
 from leasehold.tenancy.fleet.segments import Rendering
 from leasehold.tenancy.names import APP_ROLE, TENANT_GROUP, check_slug, quoted, role_name, schema_name
 from leasehold.tenancy.registry import announcement_sql
@@ -122,8 +122,12 @@ class Provisioner:
             revision=rendering.target,
         )
         try:
-            async with pool.acquire() as connection, connection.transaction():
-                await self._build(cast("DriverConnection", connection), tenant, name, rendering)
+            async with pool.acquire() as acquired:
+                connection = cast("DriverConnection", acquired)
+                async with undone_by_an_error(connection):
+                    await connection.execute("BEGIN")
+                    await self._build(connection, tenant, name, rendering)
+                    await connection.execute(message(announcement_sql(tenant.id), "COMMIT"))
         except asyncpg.UniqueViolationError as error:
             if error.constraint_name == "uq_tenants_slug":
                 raise SlugTaken from error
@@ -145,7 +149,6 @@ class Provisioner:
             await seed(connection, tenant)
         if await fingerprint(connection, target) != expected:
             raise FingerprintMismatch
-        await connection.execute(announcement_sql(tenant.id))
 
     async def _make_schema(self, connection: DriverConnection, target: SchemaTarget, rendering: Rendering) -> None:
         """Make role, schema, tables and rights, in one message as soon as the tables are known."""

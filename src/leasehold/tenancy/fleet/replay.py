@@ -4,7 +4,8 @@ So a replay that was killed is taken up by another one, rendered from where the 
 cannot both do the same.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -77,7 +78,7 @@ class Replay:
     async def _apply_together(
         self, connection: DriverConnection, target: SchemaTarget, segment: Segment, closing: Closing
     ) -> None:
-        try:
+        async with undone_by_an_error(connection):
             opening = message("BEGIN", binding(target.schema), self.limits.in_transaction)
             work = message(opening, demand_revision(segment.start), segment.script)
             if (held := self._held.get(segment)) is None:
@@ -86,13 +87,6 @@ class Replay:
                 self._learn(segment, held)
             rights = rights_sql(self.metadata, held, schema=target.schema, role=target.role)
             await connection.execute(message(work, *rights, closing(), self.fence, "COMMIT"))
-        except Exception:
-            if not connection.is_closed():
-                await connection.execute("ROLLBACK")
-            raise
-        except BaseException:
-            connection.terminate()
-            raise
 
     def _learn(self, segment: Segment, held: list[Mapping[str, Any]]) -> None:
         """Remember what a role held after a segment, on the tables that every schema has then."""
@@ -111,6 +105,20 @@ class Replay:
         finally:
             if not connection.is_closed():
                 await connection.execute("RESET search_path; RESET lock_timeout; RESET statement_timeout")
+
+
+@asynccontextmanager
+async def undone_by_an_error(connection: DriverConnection) -> AsyncGenerator[None]:
+    """Roll back what was begun by hand if anything goes wrong; the COMMIT stands in a message with other statements."""
+    try:
+        yield
+    except Exception:
+        if not connection.is_closed():
+            await connection.execute("ROLLBACK")
+        raise
+    except BaseException:
+        connection.terminate()
+        raise
 
 
 def build_sql(target: SchemaTarget, rendering: Rendering) -> str:
