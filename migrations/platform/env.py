@@ -48,7 +48,8 @@ def run(connection: Connection) -> None:
 
 async def run_online(settings: Settings) -> None:
     """Open the owner's connection and run."""
-    engine = open_engine(owner_url_of(settings), pool_size=None)
+    name = context.config.attributes.get("application_name")
+    engine = open_engine(owner_url_of(settings), pool_size=None, application_name=name)
     async with engine.connect() as connection:
         await connection.run_sync(run)
     await engine.dispose()

@@ -68,6 +68,8 @@ def sentence_of(error: Exception) -> str | None:
         return "The database was not migrated yet; run `leasehold migrate all`."
     if isinstance(error, DBAPIError) and error.orig is not None:
         return f"The database refuses: {error.orig}."
+    if isinstance(error, asyncpg.InterfaceError | asyncpg.InternalClientError):
+        return f"The connection to the database was lost: {error}."
     if isinstance(error, ConnectionError | TimeoutError | OSError | asyncpg.PostgresConnectionError):
         return f"The database cannot be reached: {str(error) or type(error).__name__}."
     return None

@@ -90,8 +90,13 @@ def _platform(settings: Settings) -> Platform:
     return Platform(
         revisions=frozenset(revision.revision for revision in scripts.walk_revisions()),
         head=scripts.get_current_head() or "",
-        upgrade=lambda: asyncio.to_thread(command.upgrade, config, "head"),  # Alembic runs an event loop of its own
+        upgrade=partial(_upgrade_platform, config),
     )
+
+
+async def _upgrade_platform(config: Config, application_name: str) -> None:
+    config.attributes["application_name"] = application_name
+    await asyncio.to_thread(command.upgrade, config, "head")  # Alembic runs an event loop of its own
 
 
 async def _verify(shell_command: str) -> str | None:

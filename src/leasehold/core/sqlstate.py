@@ -21,6 +21,9 @@ class TooSlow(Unavailable):
     title = "Not finished in time"
 
 
+LOST_CONNECTION = (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+"""How the driver says that a connection is gone; the last is how it meets the farewell of a backend too late."""
+
 _BY_CODE: dict[str, type[Problem]] = {
     "23505": RowTaken,  # unique_violation
     "23503": RowTaken,  # foreign_key_violation

@@ -14,7 +14,7 @@ from uuid import UUID
 import asyncpg
 
 from leasehold.core.database import Database, DriverConnection
-from leasehold.core.sqlstate import sqlstate_of
+from leasehold.core.sqlstate import LOST_CONNECTION, sqlstate_of
 from leasehold.tenancy.bind import TenantSession, open_tenant_session, record_call
 from leasehold.tenancy.context import TenantRef
 from leasehold.tenancy.fleet.lease import LEASE_LOST, Lease, LeaseLost, connect_for_run, held_lease
@@ -86,7 +86,7 @@ class FleetCall:
             stopped = f"{failures} tenants failed" if failures >= self.max_failures else None
         finally:
             summary = RunSummary("call", self.name, fleet, len(tenants), tuple(results), stopped)
-            with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            with suppress(*LOST_CONNECTION, asyncpg.PostgresError):
                 await finish_run(connection, lease.run_id, summary.outcome, stopped)
         return summary
 

@@ -12,6 +12,13 @@ from leasehold.tenancy.names import quoted
 _NAME = r'(?:IF\s+(?:NOT\s+)?EXISTS\s+)?(?P<name>"(?:[^"]|"")+"|\w+)'
 _CREATE = re.compile(rf"\s*CREATE\s+(?:UNIQUE\s+)?INDEX\s+CONCURRENTLY\s+{_NAME}", re.IGNORECASE)
 _DROP = re.compile(rf"\s*DROP\s+INDEX\s+CONCURRENTLY\s+{_NAME}", re.IGNORECASE)
+_REBUILD = re.compile(r"\s*REINDEX\b", re.IGNORECASE)
+# REINDEX CONCURRENTLY names the index that it builds, and the one that it replaces, after the old one.
+_LEFT_OVER = r"""
+SELECT pg_catalog.quote_ident(c.relname) FROM pg_catalog.pg_class c
+  JOIN pg_catalog.pg_index i ON i.indexrelid = c.oid AND NOT i.indisvalid
+ WHERE c.relnamespace = pg_catalog.to_regnamespace($1) AND c.relname ~ '_cc(new|old)[0-9]*$'
+"""
 _IS_VALID = "SELECT indisvalid FROM pg_catalog.pg_index WHERE indexrelid = pg_catalog.to_regclass($1)"
 
 
@@ -29,6 +36,9 @@ async def run_concurrently(connection: DriverConnection, schema: str, statement:
             await connection.execute(f"DROP INDEX CONCURRENTLY {quoted(schema)}.{made['name']}")
     elif (dropped := _DROP.match(statement)) and await _is_valid(connection, schema, dropped["name"]) is None:
         return
+    elif _REBUILD.match(statement):
+        for row in await connection.fetch(_LEFT_OVER, quoted(schema)):
+            await connection.execute(f"DROP INDEX CONCURRENTLY {quoted(schema)}.{row[0]}")
     await connection.execute(statement)
 
 

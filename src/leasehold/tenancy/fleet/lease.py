@@ -20,6 +20,7 @@ import structlog
 
 from leasehold.core.database import DriverConnection, driver_url
 from leasehold.core.ids import new_id
+from leasehold.core.sqlstate import LOST_CONNECTION
 from leasehold.tenancy.names import literal
 
 LEASE_S = 15.0
@@ -58,6 +59,7 @@ _END_LEFT_OVERS = """
 SELECT pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity
  WHERE application_name = $1 AND pid <> pg_backend_pid()
 """
+_IS_MINE = "SELECT EXISTS (SELECT FROM platform.fleet_leases WHERE run_id = $1)"
 _RELEASE = "DELETE FROM platform.fleet_leases WHERE run_id = $1"
 
 _log = structlog.get_logger(__name__)
@@ -102,6 +104,18 @@ class Lease:
         if self._is_lost:
             raise LeaseLost
 
+    async def is_another_s(self) -> bool:
+        """Ask whether another run has taken the lease over; no, where the database does not answer."""
+        if self._is_lost:
+            return True
+        with suppress(*LOST_CONNECTION, asyncpg.PostgresError):
+            connection = await connect_for_run(self._url, self.run_id)
+            try:
+                return not await connection.fetchval(_IS_MINE, self.run_id)
+            finally:
+                connection.terminate()
+        return False
+
     async def keep(self) -> None:
         """Say again and again that the holder lives, until cancelled or until the lease is another's."""
         loop = asyncio.get_running_loop()
@@ -114,7 +128,7 @@ class Lease:
                 async with asyncio.timeout(self._seconds / 3):
                     self._is_lost = await self.connection.fetchval(_KEEP, self.run_id, self._seconds) is None
                 confirmed = loop.time()
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
+            except (*LOST_CONNECTION, asyncpg.PostgresError) as error:
                 _log.warning("lease_not_confirmed", error=repr(error))
                 self.connection.terminate()
                 self._is_lost = loop.time() - confirmed > self._seconds
@@ -181,7 +195,7 @@ def _busy(holder: Any) -> RunnerBusy:
 
 async def _release(url: str, run_id: UUID) -> None:
     """Give the lease back; where that fails, it ends with the connection that held it."""
-    with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
+    with suppress(*LOST_CONNECTION, asyncpg.PostgresError):
         connection = await connect_for_run(url, run_id)
         try:
             await connection.execute(_RELEASE, run_id)

@@ -107,6 +107,9 @@ class Plan:
     platform: tuple[str | None, str] | None = None
     """From where to where the shared schema is to be brought first, None where it stands right."""
 
+    is_done: bool = False
+    """Whether there is nothing at all to do."""
+
     @property
     def tenants(self) -> list[PlannedTenant]:
         """All tenants to be migrated, in order."""

@@ -99,7 +99,8 @@ async def schema_at(
         await connection.execute(message(*await rights_to_grant(connection, target, metadata)))
         yield target
     finally:
-        await attempt.rollback()
+        if not connection.is_closed():
+            await attempt.rollback()
 
 
 async def close_reference(connection: DriverConnection, history: TenantHistory, metadata: MetaData) -> None:

@@ -17,7 +17,11 @@ from leasehold.tenancy.names import VERSION_TABLE
 
 # Alembic's `op` is a global of the process: two renderings at once would write into each other.
 _ALEMBIC = threading.Lock()
-_CONCURRENTLY = re.compile(r"^((?:CREATE\s+(?:UNIQUE\s+)?|DROP\s+|RE)INDEX)\s+CONCURRENTLY\b", re.IGNORECASE)
+_CONCURRENTLY = re.compile(
+    r"^((?:CREATE\s+(?:UNIQUE\s+)?|DROP\s+)INDEX|REINDEX(?:\s*\([^)]*\))?(?:\s+(?:INDEX|TABLE))?)\s+CONCURRENTLY\b",
+    re.IGNORECASE,
+)
+_VACUUM = re.compile(r"^VACUUM\b", re.IGNORECASE)
 
 
 class Unrenderable(RuntimeError):
@@ -56,6 +60,7 @@ def render_provisioning(history: TenantHistory, target: str | None = None) -> Re
         _CONCURRENTLY.sub(r"\1", statement)
         for segment in rendering.segments
         for statement in (_on_empty(history, segment) if segment.is_live else segment.statements)
+        if not _VACUUM.match(statement)  # which cannot run in a transaction, and finds nothing in a new schema
     ]
     return Rendering(None, target, (Segment(tuple(statements), False, None, target),))
 

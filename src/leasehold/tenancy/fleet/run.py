@@ -13,8 +13,9 @@ import asyncpg
 from sqlalchemy import MetaData
 
 from leasehold.core.database import DriverConnection, driver_url
+from leasehold.core.sqlstate import LOST_CONNECTION
 from leasehold.tenancy.fleet.history import RELATIVE, DatabaseNewer, TenantHistory
-from leasehold.tenancy.fleet.lease import LEASE_S, Lease, connect_for_run, held_lease
+from leasehold.tenancy.fleet.lease import LEASE_S, Lease, LeaseLost, application_name, connect_for_run, held_lease
 from leasehold.tenancy.fleet.ledger import Outcome, RunKind, TenantResult, finish_run, start_run
 from leasehold.tenancy.fleet.live import LiveRevisions
 from leasehold.tenancy.fleet.plan import Plan, Renderings, RunOptions, Wave, make_plan
@@ -24,6 +25,7 @@ from leasehold.tenancy.fleet.waves import Crew
 from leasehold.tenancy.names import REFERENCE_SCHEMA, VERSION_TABLE, quoted
 
 LEASE_NAME = "migrate"
+_LOOK_LOCK_TIMEOUT = "5s"
 _FORGET_CHANGES = "DELETE FROM platform.registry_changes WHERE created_at < now() - interval '1 hour'"
 _RECORDED = "SELECT revision, served_by FROM platform.tenant_revisions"
 _NOTHING_THERE = (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError)
@@ -39,7 +41,8 @@ class Platform:
 
     revisions: frozenset[str]
     head: str
-    upgrade: Callable[[], Awaitable[None]]
+    upgrade: Callable[[str], Awaitable[None]]
+    """Takes the name that its connection shall bear, so that whoever takes the run over can end it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,19 +122,33 @@ class FleetRun:
             DatabaseNewer, UnknownRevision, UnknownTenantSlug, Unrenderable, Destructive: nothing was touched.
             OSError, asyncpg.PostgresError: the database does not answer, or platform or reference cannot be migrated.
         """
-        connection = await asyncpg.connect(driver_url(self.owner_url), timeout=10)
-        try:
-            plan = await self._plan(connection)
-            is_current = await self._is_current(connection)
-        finally:
-            await connection.close()
-        if is_current and not plan.waves:
+        plan = await self._look()
+        if plan is not None and plan.is_done:
             return RunSummary(self.options.direction, self._target, plan.fleet, 0)
         async with AsyncExitStack() as stack:
-            lease = await self._lease(stack, upgrade=plan.platform is not None)
-            connection = await connect_for_run(self.owner_url, lease.run_id)
-            stack.callback(connection.terminate)
-            return await self._run(connection, lease, plan.renderings)
+            lease = await self._lease(stack)
+            try:
+                await self._upgrade_platform(lease, plan)
+                connection = await connect_for_run(self.owner_url, lease.run_id)
+                stack.callback(connection.terminate)
+                return await self._run(connection, lease, plan.renderings if plan else {})
+            except Exception as error:
+                # Whoever took over has ended our connections.
+                if await lease.is_another_s():
+                    raise LeaseLost from error
+                raise
+
+    async def _look(self) -> Plan | None:
+        """Return what there is to do, None where a dead run keeps the registry locked: then the lease goes first."""
+        limits = {"lock_timeout": _LOOK_LOCK_TIMEOUT}
+        connection = await asyncpg.connect(driver_url(self.owner_url), timeout=10, server_settings=limits)
+        try:
+            plan = await self._plan(connection)
+            return replace(plan, is_done=not plan.waves and await self._is_current(connection))
+        except asyncpg.LockNotAvailableError:
+            return None
+        finally:
+            await connection.close()
 
     @property
     def _target(self) -> str:
@@ -139,18 +156,19 @@ class FleetRun:
         target = self.options.target
         return target if RELATIVE.fullmatch(target) else self.history.resolve(target)
 
-    async def _lease(self, stack: AsyncExitStack, *, upgrade: bool) -> Lease:
-        """Take the lease and bring the platform to head; the other way round where it has no place for leases yet."""
+    async def _lease(self, stack: AsyncExitStack) -> Lease:
+        """Take the lease; where the platform has no place for leases yet, it is brought to head first."""
         held = partial(held_lease, self.owner_url, name=LEASE_NAME, seconds=self.lease_s)
         try:
-            lease = await stack.enter_async_context(held())
+            return await stack.enter_async_context(held())
         except _NOTHING_THERE:
             if self.platform is not None:
-                await self.platform.upgrade()
+                await self.platform.upgrade("leasehold-first-run")
             return await stack.enter_async_context(held())
-        if self.platform is not None and upgrade:
-            await self.platform.upgrade()
-        return lease
+
+    async def _upgrade_platform(self, lease: Lease, plan: Plan | None) -> None:
+        if self.platform is not None and (plan is None or plan.platform is not None):
+            await self.platform.upgrade(application_name(lease.run_id))
 
     async def _run(self, connection: DriverConnection, lease: Lease, rendered: Renderings) -> RunSummary:
         plan = await self._plan(connection, rendered)  # once more: since the first one, another run may have ended
@@ -193,7 +211,7 @@ class FleetRun:
 
     async def _finish(self, lease: Lease, summary: RunSummary) -> None:
         """Write down how the run ended, over a new connection: the database may have been restarted meanwhile."""
-        with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        with suppress(*LOST_CONNECTION, asyncpg.PostgresError):
             connection = await connect_for_run(self.owner_url, lease.run_id)
             await finish_run(connection, lease.run_id, summary.outcome, summary.stopped)
             await connection.close()
@@ -240,12 +258,16 @@ class FleetRun:
             return True
         goal = self.history.resolve(self.options.target)
         try:
-            platform, reference = await connection.fetchrow(
+            platform, reference, leased = await connection.fetchrow(
                 f"SELECT (SELECT version_num FROM platform.{VERSION_TABLE}),"
-                f" (SELECT version_num FROM {quoted(REFERENCE_SCHEMA)}.{VERSION_TABLE})"
-            ) or (None, None)
+                f" (SELECT version_num FROM {quoted(REFERENCE_SCHEMA)}.{VERSION_TABLE}),"
+                " EXISTS (SELECT FROM platform.fleet_leases WHERE name = $1)",
+                LEASE_NAME,
+            ) or (None, None, None)
             recorded = {row["revision"]: row["served_by"] for row in await connection.fetch(_RECORDED)}
         except _NOTHING_THERE:
             return False
         is_there = reference in self.history.revisions and goal in self.history.path(None, reference)
+        if leased:  # by a run that is under way, or that nobody has buried yet
+            return False
         return platform == self.platform.head and is_there and recorded.get(goal) == self.history.served_by(goal)

@@ -13,6 +13,7 @@ from typing import Self
 import asyncpg
 
 from leasehold.core.database import DriverConnection, driver_url
+from leasehold.core.sqlstate import LOST_CONNECTION
 
 _EVERY_S = 2.0
 # Of what other logins do, an owner who is no superuser sees the process and its locks. Locks name schemas.
@@ -56,7 +57,7 @@ class Watch:
 
     async def _look(self) -> None:
         await asyncio.sleep(_EVERY_S)
-        with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        with suppress(*LOST_CONNECTION, asyncpg.PostgresError):
             connection = await asyncpg.connect(driver_url(self._url), timeout=10)
             try:
                 while True:

@@ -11,10 +11,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 import asyncpg
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, InterfaceError, SQLAlchemyError
 
 from leasehold.core.database import DriverConnection
-from leasehold.core.sqlstate import sqlstate_of
+from leasehold.core.sqlstate import LOST_CONNECTION, sqlstate_of
 from leasehold.tenancy.fleet.lease import LEASE_LOST, Lease, LeaseLost, connect_for_run
 from leasehold.tenancy.fleet.ledger import TenantResult, record_failure, revision_sql, success_sql
 from leasehold.tenancy.fleet.live import LiveRevisionFailed
@@ -23,8 +23,7 @@ from leasehold.tenancy.fleet.replay import Replay, message
 from leasehold.tenancy.fleet.segments import Segment
 from leasehold.tenancy.fleet.waits import Watch
 
-_LOST = (OSError, asyncpg.InterfaceError, asyncpg.InternalClientError, TimeoutError)
-_OF_ONE_TENANT = (*_LOST, asyncpg.PostgresError, SQLAlchemyError, RuntimeError)
+_OF_ONE_TENANT = (*LOST_CONNECTION, asyncpg.PostgresError, SQLAlchemyError, RuntimeError)
 _COME_BACK = {"55P03", "40P01", "40001"}  # lock_not_available, deadlock_detected, serialization_failure
 _LOST_CLASSES = ("08", "57P")  # connection exceptions; an administrator, a crash, a server that starts up
 
@@ -167,7 +166,7 @@ class Crew:
         work.is_open = False
         result = work.result(f"{type(error).__name__}: {error}")
         # What cannot be written down now is still in the summary.
-        with suppress(*_LOST, asyncpg.PostgresError):
+        with suppress(*LOST_CONNECTION, asyncpg.PostgresError):
             connection = await self._connection(slot)
             await record_failure(connection, self._lease.run_id, result, self._lease.fence)
         self._close(result)
@@ -187,6 +186,12 @@ class Crew:
 def _may_come_back(error: Exception) -> bool:
     """Tell whether a later attempt may succeed: somebody else was in the way, or the connection was lost."""
     state = sqlstate_of(error)
-    if isinstance(error, LiveRevisionFailed) and not state:
-        return False
-    return isinstance(error, _LOST) or state in _COME_BACK or state.startswith(_LOST_CLASSES)
+    return _was_lost(error) or state in _COME_BACK or state.startswith(_LOST_CLASSES)
+
+
+def _was_lost(error: Exception) -> bool:
+    """Tell whether the connection was lost; what else a live revision may raise is its own affair."""
+    cause = error.__cause__ if isinstance(error, LiveRevisionFailed) else error
+    if isinstance(cause, DBAPIError):
+        return cause.connection_invalidated or isinstance(cause, InterfaceError)
+    return isinstance(error, LOST_CONNECTION)

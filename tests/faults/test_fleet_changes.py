@@ -1,0 +1,115 @@
+"""Tenants come, go and change while a run is under way: nothing fails, and every one of them ends at head."""
+
+import random
+import shutil
+from collections.abc import Generator
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+
+from leasehold.cli.session import run_with, tenant_service
+from leasehold.http.process import Process
+from leasehold.platform.tenants.schemas import TenantPatch
+from leasehold.platform.tenants.service import TenantService
+from tests.factories import new_slug
+from tests.faults.agreement import demand_agreement, eventually, members, waiting
+from tests.faults.migrating import FIRST, HEAD, Fleet, installed_fleet
+from tests.fleets import provision
+
+_UNDER_WAY = "SELECT count(*) FROM platform.fleet_runs WHERE pid = $1"
+
+
+@pytest.fixture
+def fleet(admin_url: str, tmp_path: Path) -> Generator[Fleet]:
+    with installed_fleet(admin_url, tmp_path, tenants=40) as made:
+        yield made
+
+
+class Admin:
+    """Does to tenants whatever the dice say, and remembers what they must be."""
+
+    def __init__(self, process: Process, tenants: dict[UUID, tuple[str, str]], dice: random.Random) -> None:
+        self.tenants = tenants
+        """Slug and state of each tenant."""
+        self.done: set[str] = set()
+        self._process = process
+        self._dice = dice
+
+    async def act(self) -> None:
+        """Do one thing to some tenant."""
+        verb = self._dice.choice(["provision", "rename", "suspend", "resume", "remove"])
+        async with tenant_service(self._process) as service:
+            await getattr(self, f"_{verb}")(service)
+        self.done.add(verb)
+
+    async def _provision(self, service: TenantService) -> None:
+        made = await service.provision(slug=new_slug(), name="Made in mid-run")
+        self.tenants[made.id] = (made.slug, "active")
+
+    async def _rename(self, service: TenantService) -> None:
+        tenant_id, (_, state) = self._some("active", "suspended")
+        slug = new_slug()
+        await service.change(tenant_id, TenantPatch(slug=slug))
+        self.tenants[tenant_id] = (slug, state)
+
+    async def _suspend(self, service: TenantService) -> None:
+        tenant_id, (slug, _) = self._some("active")
+        await service.suspend(tenant_id)
+        self.tenants[tenant_id] = (slug, "suspended")
+
+    async def _resume(self, service: TenantService) -> None:
+        tenant_id, (slug, _) = self._some("active", "suspended")
+        await service.resume(tenant_id)
+        self.tenants[tenant_id] = (slug, "active")
+
+    async def _remove(self, service: TenantService) -> None:
+        tenant_id, (slug, _) = self._some("active", "suspended")
+        await service.remove(tenant_id)
+        self.tenants[tenant_id] = (slug, "deleted")
+
+    def _some(self, *states: str) -> tuple[UUID, tuple[str, str]]:
+        return self._dice.choice([tenant for tenant in self.tenants.items() if tenant[1][1] in states])
+
+
+async def test_tenants_made_renamed_suspended_and_deleted_in_mid_run_end_at_head(fleet: Fleet) -> None:
+    dice = random.Random(1)
+    async with fleet.connected() as owner, fleet.migrating("--wave=20") as run:
+        tenants = {tenant.id: (tenant.slug, "active") for tenant in await members(owner)}
+
+        async def act_until_the_end(process: Process) -> Admin:
+            admin = Admin(process, tenants, dice)
+            await eventually(lambda: owner.fetchval(_UNDER_WAY, run.pid))
+            while not run.has_ended:
+                await admin.act()
+            return admin
+
+        admin = await run_with(fleet.settings, act_until_the_end)
+        ended = await run.end()
+        assert ended.status == 0, ended.all_said
+        assert admin.done == {"provision", "rename", "suspend", "resume", "remove"}
+        await demand_agreement(owner)
+        rows = await owner.fetch("SELECT id, slug, state FROM platform.tenants")
+        assert {row["id"]: (row["slug"], row["state"]) for row in rows} == admin.tenants
+        assert {tenant.revision for tenant in await members(owner)} == {HEAD}
+
+
+async def test_a_tenant_that_the_old_release_makes_in_mid_run_is_brought_to_head_by_the_next(
+    fleet: Fleet, tmp_path: Path
+) -> None:
+    shutil.copytree(fleet.settings.migrations_dir, tmp_path / "old")
+    for revision in (tmp_path / "old" / "tenant" / "versions").glob("*.py"):
+        if not revision.name.startswith(FIRST):
+            revision.unlink()
+    old_release = fleet.settings.model_copy(update={"migrations_dir": tmp_path / "old"})
+    async with fleet.connected() as owner:
+        async with fleet.migrating() as run:
+            async with fleet.locked((await members(owner))[3].items):
+                await waiting(owner)
+                (made,) = await provision(old_release, 1)
+            assert (await run.end()).status == 0
+        await demand_agreement(owner)
+        assert {each.id for each in await members(owner) if each.revision != HEAD} == {made.id}
+        assert (await fleet.migrated()).status == 0
+        await demand_agreement(owner)
+        assert {tenant.revision for tenant in await members(owner)} == {HEAD}
