@@ -28,7 +28,9 @@ class Wire:
         if self._fails_at in statement:
             raise OSError("the wire broke")
 
-    async def fetch(self, _statement: str, _schema: str, _role: str) -> list[dict[str, Any]]:
+    async def fetch(self, statement: str, *_: str) -> list[dict[str, Any]]:
+        if "_cc(new|old)" in statement:  # left over by a rebuild that was killed
+            return []
         return [{"table_name": "notes", "privileges": ["SELECT", "DELETE"]}, {"table_name": None, "privileges": []}]
 
     def is_closed(self) -> bool:
