@@ -37,6 +37,8 @@ def run(connection: Connection) -> None:
         compare_server_default=True,
     )
     with context.begin_transaction():
+        # What waits for a lock on the registry makes every process wait behind it: shortly, and then once more.
+        connection.execute(text("SET LOCAL lock_timeout = '2s'"))
         # Two first deploys at once: the second waits here, and then finds everything done.
         connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('leasehold platform migration'))"))
         connection.execute(text(f"CREATE SCHEMA IF NOT EXISTS {PLATFORM_SCHEMA}"))

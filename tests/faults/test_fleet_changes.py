@@ -3,6 +3,7 @@
 import random
 import shutil
 from collections.abc import Generator
+from functools import partial
 from pathlib import Path
 from uuid import UUID
 
@@ -14,7 +15,7 @@ from leasehold.platform.tenants.schemas import TenantPatch
 from leasehold.platform.tenants.service import TenantService
 from tests.factories import new_slug
 from tests.faults.agreement import demand_agreement, eventually, members, waiting
-from tests.faults.migrating import FIRST, HEAD, Fleet, installed_fleet
+from tests.faults.migrating import FIRST, HEAD, Ended, Fleet, installed_fleet
 from tests.fleets import provision
 
 _UNDER_WAY = "SELECT count(*) FROM platform.fleet_runs WHERE pid = $1"
@@ -36,9 +37,9 @@ class Admin:
         self._process = process
         self._dice = dice
 
-    async def act(self) -> None:
+    async def act(self, verb: str | None = None) -> None:
         """Do one thing to some tenant."""
-        verb = self._dice.choice(["provision", "rename", "suspend", "resume", "remove"])
+        verb = verb or self._dice.choice(["provision", "rename", "suspend", "resume", "remove"])
         async with tenant_service(self._process) as service:
             await getattr(self, f"_{verb}")(service)
         self.done.add(verb)
@@ -73,19 +74,20 @@ class Admin:
 
 
 async def test_tenants_made_renamed_suspended_and_deleted_in_mid_run_end_at_head(fleet: Fleet) -> None:
-    dice = random.Random(1)
-    async with fleet.connected() as owner, fleet.migrating("--wave=20") as run:
+    async with fleet.connected() as owner:
         tenants = {tenant.id: (tenant.slug, "active") for tenant in await members(owner)}
 
-        async def act_until_the_end(process: Process) -> Admin:
-            admin = Admin(process, tenants, dice)
-            await eventually(lambda: owner.fetchval(_UNDER_WAY, run.pid))
-            while not run.has_ended:
-                await admin.act()
-            return admin
+        async def migrate_meanwhile(process: Process) -> tuple[Admin, Ended]:
+            admin = Admin(process, tenants, random.Random(1))
+            await admin.act("suspend")
+            await admin.act("remove")
+            async with fleet.migrating("--wave=20") as run:
+                await eventually(partial(owner.fetchval, _UNDER_WAY, run.pid))
+                while not run.has_ended:
+                    await admin.act()
+                return admin, await run.end()
 
-        admin = await run_with(fleet.settings, act_until_the_end)
-        ended = await run.end()
+        admin, ended = await run_with(fleet.settings, migrate_meanwhile)
         assert ended.status == 0, ended.all_said
         assert admin.done == {"provision", "rename", "suspend", "resume", "remove"}
         await demand_agreement(owner)

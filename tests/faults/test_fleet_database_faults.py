@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
+import psycopg
 import pytest
 
 from leasehold.embedded import EmbeddedPostgres
@@ -212,6 +213,16 @@ async def test_a_tenant_whose_table_the_disk_refuses_keeps_its_revision_and_foll
         await demand_head(own_fleet, owner, head="0007")
         last = "SELECT tenant_id FROM platform.fleet_results ORDER BY id DESC LIMIT 1"
         assert await owner.fetchval(last) == large.id
+
+
+async def test_a_server_that_has_no_connection_left_is_one_sentence(own_fleet: Fleet, own_server: str) -> None:
+    with psycopg.connect(own_server, autocommit=True) as admin:
+        admin.execute("ALTER ROLE lh_owner CONNECTION LIMIT 0")
+        try:
+            refused = await own_fleet.migrated()
+        finally:
+            admin.execute("ALTER ROLE lh_owner CONNECTION LIMIT -1")
+    assert "too many connections" in refused.sentence
 
 
 def _restart(home: Home) -> None:

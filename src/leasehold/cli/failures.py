@@ -20,6 +20,7 @@ from leasehold.tenancy.fleet.history import BrokenHistory, DatabaseNewer, Unknow
 from leasehold.tenancy.fleet.lease import LeaseLost, RunnerBusy
 from leasehold.tenancy.fleet.plan import Destructive, UnknownTenantSlug
 from leasehold.tenancy.fleet.rendering import Unrenderable
+from leasehold.tenancy.fleet.run import ReferenceFailed
 from leasehold.tenancy.install import InvalidDatabaseUrl, MayNotCreateRoles, ServerTooOld
 from leasehold.tenancy.readiness import TooManyConnections
 
@@ -39,6 +40,7 @@ _OURS = (
     MayNotCreateRoles,
     NoOwnerUrl,
     PortTaken,
+    ReferenceFailed,
     RunnerBusy,
     ServerTooOld,
     TooManyConnections,
@@ -66,6 +68,8 @@ def sentence_of(error: Exception) -> str | None:
         return f"The database refuses: {error}."
     if isinstance(error, asyncpg.UndefinedTableError | asyncpg.InvalidSchemaNameError):
         return "The database was not migrated yet; run `leasehold migrate all`."
+    if isinstance(error, asyncpg.PostgresError) and (error.sqlstate or "").startswith(("53", "55P03", "57")):
+        return f"The database refuses: {error}."
     if isinstance(error, DBAPIError) and error.orig is not None:
         return f"The database refuses: {error.orig}."
     if isinstance(error, asyncpg.InterfaceError | asyncpg.InternalClientError):

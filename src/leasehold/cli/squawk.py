@@ -10,7 +10,7 @@ from pathlib import Path
 from leasehold.config import PROJECT_ROOT
 from leasehold.tenancy.fleet.segments import Rendering
 
-_TIMEOUT_S = 30
+_TIMEOUT_S = 4  # less than the runner may be silent for
 _FINDING = re.compile(r"migration\.sql:(\d+):\d+: ")
 
 

@@ -17,7 +17,7 @@ from leasehold.core.database import Database, DriverConnection
 from leasehold.core.sqlstate import LOST_CONNECTION, sqlstate_of
 from leasehold.tenancy.bind import TenantSession, open_tenant_session, record_call
 from leasehold.tenancy.context import TenantRef
-from leasehold.tenancy.fleet.lease import LEASE_LOST, Lease, LeaseLost, connect_for_run, held_lease
+from leasehold.tenancy.fleet.lease import LEASE_LOST, Lease, LeaseLost, connect_for_run, held_lease, raise_if_lost
 from leasehold.tenancy.fleet.ledger import TenantResult, finish_run, record_failure, start_run
 from leasehold.tenancy.fleet.plan import UnknownTenantSlug
 from leasehold.tenancy.fleet.run import Report, RunSummary
@@ -118,8 +118,9 @@ class FleetCall:
             async with asyncio.TaskGroup() as group:
                 for _ in range(min(self.jobs, len(tenants))):
                     group.create_task(work())
-        except* LeaseLost:
-            raise LeaseLost from None
+        except BaseExceptionGroup as group:
+            raise_if_lost(group)
+            raise
 
     async def _call(self, tenant: TenantRef, lease: Lease) -> TenantResult:
         started = time.monotonic()

@@ -80,6 +80,16 @@ class LeaseLost(RuntimeError):
         super().__init__(self.__doc__)
 
 
+def raise_if_lost(group: BaseExceptionGroup[BaseException]) -> None:
+    """Raise LeaseLost where one of several tasks has met it, whatever the others have met.
+
+    Raises:
+        LeaseLost: one of them has.
+    """
+    if group.subgroup(LeaseLost) is not None:
+        raise LeaseLost from group
+
+
 class Lease:
     """The lease that this process holds for one run, kept alive in the background."""
 
@@ -152,7 +162,7 @@ async def held_lease(url: str, *, name: str, seconds: float = LEASE_S) -> AsyncG
             yield lease
         finally:
             keeping.cancel()
-            with suppress(asyncio.CancelledError):
+            with suppress(asyncio.CancelledError, *LOST_CONNECTION, asyncpg.PostgresError):
                 await keeping
             await _release(url, run_id)
     finally:

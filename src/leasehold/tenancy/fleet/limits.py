@@ -1,7 +1,17 @@
 """How long a run waits: for locks, for statements, and between two attempts."""
 
+import asyncio
 import random
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import TypeVar
+
+from leasehold.core.sqlstate import sqlstate_of
+
+T = TypeVar("T")
+
+IN_THE_WAY = frozenset({"55P03", "40P01", "40001", "53300"})
+"""lock_not_available, deadlock_detected, serialization_failure, too_many_connections: a later attempt may do."""
 
 _FIRST_PAUSE_S = 0.5
 _LONGEST_PAUSE_S = 20.0
@@ -36,6 +46,19 @@ class Limits:
     def alone(self) -> str:
         """The statements that set the limits of a connection for what runs outside a transaction."""
         return f"SET lock_timeout = 0; SET statement_timeout = {_ms(self.index_timeout_s)}"
+
+
+async def patiently(work: Callable[[], Awaitable[T]], limits: Limits) -> T:
+    """Do what the whole run needs, again and again while others hold its locks, and return what it comes to."""
+    attempt = 1
+    while True:
+        try:
+            return await work()
+        except Exception as error:
+            if sqlstate_of(error) not in IN_THE_WAY or attempt == limits.attempts:
+                raise
+        await asyncio.sleep(limits.pause_s(attempt))
+        attempt += 1
 
 
 def _ms(seconds: float) -> int:

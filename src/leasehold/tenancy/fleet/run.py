@@ -17,7 +17,8 @@ from leasehold.core.sqlstate import LOST_CONNECTION
 from leasehold.tenancy.fleet.history import RELATIVE, DatabaseNewer, TenantHistory
 from leasehold.tenancy.fleet.lease import LEASE_S, Lease, LeaseLost, application_name, connect_for_run, held_lease
 from leasehold.tenancy.fleet.ledger import Outcome, RunKind, TenantResult, finish_run, start_run
-from leasehold.tenancy.fleet.live import LiveRevisions
+from leasehold.tenancy.fleet.limits import patiently
+from leasehold.tenancy.fleet.live import LiveRevisionFailed, LiveRevisions
 from leasehold.tenancy.fleet.plan import Plan, Renderings, RunOptions, Wave, make_plan
 from leasehold.tenancy.fleet.reference import migrate_reference, record_revisions
 from leasehold.tenancy.fleet.replay import Replay
@@ -29,6 +30,14 @@ _LOOK_LOCK_TIMEOUT = "5s"
 _FORGET_CHANGES = "DELETE FROM platform.registry_changes WHERE created_at < now() - interval '1 hour'"
 _RECORDED = "SELECT revision, served_by FROM platform.tenant_revisions"
 _NOTHING_THERE = (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError)
+
+
+class ReferenceFailed(RuntimeError):
+    """The reference schema could not be migrated, and no tenant was touched: {reason}."""
+
+    def __init__(self, error: Exception) -> None:
+        reason = f"{type(error).__name__}: {error}".rstrip(".")
+        super().__init__((self.__doc__ or "").format(reason=reason))
 
 
 def _ignore(*_: Any) -> None:
@@ -168,7 +177,8 @@ class FleetRun:
 
     async def _upgrade_platform(self, lease: Lease, plan: Plan | None) -> None:
         if self.platform is not None and (plan is None or plan.platform is not None):
-            await self.platform.upgrade(application_name(lease.run_id))
+            upgrade = partial(self.platform.upgrade, application_name(lease.run_id))
+            await patiently(upgrade, self.options.limits)
 
     async def _run(self, connection: DriverConnection, lease: Lease, rendered: Renderings) -> RunSummary:
         plan = await self._plan(connection, rendered)  # once more: since the first one, another run may have ended
@@ -176,11 +186,15 @@ class FleetRun:
         ends = {segment.end for rendering in plan.renderings.values() for segment in rendering.segments}
         if not RELATIVE.fullmatch(self.options.target):
             ends.add(self._target)
-        tables = await record_revisions(connection, self.history, sorted(filter(None, ends)), self.metadata)
-        replay = Replay(self.metadata, self.options.limits, lease.fence, live.run, tables)
         is_whole = not self.options.only and self.platform is not None
-        if is_whole and self.options.direction == "upgrade":
-            await migrate_reference(connection, self.history, self.options.target, replay)
+        try:
+            tables = await record_revisions(connection, self.history, sorted(filter(None, ends)), self.metadata)
+            replay = Replay(self.metadata, self.options.limits, lease.fence, live.run, tables)
+            if is_whole and self.options.direction == "upgrade":
+                migrate = partial(migrate_reference, connection, self.history, self.options.target, replay)
+                await patiently(migrate, self.options.limits)
+        except (asyncpg.PostgresError, LiveRevisionFailed) as error:
+            raise ReferenceFailed(error) from error
         await connection.execute(_FORGET_CHANGES)
         kind, planned = self.options.direction, len(plan.tenants)
         await start_run(connection, lease.run_id, kind=kind, target=self._target, planned=planned)

@@ -15,8 +15,9 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, SQLAlchemyError
 
 from leasehold.core.database import DriverConnection
 from leasehold.core.sqlstate import LOST_CONNECTION, sqlstate_of
-from leasehold.tenancy.fleet.lease import LEASE_LOST, Lease, LeaseLost, connect_for_run
+from leasehold.tenancy.fleet.lease import LEASE_LOST, Lease, LeaseLost, connect_for_run, raise_if_lost
 from leasehold.tenancy.fleet.ledger import TenantResult, record_failure, revision_sql, success_sql
+from leasehold.tenancy.fleet.limits import IN_THE_WAY
 from leasehold.tenancy.fleet.live import LiveRevisionFailed
 from leasehold.tenancy.fleet.plan import Plan, PlannedTenant, Wave
 from leasehold.tenancy.fleet.replay import Replay, message
@@ -24,7 +25,6 @@ from leasehold.tenancy.fleet.segments import Segment
 from leasehold.tenancy.fleet.waits import Watch
 
 _OF_ONE_TENANT = (*LOST_CONNECTION, asyncpg.PostgresError, SQLAlchemyError, RuntimeError)
-_COME_BACK = {"55P03", "40P01", "40001"}  # lock_not_available, deadlock_detected, serialization_failure
 _LOST_CLASSES = ("08", "57P")  # connection exceptions; an administrator, a crash, a server that starts up
 
 
@@ -98,8 +98,9 @@ class Crew:
                 async with asyncio.TaskGroup() as group:
                     for slot in range(min(self._jobs, len(queue))):
                         group.create_task(self._serve(slot, queue, number))
-            except* LeaseLost:
-                raise LeaseLost from None
+            except BaseExceptionGroup as group:
+                raise_if_lost(group)
+                raise
 
     async def close(self) -> None:
         """Close all connections."""
@@ -186,7 +187,7 @@ class Crew:
 def _may_come_back(error: Exception) -> bool:
     """Tell whether a later attempt may succeed: somebody else was in the way, or the connection was lost."""
     state = sqlstate_of(error)
-    return _was_lost(error) or state in _COME_BACK or state.startswith(_LOST_CLASSES)
+    return _was_lost(error) or state in IN_THE_WAY or state.startswith(_LOST_CLASSES)
 
 
 def _was_lost(error: Exception) -> bool:
