@@ -14,7 +14,6 @@ import structlog
 from sqlalchemy import MetaData
 
 from leasehold.core.budget import OWNER_CONNECTIONS
-from leasehold.core.clock import utc_now
 from leasehold.core.database import DriverConnection, DriverPool, driver_url
 from leasehold.core.errors import Conflict, DatabaseUnavailable, FieldError, Unavailable
 from leasehold.core.ids import new_id
@@ -24,19 +23,14 @@ from leasehold.tenancy.fleet.history import TenantHistory
 from leasehold.tenancy.fleet.rendering import render_provisioning
 from leasehold.tenancy.fleet.replay import SchemaTarget, build_sql, held_rights, message, undone_by_an_error
 from leasehold.tenancy.fleet.segments import Rendering
-from leasehold.tenancy.names import APP_ROLE, TENANT_GROUP, check_slug, quoted, role_name, schema_name
+from leasehold.tenancy.names import APP_ROLE, TENANT_GROUP, check_slug, literal, quoted, role_name, schema_name
 from leasehold.tenancy.registry import announcement_sql
 from leasehold.tenancy.rights import rights_sql
 
 Seed = Callable[[DriverConnection, TenantRef], Awaitable[None]]
 """Writes the first rows of a new tenant, on a connection whose transaction is bound to its schema."""
 
-_INSERT = """
-INSERT INTO platform.tenants
-       (id, slug, name, schema_name, role_name, state, cluster, revision, created_at, updated_at)
-VALUES ($1, $2, $3, $4, $5, 'active', 'main', $6, $7, $7)
-RETURNING (SELECT r.fingerprint FROM platform.tenant_revisions r WHERE r.revision = $6)
-"""
+_FINGERPRINT = "SELECT fingerprint FROM platform.tenant_revisions WHERE revision = $1"
 
 _log = structlog.get_logger(__name__)
 
@@ -91,6 +85,8 @@ class Provisioner:
         self._tenant_roles = tenant_roles
         self._pool: DriverPool | None = None
         self._rendering: Rendering | None = None
+        self._expected: str | None = None
+        """The fingerprint that a new schema must have."""
         self._new_tables: list[dict[str, Any]] | None = None
         """The tables of a new schema, on which nobody holds any right yet; known from the first one on."""
         self._opening = asyncio.Lock()
@@ -124,10 +120,12 @@ class Provisioner:
         try:
             async with pool.acquire() as acquired:
                 connection = cast("DriverConnection", acquired)
+                if self._expected is None:
+                    self._expected = await connection.fetchval(_FINGERPRINT, rendering.target)
+                if self._expected is None:
+                    raise FleetNotReady
                 async with undone_by_an_error(connection):
-                    await connection.execute("BEGIN")
                     await self._build(connection, tenant, name, rendering)
-                    await connection.execute(message(announcement_sql(tenant.id), "COMMIT"))
         except asyncpg.UniqueViolationError as error:
             if error.constraint_name == "uq_tenants_slug":
                 raise SlugTaken from error
@@ -138,36 +136,30 @@ class Provisioner:
         return tenant
 
     async def _build(self, connection: DriverConnection, tenant: TenantRef, name: str, rendering: Rendering) -> None:
-        # First, so that of several with one slug all but one wait here and make no schema in vain.
-        row = (tenant.id, tenant.slug, name, tenant.schema, tenant.role, rendering.target, utc_now())
-        expected = await connection.fetchval(_INSERT, *row)
-        if expected is None:
-            raise FleetNotReady
+        """Make all of a tenant, in one message as soon as the tables of a new schema are known."""
         target = SchemaTarget(tenant.schema, tenant.role if self._tenant_roles else APP_ROLE)
-        await self._make_schema(connection, target, rendering)
-        for seed in self._seeds:
-            await seed(connection, tenant)
-        if await fingerprint(connection, target) != expected:
-            raise FingerprintMismatch
-
-    async def _make_schema(self, connection: DriverConnection, target: SchemaTarget, rendering: Rendering) -> None:
-        """Make role, schema, tables and rights, in one message as soon as the tables are known."""
-        role = quoted(target.role)
-        make_role = (
-            f"CREATE ROLE {role} NOLOGIN; GRANT {TENANT_GROUP} TO {role} WITH INHERIT TRUE, SET FALSE; "
-            f"GRANT {role} TO {APP_ROLE} WITH INHERIT FALSE, SET TRUE"
-        )
-        work = message(
-            make_role if self._tenant_roles else "",
-            f"CREATE SCHEMA {quoted(target.schema)}",
-            build_sql(target, rendering),
-        )
+        work = message("BEGIN", _row_sql(tenant, name), self._schema_sql(target), build_sql(target, rendering))
         if self._new_tables is None:
             await connection.execute(work)
             work = ""
             self._new_tables = [{**row, "privileges": []} for row in await held_rights(connection, target)]
         rights = rights_sql(self._metadata, self._new_tables, schema=target.schema, role=target.role)
         await connection.execute(message(work, *rights))
+        for seed in self._seeds:
+            await seed(connection, tenant)
+        if await fingerprint(connection, target) != self._expected:
+            self._expected = None  # what was remembered may be what is wrong
+            raise FingerprintMismatch
+        await connection.execute(message(announcement_sql(tenant.id), "COMMIT"))
+
+    def _schema_sql(self, target: SchemaTarget) -> str:
+        role, schema = quoted(target.role), f"CREATE SCHEMA {quoted(target.schema)}"
+        if not self._tenant_roles:
+            return schema
+        return (
+            f"{schema}; CREATE ROLE {role} NOLOGIN; GRANT {TENANT_GROUP} TO {role} WITH INHERIT TRUE, SET FALSE; "
+            f"GRANT {role} TO {APP_ROLE} WITH INHERIT FALSE, SET TRUE"
+        )
 
     async def _open(self) -> tuple[DriverPool, Rendering]:
         if self._owner_url is None:
@@ -178,6 +170,21 @@ class Provisioner:
             if self._pool is None:
                 self._pool = await _open_pool(self._owner_url)
         return self._pool, self._rendering
+
+
+def _row_sql(tenant: TenantRef, name: str) -> str:
+    """Return the INSERT of a tenant's row.
+
+    It comes first, so that of several with one slug all but one wait there and make no schema in vain.
+    """
+    texts = (str(tenant.id), tenant.slug, tenant.schema, tenant.role, tenant.revision)
+    values = ", ".join(map(literal, texts))
+    # Whatever people call a tenant, as hexadecimal digits it cannot be taken for SQL.
+    spelt = f"convert_from(decode('{name.encode().hex()}', 'hex'), 'UTF8')"
+    return (
+        "INSERT INTO platform.tenants (id, slug, schema_name, role_name, revision, name, state, cluster, created_at, "
+        f"updated_at) VALUES ({values}, {spelt}, 'active', 'main', clock_timestamp(), clock_timestamp())"
+    )
 
 
 async def _open_pool(url: str) -> DriverPool:

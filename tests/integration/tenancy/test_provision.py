@@ -132,7 +132,7 @@ async def test_a_crash_at_any_statement_leaves_nothing_behind(
             break
         finally:
             await provisioner.close()
-    assert step > 7
+    assert step > 6
 
 
 async def _no_reset(_connection: Any) -> None:
