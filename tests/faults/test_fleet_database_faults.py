@@ -189,7 +189,9 @@ async def test_a_run_outlives_that_the_database_goes_away_and_comes_back(
         await _demand_that_the_next_run_does_the_rest(own_fleet, owner, ended)
 
 
-@pytest.mark.skipif(shutil.which("prlimit") is None, reason="there is no prlimit")
+@pytest.mark.skipif(
+    shutil.which("prlimit") is None, reason="needs prlimit (util-linux), by which the disk is made to refuse"
+)
 async def test_a_tenant_whose_table_the_disk_refuses_keeps_its_revision_and_follows_in_the_next_run(
     own_fleet: Fleet, home: Home
 ) -> None:
