@@ -44,7 +44,7 @@ def history(limit: int, as_json: bool) -> None:
 
     async def work(process: Process) -> list[Run]:
         async with platform_session(process.database) as session:
-            pager = Pager(process.cursors, scope="cli", limit=limit, cursor=None)
+            pager = Pager(process.cursors, limit)
             return (await FleetService(session, head=process.window.head).runs(pager)).items
 
     runs = run(work)

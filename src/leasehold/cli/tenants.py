@@ -44,7 +44,7 @@ def list_all(as_json: bool) -> None:
         cursor: str | None = None
         async with tenant_service(process) as service:
             while True:
-                page = await service.page(Pager(process.cursors, scope="cli", limit=MAX_LIMIT, cursor=cursor))
+                page = await service.page(Pager(process.cursors, MAX_LIMIT, cursor))
                 found += page.items
                 if page.next_cursor is None:
                     return found

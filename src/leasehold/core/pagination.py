@@ -1,7 +1,5 @@
 """Keyset pages: `limit` rows after a cursor. The cursor is signed over the list, its owner and its filters."""
 
-import base64
-import binascii
 import hmac
 from collections.abc import Sequence
 from hashlib import blake2b
@@ -51,13 +49,14 @@ class Cursors:
     """Signs and verifies cursors for lists that are ordered by id."""
 
     def __init__(self, key: bytes) -> None:
-        self._key = key
+        # Keyed BLAKE2b (RFC 7693) needs no HMAC around it, and takes a fifth of the time.
+        self._keyed = blake2b(key=key, digest_size=_SIGNATURE_BYTES)
 
-    def encode(self, after: UUID, *, scope: str) -> str:
+    def encode(self, after: UUID, *, scope: bytes) -> str:
         """Return the cursor that continues behind row `after` of the list that `scope` names."""
-        return base64.urlsafe_b64encode(after.bytes + self._sign(after.bytes, scope)).decode().rstrip("=")
+        return after.hex + self._sign(after, scope)
 
-    def decode(self, cursor: str | None, *, scope: str) -> UUID | None:
+    def decode(self, cursor: str | None, *, scope: bytes) -> UUID | None:
         """Return the id behind which to continue, or None for the first page.
 
         Raises:
@@ -66,30 +65,38 @@ class Cursors:
         if cursor is None:
             return None
         try:
-            raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
-        except (binascii.Error, ValueError) as error:
+            after, given = UUID(hex=cursor[:32]), cursor.encode()
+        except ValueError as error:
             raise InvalidCursor from error
-        after, signature = raw[:16], raw[16:]
-        if len(after) != 16 or not hmac.compare_digest(self._sign(after, scope), signature):
+        # Compared whole: one id can be written in several ways, and only the one that was issued is taken.
+        if not hmac.compare_digest(self.encode(after, scope=scope).encode(), given):
             raise InvalidCursor
-        return UUID(bytes=after)
+        return after
 
-    def _sign(self, payload: bytes, scope: str) -> bytes:
-        # Keyed BLAKE2b (RFC 7693) needs no HMAC around it, and takes a fifth of the time.
-        return blake2b(scope.encode() + b"\0" + payload, key=self._key, digest_size=_SIGNATURE_BYTES).digest()
+    def _sign(self, after: UUID, scope: bytes) -> str:
+        signature = self._keyed.copy()
+        signature.update(after.bytes + scope)
+        return signature.hexdigest()
 
 
 class Pager:
-    """The page that one request asks for: how many rows, behind which, of which list."""
+    """The page that one request asks for: how many rows, and behind which. `scope` says of whose list, and of which."""
 
-    def __init__(self, cursors: Cursors, *, scope: str, limit: int, cursor: str | None) -> None:
+    def __init__(self, cursors: Cursors, limit: int = DEFAULT_LIMIT, cursor: str | None = None) -> None:
         self._cursors = cursors
-        self._scope = scope
         self.limit = limit
-        self.after = cursors.decode(cursor, scope=scope)
+        self._cursor = cursor
 
-    def page(self, rows: Sequence[IdentifiedT]) -> Page[IdentifiedT]:
+    def after(self, scope: bytes) -> UUID | None:
+        """Return the id behind which the page begins, None for the first page.
+
+        Raises:
+            InvalidCursor: the cursor was altered, or issued for another list, tenant or filter.
+        """
+        return self._cursors.decode(self._cursor, scope=scope)
+
+    def page(self, rows: Sequence[IdentifiedT], scope: bytes) -> Page[IdentifiedT]:
         """Return the page that up to `limit + 1` fetched rows make: the row too many only tells that more follow."""
         items = list(rows[: self.limit])
         has_more = len(rows) > self.limit
-        return Page(items, self._cursors.encode(items[-1].id, scope=self._scope) if has_more else None, has_more)
+        return Page(items, self._cursors.encode(items[-1].id, scope=scope) if has_more else None, has_more)

@@ -6,6 +6,7 @@ Values are handed to the driver as they are, and rows fill the struct by positio
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Generic, Protocol, TypeVar
+from uuid import UUID
 
 import msgspec
 from sqlalchemy import Integer, Select, Uuid, bindparam, select
@@ -55,6 +56,11 @@ class Read(Generic[StructT]):
 class Reader(Protocol):
     """Runs reads, each in a read-only transaction of its own."""
 
+    @property
+    def tenant_id(self) -> UUID:
+        """Whose data is read."""
+        ...
+
     async def one(self, read: Read[StructT], **values: object) -> StructT | None:
         """Return the first row, None if there is none."""
         ...
@@ -76,9 +82,16 @@ class PageRead(Generic[StructT]):
         statement = select(*columns_of(model, struct)).order_by(model.id).limit(bindparam("limit", type_=Integer))
         self._first = Read(statement, struct)
         self._behind = Read(statement.where(model.id > bindparam("after", type_=Uuid)), struct)
+        self._name: bytes = model.__tablename__.encode()
 
     async def page(self, reader: Reader, pager: Pager) -> Page[Any]:
-        """Return the page that was asked for; one row more is read than shown, to know whether another follows."""
-        if pager.after is None:
-            return pager.page(await reader.all(self._first, limit=pager.limit + 1))
-        return pager.page(await reader.all(self._behind, limit=pager.limit + 1, after=pager.after))
+        """Return the page that was asked for; one row more is read than shown, to know whether another follows.
+
+        Raises:
+            InvalidCursor: the cursor was not issued for this list of this tenant.
+        """
+        scope = reader.tenant_id.bytes + self._name
+        after = pager.after(scope)
+        if after is None:
+            return pager.page(await reader.all(self._first, limit=pager.limit + 1), scope)
+        return pager.page(await reader.all(self._behind, limit=pager.limit + 1, after=after), scope)

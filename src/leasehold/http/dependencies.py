@@ -5,18 +5,16 @@ lost. It is the only dependency that is a generator. A route that only reads ask
 nothing and needs no end.
 """
 
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from functools import partial
-from typing import Annotated, Any
+from typing import Any
 
 from litestar import Request
 from litestar.datastructures import State
 from litestar.di import NamedDependency, Provide
-from litestar.params import QueryParameter
 
 from leasehold.core.database import PlatformSession, platform_session
 from leasehold.core.errors import InvalidToken
-from leasehold.core.pagination import DEFAULT_LIMIT, MAX_LIMIT, Pager
 from leasehold.core.principal import Principal
 from leasehold.http.process import Process
 from leasehold.tenancy.bind import TenantReader, TenantSession, open_tenant_session, tenant_reader
@@ -24,8 +22,6 @@ from leasehold.tenancy.context import TenantRef
 from leasehold.workspace.auth.service import OpenSession, is_active
 
 AnyRequest = Request[Any, Any, State]
-Limit = Annotated[int, QueryParameter(ge=1, le=MAX_LIMIT, description="Rows on the page")]
-CursorText = Annotated[str | None, QueryParameter(max_length=200, description="`next_cursor` of the page before")]
 
 
 def provide_principal(request: AnyRequest) -> Principal:
@@ -61,7 +57,7 @@ def tenant_dependencies(process: Process) -> Mapping[str, Provide]:
         "tokens": Provide(lambda: process.tokens, sync_to_thread=False),
         "passwords": Provide(lambda: process.passwords, sync_to_thread=False),
         "installation_key": Provide(lambda: process.key, sync_to_thread=False),
-        "pager": Provide(_pager_provider(process), sync_to_thread=False),
+        "cursors": Provide(lambda: process.cursors, sync_to_thread=False),
     }
 
 
@@ -84,17 +80,8 @@ def platform_dependencies(process: Process) -> Mapping[str, Provide]:
         "provisioner": Provide(lambda: process.provisioner, sync_to_thread=False),
         "window": Provide(lambda: process.window, sync_to_thread=False),
         "base_domain": Provide(lambda: process.settings.base_domain, sync_to_thread=False),
-        "pager": Provide(_pager_provider(process), sync_to_thread=False),
+        "cursors": Provide(lambda: process.cursors, sync_to_thread=False),
     }
-
-
-def _pager_provider(process: Process) -> Callable[[AnyRequest, int, str | None], Pager]:
-    def provide_pager(request: AnyRequest, limit: Limit = DEFAULT_LIMIT, cursor: CursorText = None) -> Pager:
-        tenant: TenantRef | None = request.scope["state"].get("tenant")
-        scope = f"{tenant.id if tenant else 'platform'} {request.scope['path_template']}"
-        return Pager(process.cursors, scope=scope, limit=limit, cursor=cursor)
-
-    return provide_pager
 
 
 async def _active_tenant(process: Process, request: AnyRequest) -> TenantRef:

@@ -7,7 +7,8 @@ from litestar.di import NamedDependency, Provide
 from litestar.params import FromPath
 
 from leasehold.core.database import PlatformSession
-from leasehold.core.pagination import Page, Pager
+from leasehold.core.pagination import DEFAULT_LIMIT, Cursors, Page, Pager
+from leasehold.core.parameters import CursorText, Limit
 from leasehold.platform.fleet.schemas import FleetStatus, Run, RunResult
 from leasehold.platform.fleet.service import FleetService
 from leasehold.tenancy.window import RevisionWindow
@@ -27,9 +28,14 @@ async def get_fleet(fleet: NamedDependency[FleetService]) -> FleetStatus:
 
 
 @get("/runs", operation_id="listRuns", summary="List runs over the fleet", scopes=READ)
-async def list_runs(fleet: NamedDependency[FleetService], pager: NamedDependency[Pager]) -> Page[Run]:
+async def list_runs(
+    fleet: NamedDependency[FleetService],
+    cursors: NamedDependency[Cursors],
+    limit: Limit = DEFAULT_LIMIT,
+    cursor: CursorText = None,
+) -> Page[Run]:
     """Return one page of runs, the latest first."""
-    return await fleet.runs(pager)
+    return await fleet.runs(Pager(cursors, limit, cursor))
 
 
 @get("/runs/{run_id:uuid}", operation_id="getRun", summary="Get a run", scopes=READ)
@@ -40,10 +46,14 @@ async def get_run(run_id: FromPath[UUID], fleet: NamedDependency[FleetService]) 
 
 @get("/runs/{run_id:uuid}/results", operation_id="listRunResults", summary="List what a run came to", scopes=READ)
 async def list_results(
-    run_id: FromPath[UUID], fleet: NamedDependency[FleetService], pager: NamedDependency[Pager]
+    run_id: FromPath[UUID],
+    fleet: NamedDependency[FleetService],
+    cursors: NamedDependency[Cursors],
+    limit: Limit = DEFAULT_LIMIT,
+    cursor: CursorText = None,
 ) -> Page[RunResult]:
     """Return one page of results, in the order the tenants were done."""
-    return await fleet.results(run_id, pager)
+    return await fleet.results(run_id, Pager(cursors, limit, cursor))
 
 
 router = Router(

@@ -9,6 +9,7 @@ from leasehold.platform.fleet import schemas
 from leasehold.platform.fleet.repository import LedgerRepository
 
 _STRAGGLERS = 100
+_RUNS = b"runs"
 
 
 class FleetService:
@@ -36,8 +37,8 @@ class FleetService:
 
     async def runs(self, pager: Pager) -> Page[schemas.Run]:
         """Return one page of runs, the latest first."""
-        rows = await self._ledger.runs(before=pager.after, limit=pager.limit + 1)
-        return pager.page([schemas.Run(**row) for row in rows])
+        rows = await self._ledger.runs(before=pager.after(_RUNS), limit=pager.limit + 1)
+        return pager.page([schemas.Run(**row) for row in rows], _RUNS)
 
     async def run(self, run_id: UUID) -> schemas.Run:
         """Return a run.
@@ -57,5 +58,6 @@ class FleetService:
             NotFound: there is no such run.
         """
         await self.run(run_id)
-        rows = await self._ledger.results(run_id, after=pager.after, limit=pager.limit + 1)
-        return pager.page([schemas.RunResult(**row) for row in rows])
+        scope = _RUNS + run_id.bytes
+        rows = await self._ledger.results(run_id, after=pager.after(scope), limit=pager.limit + 1)
+        return pager.page([schemas.RunResult(**row) for row in rows], scope)

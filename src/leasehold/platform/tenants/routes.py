@@ -7,7 +7,8 @@ from litestar.di import NamedDependency, Provide
 from litestar.params import FromPath, JSONBody
 
 from leasehold.core.database import PlatformSession
-from leasehold.core.pagination import Page, Pager
+from leasehold.core.pagination import DEFAULT_LIMIT, Cursors, Page, Pager
+from leasehold.core.parameters import CursorText, Limit
 from leasehold.platform.tenants.schemas import Domain, DomainCreate, Tenant, TenantCreate, TenantPatch
 from leasehold.platform.tenants.service import TenantService
 from leasehold.tenancy.provision import Provisioner
@@ -26,9 +27,14 @@ def provide_tenants(
 
 
 @get("/", operation_id="listTenants", summary="List tenants", scopes=READ)
-async def list_tenants(tenants: NamedDependency[TenantService], pager: NamedDependency[Pager]) -> Page[Tenant]:
+async def list_tenants(
+    tenants: NamedDependency[TenantService],
+    cursors: NamedDependency[Cursors],
+    limit: Limit = DEFAULT_LIMIT,
+    cursor: CursorText = None,
+) -> Page[Tenant]:
     """Return one page of tenants in the order they were made."""
-    return await tenants.page(pager)
+    return await tenants.page(Pager(cursors, limit, cursor))
 
 
 @post("/", operation_id="createTenant", summary="Provision a tenant", scopes=WRITE)

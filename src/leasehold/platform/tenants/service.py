@@ -19,6 +19,8 @@ from leasehold.tenancy.names import check_hostname, check_slug
 from leasehold.tenancy.provision import Provisioner, SlugTaken
 from leasehold.tenancy.registry import announce_tenant
 
+_TENANTS = b"tenants"
+
 
 class UnknownSlug(NotFound):
     """There is no tenant {slug}."""
@@ -54,8 +56,8 @@ class TenantService(SQLAlchemyAsyncRepositoryService[registry.Tenant, TenantRepo
 
     async def page(self, pager: Pager) -> Page[schemas.Tenant]:
         """Return one page of tenants in the order they were made, whatever their state."""
-        rows = await self.repository.page_after(pager.after, limit=pager.limit + 1)
-        return pager.page([self.to_schema(row, schema_type=schemas.Tenant) for row in rows])
+        rows = await self.repository.page_after(pager.after(_TENANTS), limit=pager.limit + 1)
+        return pager.page([self.to_schema(row, schema_type=schemas.Tenant) for row in rows], _TENANTS)
 
     async def find(self, tenant_id: UUID) -> schemas.Tenant:
         """Return a tenant.

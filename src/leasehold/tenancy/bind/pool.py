@@ -84,9 +84,11 @@ class ReaderPool:
         Raises:
             DatabaseUnavailable: none became free in time, or the database does not answer.
         """
-        connection = self._take(tenant_id.int % len(self._idle))
+        # As many tenants for a sub-pool as it has connections, or those that have more would borrow work all the time.
+        home = tenant_id.int % self.size % len(self._idle)
+        connection = self._take(home)
         if connection is None:
-            connection = await self._connect_or_wait(tenant_id.int % len(self._idle))
+            connection = await self._connect_or_wait(home)
         connection.tenants.add(tenant_id)
         return connection
 

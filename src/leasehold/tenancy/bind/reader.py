@@ -4,6 +4,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from itertools import starmap
 from typing import Any, TypeVar
+from uuid import UUID
 
 import asyncpg
 
@@ -41,6 +42,11 @@ class TenantReader:
         self._pool = pool
         self._tenant = tenant
         self._begin = f"BEGIN READ ONLY; {binding_sql(tenant, tenant_roles=pool.tenant_roles)}"
+
+    @property
+    def tenant_id(self) -> UUID:
+        """Whose data is read."""
+        return self._tenant.id
 
     async def one(self, read: Read[StructT], **values: object) -> StructT | None:
         """Return the first row of a read, None if there is none.

@@ -6,7 +6,8 @@ from litestar import Router, delete, get, patch, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
-from leasehold.core.pagination import Page, Pager
+from leasehold.core.pagination import DEFAULT_LIMIT, Cursors, Page, Pager
+from leasehold.core.parameters import CursorText, Limit
 from leasehold.tenancy.bind import TenantReader, TenantSession
 from leasehold.workspace.items.repository import ItemReads
 from leasehold.workspace.items.schemas import Item, ItemCreate, ItemPatch
@@ -14,9 +15,14 @@ from leasehold.workspace.items.service import ItemService
 
 
 @get("/", operation_id="listItems", summary="List items", scopes=("items:read",))
-async def list_items(reader: NamedDependency[TenantReader], pager: NamedDependency[Pager]) -> Page[Item]:
+async def list_items(
+    reader: NamedDependency[TenantReader],
+    cursors: NamedDependency[Cursors],
+    limit: Limit = DEFAULT_LIMIT,
+    cursor: CursorText = None,
+) -> Page[Item]:
     """Return one page of items in the order they were made."""
-    return await ItemReads(reader).page(pager)
+    return await ItemReads(reader).page(Pager(cursors, limit, cursor))
 
 
 @post("/", operation_id="createItem", summary="Create an item", scopes=("items:write",))

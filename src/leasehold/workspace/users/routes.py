@@ -6,7 +6,8 @@ from litestar import Router, delete, get, patch, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
-from leasehold.core.pagination import Page, Pager
+from leasehold.core.pagination import DEFAULT_LIMIT, Cursors, Page, Pager
+from leasehold.core.parameters import CursorText, Limit
 from leasehold.core.passwords import Passwords
 from leasehold.core.principal import Principal
 from leasehold.tenancy.bind import TenantReader, TenantSession
@@ -16,9 +17,14 @@ from leasehold.workspace.users.service import UserService
 
 
 @get("/", operation_id="listUsers", summary="List users", scopes=("users:read",))
-async def list_users(reader: NamedDependency[TenantReader], pager: NamedDependency[Pager]) -> Page[User]:
+async def list_users(
+    reader: NamedDependency[TenantReader],
+    cursors: NamedDependency[Cursors],
+    limit: Limit = DEFAULT_LIMIT,
+    cursor: CursorText = None,
+) -> Page[User]:
     """Return one page of users in the order they were made."""
-    return await UserReads(reader).page(pager)
+    return await UserReads(reader).page(Pager(cursors, limit, cursor))
 
 
 @post("/", operation_id="createUser", summary="Create a user", scopes=("users:write",))
