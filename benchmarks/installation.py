@@ -23,7 +23,7 @@ from leasehold.cli.clients import issue_client
 from leasehold.cli.session import run_with
 from leasehold.config import Settings
 from leasehold.embedded import EmbeddedPostgres
-from leasehold.http.process import Process
+from leasehold.process import Process
 from leasehold.tenancy.install import install, with_login
 from leasehold.tenancy.names import APP_ROLE, OWNER_ROLE, quoted, schema_name
 

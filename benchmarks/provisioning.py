@@ -10,7 +10,7 @@ from benchmarks.progress import say
 from leasehold.cli.session import run_with
 from leasehold.core.ids import new_id
 from leasehold.core.models import TenantModel
-from leasehold.http.process import Process
+from leasehold.process import Process
 
 # The query itself, for whoever calls its function pays for a savepoint too.
 from leasehold.tenancy.fleet.fingerprint import _DESCRIPTION, digest

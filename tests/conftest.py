@@ -24,9 +24,9 @@ from leasehold.cli.fleet_run import fleet_run
 from leasehold.config import Settings
 from leasehold.core.vault import InstallationKey
 from leasehold.embedded import EmbeddedPostgres
-from leasehold.http.process import Process
 from leasehold.http.request_log import RequestLog
 from leasehold.main import create_app, running
+from leasehold.process import Process
 from leasehold.tenancy.context import TenantRef
 from leasehold.tenancy.fleet.plan import RunOptions
 from leasehold.tenancy.install import install, with_login

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from leasehold.core.database import platform_session
-from leasehold.http.process import Process
 from leasehold.platform.admins.service import AdminService
 from leasehold.platform.scopes import PLATFORM_SCOPES
+from leasehold.process import Process
 from leasehold.tenancy.bind import open_tenant_session
 from leasehold.tenancy.context import TenantRef
 from leasehold.workspace.auth.pepper import read_pepper

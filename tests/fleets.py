@@ -3,13 +3,17 @@
 from typing import Any
 
 from leasehold.cli.fleet_run import fleet_run
-from leasehold.config import Settings
+from leasehold.config import PROJECT_ROOT, Settings
 from leasehold.core.models import TenantModel
 from leasehold.tenancy.context import TenantRef
+from leasehold.tenancy.fleet.history import TenantHistory
 from leasehold.tenancy.fleet.plan import RunOptions
 from leasehold.tenancy.fleet.run import RunSummary
 from leasehold.tenancy.provision import Provisioner
 from tests.factories import new_slug
+
+HEAD = TenantHistory.load(PROJECT_ROOT / "migrations").revisions[-1]
+"""Where the tenant history of the repository ends."""
 
 ADD_COLUMN = """
 import sqlalchemy as sa
@@ -112,3 +116,8 @@ async def revisions(owner: Any, tenants: list[TenantRef]) -> list[str]:
         assert own == registered
         found.append(own)
     return found
+
+
+def behind_head(revision: str) -> str:
+    """Return the text of a revision that was written to follow 0001, as one of those that follow the real head."""
+    return revision.replace('"0003"', '"9003"').replace('"0002"', '"9002"').replace('"0001"', f'"{HEAD}"')

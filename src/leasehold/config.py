@@ -23,6 +23,16 @@ DATABASE_URL = re.compile(r"^postgres(?:ql)?(?:\+asyncpg)?://[^/\s]+/[^/\s]+$")
 DatabaseUrl = Annotated[SecretStr, AfterValidator(_check_database_url)]
 
 
+def _check_smtp_url(url: SecretStr) -> SecretStr:
+    if not _SMTP_URL.match(url.get_secret_value()):
+        raise ValueError("an SMTP URL looks like smtp://user:password@host:587 or smtps://user:password@host:465")
+    return url
+
+
+_SMTP_URL = re.compile(r"^smtps?://[^/\s]+/?$")
+SmtpUrl = Annotated[SecretStr, AfterValidator(_check_smtp_url)]
+
+
 class Settings(BaseSettings):
     """Everything that an operator may decide, from environment variables with the prefix `LEASEHOLD_`."""
 
@@ -93,6 +103,30 @@ class Settings(BaseSettings):
 
     password_iterations: int = Field(default=2, ge=1)
     """Passes of one argon2id hash."""
+
+    worker_jobs: int = Field(default=8, ge=2, le=200)
+    """Jobs that one worker runs at once; it holds as many connections."""
+
+    worker_port: int = Field(default=8001, ge=0, le=65535)
+    """Port on which a worker says how it is, on `host`; 0 for none."""
+
+    worker_grace_s: float = Field(default=20.0, ge=0)
+    """Seconds that running jobs get to end when a worker is stopped; then they are handed back."""
+
+    worker_inside: bool = False
+    """Whether the server runs a small worker inside, as `leasehold up` does."""
+
+    job_poll_s: float = Field(default=0.5, gt=0)
+    """Seconds between two looks for jobs; with a `direct_url` a new one is also heard of at once."""
+
+    smtp_url: SmtpUrl | None = None
+    """The mail server: `smtp://` (STARTTLS where it is offered) or `smtps://` (TLS)."""
+
+    mail_from: str = "Leasehold <noreply@localhost>"
+    """The sender of every mail."""
+
+    mail_dir: Path | None = None
+    """Where mails are kept as .eml files when there is no `smtp_url`. With neither they are only logged."""
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """The least severe event that is logged."""

@@ -1,15 +1,17 @@
 """The app factory. Nothing happens at import, and nothing is opened before the server starts the app's lifespan."""
 
+import asyncio
 import gc
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from importlib.metadata import version
 
 from litestar import Litestar
 
 from leasehold.config import Settings
-from leasehold.core.budget import connection_budget
+from leasehold.core.budget import ConnectionBudget, connection_budget
 from leasehold.core.database import Database, open_engine
+from leasehold.core.errors import DatabaseUnavailable
 from leasehold.core.log import configure_logging
 from leasehold.core.models import TenantModel
 from leasehold.core.pagination import Cursors
@@ -18,10 +20,10 @@ from leasehold.core.tokens import AccessTokens
 from leasehold.core.vault import InstallationKey
 from leasehold.http.errors import exception_handlers
 from leasehold.http.openapi import openapi_config
-from leasehold.http.process import Process
 from leasehold.http.request_log import RequestLog
 from leasehold.http.responses import JsonResponse
 from leasehold.http.routers import OneDependencyAfterAnother, route_handlers
+from leasehold.process import Process
 from leasehold.tenancy.bind import BindableConnection, ReaderPool, prepare_engine
 from leasehold.tenancy.directory import KnownSubjects, TenantDirectory
 from leasehold.tenancy.feed import DirectoryFeed
@@ -29,13 +31,15 @@ from leasehold.tenancy.fleet.history import TenantHistory
 from leasehold.tenancy.provision import Provisioner
 from leasehold.tenancy.readiness import outdated_revisions
 from leasehold.tenancy.window import RevisionWindow
+from leasehold.worker.running import worker_inside
 from leasehold.workspace.auth.pepper import pepper_seed
+from leasehold.workspace.clients.uses import FLUSH_S, ClientUses
 
 _GC_THRESHOLDS = (50_000, 20, 50)
 
 
-def build_process(settings: Settings) -> Process:
-    """Return the parts of a process, none of them connected yet.
+def build_process(settings: Settings, *, budget: ConnectionBudget | None = None) -> Process:
+    """Return the parts of a process, none of them connected yet. Without a budget it is that of a serving one.
 
     Raises:
         InvalidInstallationKey: the installation key is none.
@@ -48,7 +52,7 @@ def build_process(settings: Settings) -> Process:
     history = TenantHistory.load(settings.migrations_dir)
     directory = TenantDirectory(max_age_s=settings.directory_max_age_s)
     subjects = KnownSubjects()
-    budget = connection_budget(pool_size=settings.pool_size, workers=settings.workers)
+    budget = budget or connection_budget(pool_size=settings.pool_size, workers=settings.workers)
     engine = open_engine(
         database_url,
         pool_size=budget.sessions,
@@ -99,6 +103,7 @@ def build_process(settings: Settings) -> Process:
             iterations=settings.password_iterations,
         ),
         cursors=Cursors(key.derive("cursors")),
+        client_uses=ClientUses(),
         outdated_revisions=outdated_revisions(settings.migrations_dir),
     )
 
@@ -117,6 +122,29 @@ async def running(process: Process) -> AsyncGenerator[None]:
         process.passwords.close()
         await process.readers.close()
         await process.database.close()
+
+
+@asynccontextmanager
+async def flushing(process: Process) -> AsyncGenerator[None]:
+    """Hand over every minute, and at the end, what the process has gathered about its tenants."""
+
+    async def flush() -> None:
+        with suppress(DatabaseUnavailable):
+            await process.client_uses.flush(process.database)
+
+    async def flush_for_ever() -> None:
+        while True:
+            await asyncio.sleep(FLUSH_S)
+            await flush()
+
+    task = asyncio.create_task(flush_for_ever(), name="flush")
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+        await flush()
 
 
 @asynccontextmanager
@@ -140,7 +168,13 @@ def create_app(settings: Settings | None = None) -> RequestLog:
     process = build_process(settings)
     app = Litestar(
         route_handlers=route_handlers(process),
-        lifespan=[lambda _app: lines.gathering(), lambda _app: running(process), lambda _app: collecting_less()],
+        lifespan=[
+            lambda _app: lines.gathering(),
+            lambda _app: running(process),
+            lambda _app: flushing(process),
+            *([lambda _app: worker_inside(process)] if settings.worker_inside else []),
+            lambda _app: collecting_less(),
+        ],
         exception_handlers=exception_handlers(),
         openapi_config=openapi_config(version("leasehold")),
         request_max_body_size=settings.max_body_bytes,

@@ -10,7 +10,7 @@ import pytest
 
 from leasehold.core.ids import new_id
 from leasehold.core.tokens import AccessTokens
-from leasehold.http.process import Process
+from leasehold.process import Process
 from leasehold.tenancy.context import TenantRef
 from tests.api.problems import on, problem_of, refusal_of
 from tests.factories import admin, api_client, bearer, provisioned, until

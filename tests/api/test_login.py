@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from leasehold.http.process import Process
+from leasehold.process import Process
 from leasehold.tenancy.context import TenantRef
 from tests.api.problems import on, pointers_of, problem_of, refusal_of
 from tests.factories import api_client, bearer

@@ -6,7 +6,7 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from leasehold.http.process import Process
+from leasehold.process import Process
 from leasehold.tenancy.context import TenantRef
 from leasehold.workspace.clients.schemas import NewApiClient
 from tests.api.problems import on, refusal_of

@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
-from leasehold.http.process import Process
+from leasehold.process import Process
 from leasehold.tenancy.context import TenantRef
 from tests.api.problems import pointers_of, refusal_of
 from tests.factories import bearer, item

@@ -7,7 +7,7 @@ import pytest
 from leasehold.config import Settings
 from leasehold.core.database import driver_url
 from leasehold.core.ids import new_id
-from leasehold.http.process import Process
+from leasehold.process import Process
 from leasehold.tenancy.context import TenantRef
 from leasehold.tenancy.fleet.ledger import TenantResult, finish_run, record_failure, start_run, success_sql
 from tests.api.problems import refusal_of

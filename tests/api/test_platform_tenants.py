@@ -7,7 +7,7 @@ import psycopg
 import pytest
 
 from leasehold.config import Settings
-from leasehold.http.process import Process
+from leasehold.process import Process
 from leasehold.tenancy.context import TenantRef
 from tests.api.problems import on, pointers_of, problem_of, refusal_of
 from tests.factories import admin, bearer, item, new_slug

@@ -6,7 +6,7 @@ from uuid import UUID
 import httpx
 import pytest
 
-from leasehold.http.process import Process
+from leasehold.process import Process
 from leasehold.tenancy.context import TenantRef
 from leasehold.workspace.items.repository import ItemReads
 from tests.api.problems import on, pointers_of, problem_of, refusal_of

@@ -14,7 +14,7 @@ import pytest
 
 from leasehold.config import Settings
 from leasehold.core.database import driver_url
-from leasehold.http.process import Process
+from leasehold.process import Process
 from leasehold.tenancy.context import TenantRef
 from leasehold.tenancy.feed import APPLICATION_NAME
 from tests.factories import bearer, item, until

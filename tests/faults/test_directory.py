@@ -11,8 +11,8 @@ import pytest
 
 from leasehold.config import Settings
 from leasehold.core.database import driver_url, platform_session
-from leasehold.http.process import Process
 from leasehold.platform.tenants.service import TenantService
+from leasehold.process import Process
 from leasehold.tenancy.context import TenantRef
 from leasehold.tenancy.feed import APPLICATION_NAME
 from tests.factories import bearer

@@ -10,9 +10,9 @@ from uuid import UUID
 import pytest
 
 from leasehold.cli.session import run_with, tenant_service
-from leasehold.http.process import Process
 from leasehold.platform.tenants.schemas import TenantPatch
 from leasehold.platform.tenants.service import TenantService
+from leasehold.process import Process
 from tests.factories import new_slug
 from tests.faults.agreement import demand_agreement, eventually, members, waiting
 from tests.faults.migrating import FIRST, HEAD, Ended, Fleet, installed_fleet

@@ -18,7 +18,7 @@ import pytest
 from leasehold.cli.session import run_with
 from leasehold.config import Settings
 from leasehold.core.database import driver_url
-from leasehold.http.process import Process
+from leasehold.process import Process
 from leasehold.tenancy.fleet.history import TenantHistory
 from tests.conftest import installed, migrate
 from tests.factories import bearer, new_slug

@@ -6,7 +6,7 @@ import pytest
 
 from leasehold.config import Settings
 from leasehold.core.database import Database, DriverConnection, open_engine
-from leasehold.http.process import Process
+from leasehold.process import Process
 from leasehold.tenancy.bind import BindableConnection, prepare_engine
 from leasehold.tenancy.context import TenantRef
 from tests.factories import item, provisioned

@@ -10,7 +10,7 @@ from sqlalchemy.exc import ProgrammingError
 from leasehold.config import Settings
 from leasehold.core.database import Database, platform_session
 from leasehold.core.errors import DatabaseUnavailable
-from leasehold.http.process import Process
+from leasehold.process import Process
 from leasehold.tenancy.bind import TenantSession, Unbound, announce_revocation, open_tenant_session, prepare_engine
 from leasehold.tenancy.context import TenantRef
 from leasehold.workspace.items.models import Item

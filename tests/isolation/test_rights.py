@@ -8,7 +8,7 @@ import pytest
 
 from leasehold.config import Settings
 from leasehold.core.database import driver_url
-from leasehold.http.process import Process
+from leasehold.process import Process
 from leasehold.tenancy.context import TenantRef
 
 OK = None

@@ -6,8 +6,8 @@ import httpx
 from pydantic import SecretStr
 
 from leasehold.config import Settings
-from leasehold.http.process import Process
 from leasehold.main import create_app, running
+from leasehold.process import Process
 from leasehold.tenancy.context import TenantRef
 from tests.factories import bearer, item
 from tests.postgres_proxy import proxy

@@ -12,8 +12,8 @@ from sqlalchemy.exc import ProgrammingError
 
 from leasehold.config import Settings
 from leasehold.core.database import platform_session
-from leasehold.http.process import Process
 from leasehold.http.request_log import RequestLog
+from leasehold.process import Process
 from leasehold.tenancy.bind import open_tenant_session
 from leasehold.tenancy.context import TenantRef
 from leasehold.workspace.features import V1_ROUTES

@@ -6,7 +6,7 @@ from structlog.testing import LogCapture
 
 from leasehold.core.database import platform_session
 from leasehold.core.errors import Problem
-from leasehold.http.process import Process
+from leasehold.process import Process
 from leasehold.tenancy import bind
 from leasehold.tenancy.bind import open_tenant_session, tenant_reader
 from leasehold.tenancy.context import TenantRef

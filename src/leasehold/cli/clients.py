@@ -4,7 +4,7 @@ import click
 from rich_click import RichGroup
 
 from leasehold.cli.session import find_tenant, run, show
-from leasehold.http.process import Process
+from leasehold.process import Process
 from leasehold.tenancy.bind import open_tenant_session
 from leasehold.workspace.auth.pepper import read_pepper
 from leasehold.workspace.clients.schemas import NewApiClient

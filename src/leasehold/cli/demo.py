@@ -14,10 +14,10 @@ from leasehold.cli.tokens import issue_admin_token
 from leasehold.config import Settings
 from leasehold.core.database import platform_session
 from leasehold.core.errors import InvalidToken
-from leasehold.http.process import Process
 from leasehold.platform.admins.service import AdminService
 from leasehold.platform.scopes import PLATFORM_SCOPES
 from leasehold.platform.tenants.service import UnknownSlug
+from leasehold.process import Process
 from leasehold.tenancy.bind import open_tenant_session
 from leasehold.tenancy.registry import NoActiveTenant
 from leasehold.workspace.clients.schemas import NewApiClient

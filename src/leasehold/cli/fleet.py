@@ -14,7 +14,7 @@ from leasehold.cli.installation import installation, owner_url_of
 from leasehold.cli.options import as_json, exclude, jobs, max_failures, only, slugs_in
 from leasehold.cli.progress import reporting, summary_lines
 from leasehold.cli.session import run_with, show
-from leasehold.http.process import Process
+from leasehold.process import Process
 from leasehold.tenancy.fleet.calls import FleetCall, TenantCall
 from leasehold.tenancy.fleet.run import RunSummary
 

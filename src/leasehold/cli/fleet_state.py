@@ -11,9 +11,9 @@ from leasehold.cli.session import run, show
 from leasehold.core.database import platform_session
 from leasehold.core.models import TenantModel
 from leasehold.core.pagination import MAX_LIMIT, Pager
-from leasehold.http.process import Process
 from leasehold.platform.fleet.schemas import FleetStatus, Run
 from leasehold.platform.fleet.service import FleetService
+from leasehold.process import Process
 from leasehold.tenancy.fleet.drift import Drift, find_drift
 from leasehold.tenancy.fleet.history import TenantHistory
 

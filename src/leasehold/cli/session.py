@@ -11,9 +11,9 @@ import msgspec
 from leasehold.cli.installation import installation
 from leasehold.config import Settings
 from leasehold.core.database import platform_session
-from leasehold.http.process import Process
 from leasehold.main import build_process
 from leasehold.platform.tenants.service import TenantService
+from leasehold.process import Process
 from leasehold.tenancy.context import TenantRef
 from leasehold.tenancy.registry import tenant_ref_by_slug
 

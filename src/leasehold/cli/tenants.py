@@ -8,9 +8,9 @@ from rich_click import RichGroup
 from leasehold.cli.options import as_json
 from leasehold.cli.session import run, show, tenant_service
 from leasehold.core.pagination import MAX_LIMIT, Pager
-from leasehold.http.process import Process
 from leasehold.platform.tenants.schemas import Domain, Tenant, TenantPatch
 from leasehold.platform.tenants.service import TenantService
+from leasehold.process import Process
 
 slug_argument = click.argument("slug")
 

@@ -7,9 +7,9 @@ from rich_click import RichGroup
 
 from leasehold.cli.session import run
 from leasehold.core.database import platform_session
-from leasehold.http.process import Process
 from leasehold.platform.admins.service import AdminService
 from leasehold.platform.scopes import PLATFORM_SCOPES
+from leasehold.process import Process
 
 
 @click.group(cls=RichGroup)

@@ -42,6 +42,8 @@ def up(port: int, data_dir: Path | None, no_demo: bool) -> None:
     os.environ.setdefault("LEASEHOLD_LOG_FORMAT", "console")
     os.environ |= {"LEASEHOLD_HOST": "127.0.0.1", "LEASEHOLD_PORT": str(port)}
     os.environ.setdefault("LEASEHOLD_ISSUER", f"http://localhost:{port}")
+    os.environ.setdefault("LEASEHOLD_WORKER_INSIDE", "true")
+    os.environ.setdefault("LEASEHOLD_MAIL_DIR", str(folder / "mail"))
     try:
         with local_installation(folder) as settings:
             if run_migrations(settings, jobs=os.cpu_count() or 1, console=Console(stderr=True)).failed:

@@ -18,6 +18,11 @@ class ConnectionBudget:
     total: int
 
 
+def worker_budget(*, jobs: int) -> ConnectionBudget:
+    """Return what a worker holds that runs so many jobs at once: one connection for each, and one for the queue."""
+    return ConnectionBudget(readers=1, sessions=jobs, total=jobs + 1 + _FEED_CONNECTIONS + OWNER_CONNECTIONS + 1)
+
+
 def connection_budget(*, pool_size: int, workers: int) -> ConnectionBudget:
     """Divide the connections that a process may hold for requests: a third, but at least one, for what writes."""
     sessions = max(1, pool_size // _SESSION_SHARE)

@@ -16,7 +16,7 @@ from litestar.di import NamedDependency, Provide
 from leasehold.core.database import PlatformSession, platform_session
 from leasehold.core.errors import InvalidToken
 from leasehold.core.principal import Principal
-from leasehold.http.process import Process
+from leasehold.process import Process
 from leasehold.tenancy.bind import TenantReader, TenantSession, open_tenant_session, tenant_reader
 from leasehold.tenancy.context import TenantRef
 from leasehold.workspace.auth.service import OpenSession, is_active
@@ -56,6 +56,7 @@ def tenant_dependencies(process: Process) -> Mapping[str, Provide]:
         "principal": Provide(provide_principal, sync_to_thread=False),
         "tokens": Provide(lambda: process.tokens, sync_to_thread=False),
         "passwords": Provide(lambda: process.passwords, sync_to_thread=False),
+        "client_uses": Provide(lambda: process.client_uses, sync_to_thread=False),
         "installation_key": Provide(lambda: process.key, sync_to_thread=False),
         "cursors": Provide(lambda: process.cursors, sync_to_thread=False),
     }

@@ -13,8 +13,8 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 from leasehold.core.database import platform_session
 from leasehold.core.errors import InvalidToken, NotFound, Problem, Unauthenticated
 from leasehold.core.principal import Principal
-from leasehold.http.process import Process
 from leasehold.platform.admins.service import AdminService
+from leasehold.process import Process
 from leasehold.tenancy.context import TenantRef
 from leasehold.tenancy.resolve import hostname_of, is_base_host, resolve_tenant
 

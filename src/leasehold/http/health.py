@@ -4,7 +4,7 @@ from litestar import Router, get
 from litestar.di import NamedDependency, Provide
 from msgspec import Struct
 
-from leasehold.http.process import Process
+from leasehold.process import Process
 from leasehold.tenancy.readiness import demand_ready
 
 

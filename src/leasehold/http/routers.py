@@ -10,8 +10,8 @@ from leasehold.http.dependencies import platform_dependencies, tenant_dependenci
 from leasehold.http.gates import PlatformGate, TenantGate
 from leasehold.http.health import health_router
 from leasehold.http.openapi import docs_assets, openapi_document, swagger_page
-from leasehold.http.process import Process
 from leasehold.platform.features import PLATFORM_ROUTES
+from leasehold.process import Process
 from leasehold.workspace.features import OAUTH_ROUTES, V1_ROUTES
 
 

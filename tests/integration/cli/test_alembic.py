@@ -7,6 +7,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from tests.fleets import HEAD
 from tests.integration.cli.shell import PROJECT, Environment, alembic, succeeded
 
 COLUMN = '    op.add_column("items", sa.Column("colour", sa.Text()))\n'
@@ -62,7 +63,7 @@ def test_autogenerate_on_the_unchanged_model_writes_an_empty_revision(migrated: 
     succeeded(alembic(*command, env=migrated, folder=checkout))
     [written] = versions(checkout, "tenant") - before
     assert written.name.endswith("_nothing_new.py")
-    assert 'down_revision = "0001"' in written.read_text()
+    assert f'down_revision = "{HEAD}"' in written.read_text()
     assert "op." not in written.read_text()
 
 
@@ -78,18 +79,18 @@ def test_a_revision_goes_up_and_down_on_the_reference_schema_and_touches_no_tena
     assert "colour" not in columns(env, "acme") | columns(env, "globex")
     succeeded(alembic("-n", "tenant", "downgrade", "-1", env=env, folder=checkout))
     assert "colour" not in columns(env, None)
-    assert succeeded(alembic("-n", "tenant", "current", env=env, folder=checkout)).strip() == "0001"
+    assert succeeded(alembic("-n", "tenant", "current", env=env, folder=checkout)).strip() == HEAD
 
 
 def test_one_tenant_goes_up_and_down_alone(migrated: Environment, checkout: Path) -> None:
     env = {**migrated, "LEASEHOLD_MIGRATIONS_DIR": str(checkout / "migrations")}
     written = _revision_with_a_column(env, checkout)
     one = ("-n", "tenant", "-x", "tenant=acme")
-    assert succeeded(alembic(*one, "upgrade", "head", env=env, folder=checkout)) == f"acme: 0001 -> {written}\n"
+    assert succeeded(alembic(*one, "upgrade", "head", env=env, folder=checkout)) == f"acme: {HEAD} -> {written}\n"
     assert "colour" in columns(env, "acme")
     assert "colour" not in columns(env, "globex") | columns(env, None)
     assert succeeded(alembic(*one, "current", env=env, folder=checkout)).strip() == f"{written} (head)"
-    assert succeeded(alembic(*one, "downgrade", "-1", env=env, folder=checkout)) == f"acme: {written} -> 0001\n"
+    assert succeeded(alembic(*one, "downgrade", "-1", env=env, folder=checkout)) == f"acme: {written} -> {HEAD}\n"
     assert "colour" not in columns(env, "acme")
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests.fleets import ADD_COLUMN, ADD_INDEX
+from tests.fleets import ADD_COLUMN, ADD_INDEX, HEAD, behind_head
 from tests.integration.cli.shell import PROJECT, Environment, leasehold, refusal_of, succeeded
 
 CALLS = """
@@ -32,8 +32,8 @@ def migrations(tmp_path: Path) -> Path:
     """The migrations with two more revisions of the tenants."""
     copy = tmp_path / "migrations"
     shutil.copytree(PROJECT / "migrations", copy, ignore=shutil.ignore_patterns("__pycache__"))
-    (copy / "tenant" / "versions" / "0002_colour.py").write_text(ADD_COLUMN)
-    (copy / "tenant" / "versions" / "0003_index.py").write_text(ADD_INDEX)
+    (copy / "tenant" / "versions" / "9002_colour.py").write_text(behind_head(ADD_COLUMN))
+    (copy / "tenant" / "versions" / "9003_index.py").write_text(behind_head(ADD_INDEX))
     return copy
 
 
@@ -59,16 +59,16 @@ def standing(env: Environment) -> dict[str, str]:
 def test_a_dry_run_names_what_would_be_run_on_which_tenants(fleet: Environment) -> None:
     told = succeeded(leasehold("migrate", "all", "--dry-run", "--canary", "globex", env=fleet))
     assert told.splitlines() == [
-        "0001 -> 0003: 5 statements in each of 2 tenants: globex, acme",
+        f"{HEAD} -> 9003: 5 statements in each of 2 tenants: globex, acme",
         "canaries: 1 tenants",
         "wave 1: 1 tenants",
         "2 of 2 tenants would be migrated; nothing was touched",
     ]
     document = json.loads(succeeded(leasehold("migrate", "all", "--dry-run", "--json", env=fleet)))
     assert document["ways"] == [
-        {"start": "0001", "goal": "0003", "statements": 5, "segments": 3, "tenants": ["acme", "globex"]}
+        {"start": HEAD, "goal": "9003", "statements": 5, "segments": 3, "tenants": ["acme", "globex"]}
     ]
-    assert standing(fleet) == {"acme": "0001", "globex": "0001"}
+    assert standing(fleet) == {"acme": HEAD, "globex": HEAD}
 
 
 def test_the_printed_sql_brings_a_tenant_where_the_engine_would(fleet: Environment) -> None:
@@ -78,7 +78,7 @@ def test_the_printed_sql_brings_a_tenant_where_the_engine_would(fleet: Environme
         for statement in script.split(";\n"):
             if statement.strip():
                 connection.execute(statement.encode())
-    assert standing(fleet) == {"acme": "0003", "globex": "0001"}
+    assert standing(fleet) == {"acme": "9003", "globex": HEAD}
     assert succeeded(leasehold("migrate", "drift", "acme", env=fleet)) == "1 schemas compared, 0 differ\n"
     assert succeeded(leasehold("migrate", "sql", "acme", env=fleet)) == "-- acme stands there already\n"
 
@@ -90,8 +90,8 @@ def test_a_check_that_fails_after_the_canaries_stops_the_run(fleet: Environment)
     wave, reason, summary = stopped.stdout.splitlines()
     assert wave.startswith("canaries: 1 done, 0 failed in ")
     assert reason == "stopped: the check `echo looking; exit 7` exited with status 7"
-    assert summary == "migrated to 0003: 1 of 2 tenants, 0 failed, 1 left as they were"
-    assert standing(fleet) == {"acme": "0001", "globex": "0003"}
+    assert summary == "migrated to 9003: 1 of 2 tenants, 0 failed, 1 left as they were"
+    assert standing(fleet) == {"acme": HEAD, "globex": "9003"}
     assert "stopped (the check" in succeeded(leasehold("migrate", "history", env=fleet)).splitlines()[0]
 
 
@@ -99,17 +99,17 @@ def test_a_tenant_and_then_the_fleet_go_back(fleet: Environment) -> None:
     succeeded(leasehold("migrate", "all", env=fleet))
     back = succeeded(leasehold("migrate", "downgrade", "-1", "--only", "acme", env=fleet))
     assert back.splitlines()[-1] == "migrated by -1: 1 of 2 tenants, 0 failed"
-    assert standing(fleet) == {"acme": "0002", "globex": "0003"}
-    refusal = refusal_of(leasehold("migrate", "downgrade", "0001", env=fleet))
-    assert "`DROP TABLE tags` (0002_colour.py, line 14) destroys something" in refusal
-    succeeded(leasehold("migrate", "downgrade", "0001", "--allow-destructive", env=fleet))
-    assert standing(fleet) == {"acme": "0001", "globex": "0001"}
+    assert standing(fleet) == {"acme": "9002", "globex": "9003"}
+    refusal = refusal_of(leasehold("migrate", "downgrade", HEAD, env=fleet))
+    assert "`DROP TABLE tags` (9002_colour.py, line 14) destroys something" in refusal
+    succeeded(leasehold("migrate", "downgrade", HEAD, "--allow-destructive", env=fleet))
+    assert standing(fleet) == {"acme": HEAD, "globex": HEAD}
 
 
 def test_findings_of_the_linter_are_shown_before_a_run_with_their_place(fleet: Environment) -> None:
     succeeded(leasehold("migrate", "all", env=fleet))
     told = succeeded(leasehold("migrate", "downgrade", "-1", env=fleet)).splitlines()
-    assert told[0].startswith("0003_index.py, line 13: warning: require-concurrent-index-deletion")
+    assert told[0].startswith("9003_index.py, line 13: warning: require-concurrent-index-deletion")
 
 
 def test_a_summary_for_a_program_stands_alone_on_standard_output(fleet: Environment) -> None:
@@ -117,14 +117,14 @@ def test_a_summary_for_a_program_stands_alone_on_standard_output(fleet: Environm
     summary = json.loads(succeeded(ran))
     assert {name: summary[name] for name in ("kind", "target", "fleet", "planned", "stopped")} == {
         "kind": "upgrade",
-        "target": "0003",
+        "target": "9003",
         "fleet": 2,
         "planned": 2,
         "stopped": None,
     }
     assert sorted((each["slug"], each["error"]) for each in summary["results"]) == [("acme", None), ("globex", None)]
     status = json.loads(succeeded(leasehold("migrate", "status", "--json", env=fleet)))
-    assert (status["head"], status["at_head"], status["stragglers"]) == ("0003", 2, [])
+    assert (status["head"], status["at_head"], status["stragglers"]) == ("9003", 2, [])
     history = json.loads(succeeded(leasehold("migrate", "history", "--json", "--limit", "1", env=fleet)))
     assert [(each["outcome"], each["succeeded"], each["failed"]) for each in history] == [("succeeded", 2, 0)]
 
@@ -138,7 +138,7 @@ def test_drift_is_named_and_ends_with_status_1(fleet: Environment) -> None:
     assert found.returncode == 1
     assert found.stdout.splitlines() == [
         "2 schemas compared, 1 differ",
-        "globex (at 0001) has, and not from the migrations, column items.by_hand integer",
+        f"globex (at {HEAD}) has, and not from the migrations, column items.by_hand integer",
     ]
     assert leasehold("migrate", "drift", env=fleet).returncode == 2
 
@@ -151,7 +151,7 @@ def test_a_function_is_called_for_every_tenant(fleet: Environment, tmp_path: Pat
     )
     failed = leasehold("fleet", "run", "calls:fail", "--only", "acme", env=env)
     assert failed.returncode == 1
-    assert failed.stdout.splitlines()[0] == "failed: acme, from 0001: LookupError: nothing in acme"
+    assert failed.stdout.splitlines()[0] == f"failed: acme, from {HEAD}: LookupError: nothing in acme"
     for name in ("calls:plain", "calls:none", "nothing:count", "calls"):
         assert name in refusal_of(leasehold("fleet", "run", name, env=env))
 

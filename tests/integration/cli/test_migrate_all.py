@@ -7,9 +7,10 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from tests.fleets import HEAD, behind_head
 from tests.integration.cli.shell import PROJECT, Environment, leasehold, refusal_of, succeeded
 
-NEXT = '''"""colour of items"""
+NEXT = behind_head('''"""colour of items"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -26,7 +27,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_column("items", "colour")
-'''
+''')
 
 
 @pytest.fixture
@@ -34,7 +35,7 @@ def migrations(tmp_path: Path) -> Path:
     """The migrations with one more revision of the tenants."""
     copy = tmp_path / "migrations"
     shutil.copytree(PROJECT / "migrations", copy, ignore=shutil.ignore_patterns("__pycache__"))
-    (copy / "tenant" / "versions" / "0002_colour.py").write_text(NEXT)
+    (copy / "tenant" / "versions" / "9002_colour.py").write_text(NEXT)
     return copy
 
 
@@ -70,29 +71,29 @@ def test_a_tenant_that_fails_stops_no_other_and_the_next_run_does_what_is_left(
     assert first.returncode == 1
     assert "Traceback" not in first.stdout + first.stderr
     failure, wave, summary = first.stdout.splitlines()
-    assert failure == 'failed: broken, from 0001: UndefinedTableError: relation "items" does not exist'
+    assert failure == f'failed: broken, from {HEAD}: UndefinedTableError: relation "items" does not exist'
     assert wave.startswith("wave 1: 2 done, 1 failed in ")
-    assert summary == "migrated to 0002: 2 of 3 tenants, 1 failed"
+    assert summary == "migrated to 9002: 2 of 3 tenants, 1 failed"
     assert "\x1b" not in first.stdout
-    assert revisions(env) == {"acme": "0002", "broken": "0001", "globex": "0002"}
+    assert revisions(env) == {"acme": "9002", "broken": HEAD, "globex": "9002"}
 
     status = succeeded(leasehold("migrate", "status", env=env))
     assert status.splitlines() == [
-        "0001: 1",
-        "0002 (head): 2",
-        'broken stands at 0001, failed: UndefinedTableError: relation "items" does not exist',
+        f"{HEAD}: 1",
+        "9002 (head): 2",
+        f'broken stands at {HEAD}, failed: UndefinedTableError: relation "items" does not exist',
     ]
     assert leasehold("migrate", "check", env=env).returncode == 1
 
     statement(env, "broken", "ALTER TABLE items_elsewhere RENAME TO items")
     second = succeeded(leasehold("migrate", "all", env=env)).splitlines()
     assert second[0].startswith("wave 1: 1 done, 0 failed in ")
-    assert second[1:] == ["migrated to 0002: 1 of 3 tenants, 0 failed"]
-    assert revisions(env) == {"acme": "0002", "broken": "0002", "globex": "0002"}
+    assert second[1:] == ["migrated to 9002: 1 of 3 tenants, 0 failed"]
+    assert revisions(env) == {"acme": "9002", "broken": "9002", "globex": "9002"}
 
     third = succeeded(leasehold("migrate", "all", env=env)).splitlines()
-    assert third == ["nothing to do: 3 tenants, none to be brought to 0002"]
-    assert succeeded(leasehold("migrate", "check", env=env)) == "3 of 3 tenants stand at 0002\n"
+    assert third == ["nothing to do: 3 tenants, none to be brought to 9002"]
+    assert succeeded(leasehold("migrate", "check", env=env)) == "3 of 3 tenants stand at 9002\n"
 
 
 def test_without_an_owner_the_setting_is_named(installed: Environment) -> None:
@@ -101,8 +102,8 @@ def test_without_an_owner_the_setting_is_named(installed: Environment) -> None:
 
 
 def test_a_history_with_two_heads_is_refused_before_any_tenant(installed: Environment, migrations: Path) -> None:
-    second = NEXT.replace('"0002"', '"0002b"')
-    (migrations / "tenant" / "versions" / "0002b_other.py").write_text(second)
+    second = NEXT.replace('"9002"', '"9002b"')
+    (migrations / "tenant" / "versions" / "9002b_other.py").write_text(second)
     refused = leasehold("migrate", "all", env={**installed, "LEASEHOLD_MIGRATIONS_DIR": str(migrations)})
     assert "2 heads" in refusal_of(refused)
 

@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import text
 
 from leasehold.config import Settings
-from leasehold.http.process import Process
 from leasehold.main import build_process
+from leasehold.process import Process
 from leasehold.tenancy.bind import TenantSession
 from leasehold.tenancy.context import TenantRef
 from leasehold.tenancy.fleet.calls import FleetCall, TenantCall

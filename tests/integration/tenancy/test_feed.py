@@ -10,7 +10,7 @@ import pytest
 from leasehold.config import Settings
 from leasehold.core.database import driver_url
 from leasehold.core.ids import new_id
-from leasehold.http.process import Process
+from leasehold.process import Process
 from leasehold.tenancy.context import TenantRef, TenantState
 from leasehold.tenancy.directory import KnownSubjects, TenantDirectory
 from leasehold.tenancy.feed import DirectoryFeed

@@ -11,7 +11,7 @@ from leasehold.config import Settings
 from leasehold.core.database import driver_url
 from leasehold.core.errors import DatabaseUnavailable
 from leasehold.core.models import TenantModel
-from leasehold.http.process import Process
+from leasehold.process import Process
 from leasehold.tenancy import provision
 from leasehold.tenancy.bind import open_tenant_session
 from leasehold.tenancy.fleet.fingerprint import describe

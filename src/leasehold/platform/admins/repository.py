@@ -1,6 +1,6 @@
 """How admins and their tokens are read and written."""
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from leasehold.core.clock import utc_now
 from leasehold.core.repository import KeysetRepository
@@ -26,3 +26,7 @@ class AdminTokenRepository(KeysetRepository[AdminToken]):
             .where(AdminToken.digest == digest, AdminToken.expires_at > utc_now(), Admin.is_active)
         )
         return await self.session.scalar(statement)
+
+    async def delete_expired(self) -> None:
+        """Delete every token that has expired."""
+        await self.session.execute(delete(AdminToken).where(AdminToken.expires_at <= utc_now()))

@@ -73,6 +73,16 @@ class TenantSession(AsyncSession):
 
     sync_session_class = _BoundSession
 
+    @property
+    def tenant(self) -> TenantRef:
+        """Whose data it is."""
+        return self.info[_TENANT]
+
+    @property
+    def has_role(self) -> bool:
+        """Whether the transaction runs as the tenant's own role."""
+        return self.info[_ROLES]
+
 
 def _bind(session: Session, transaction: SessionTransaction, connection: Connection) -> None:
     if transaction.nested:
@@ -174,18 +184,24 @@ async def _has_moved(database: Database, tenant: TenantRef) -> bool:
         return await session.scalar(select(Tenant.revision).where(Tenant.id == tenant.id)) != tenant.revision
 
 
+async def leave_role(session: TenantSession) -> None:
+    """Let what a session does from now on be done by the login itself, which may write to the platform.
+
+    For the last words of a transaction: the login reaches none of the tenant's tables.
+    """
+    if session.has_role:
+        await session.flush()
+        await session.execute(text("RESET ROLE"))
+
+
 async def record_call(session: TenantSession, *, run_id: UUID, target: str, ms: int) -> None:
     """Write down, in the transaction of a call over the fleet, that it has succeeded for the bound tenant.
-
-    The tenant's role may not write to the ledger, so this is the last thing the session does, as the login itself.
 
     Raises:
         sqlalchemy.exc.DBAPIError: another run has taken the lease over; nothing of the call stays.
     """
-    tenant: TenantRef = session.info[_TENANT]
-    if session.info[_ROLES]:
-        await session.flush()
-        await session.execute(text("RESET ROLE"))
+    tenant = session.tenant
+    await leave_role(session)
     row = LedgerResult(run_id=run_id, tenant_id=tenant.id, start=tenant.revision, target=target, attempts=1)
     row.duration_ms, row.finished_at = ms, utc_now()
     session.add(row)
@@ -199,8 +215,7 @@ async def announce_revocation(session: TenantSession, subject: UUID) -> None:
     The tenant's role may not write to the platform: a SECURITY DEFINER function does, and takes the tenant from the
     bound role, so that nobody can revoke elsewhere.
     """
-    if session.info[_ROLES]:
+    if session.has_role:
         await session.execute(select(func.platform.announce_revocation(subject)))
     else:
-        tenant: TenantRef = session.info[_TENANT]
-        await announce_change(session, tenant_id=tenant.id, subject=subject)
+        await announce_change(session, tenant_id=session.tenant.id, subject=subject)

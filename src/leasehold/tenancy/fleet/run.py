@@ -27,7 +27,6 @@ from leasehold.tenancy.names import REFERENCE_SCHEMA, VERSION_TABLE, quoted
 
 LEASE_NAME = "migrate"
 _LOOK_LOCK_TIMEOUT = "5s"
-_FORGET_CHANGES = "DELETE FROM platform.registry_changes WHERE created_at < now() - interval '1 hour'"
 _RECORDED = "SELECT revision, served_by FROM platform.tenant_revisions"
 _NOTHING_THERE = (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError)
 
@@ -195,7 +194,6 @@ class FleetRun:
                 await patiently(migrate, self.options.limits)
         except (asyncpg.PostgresError, LiveRevisionFailed) as error:
             raise ReferenceFailed(error) from error
-        await connection.execute(_FORGET_CHANGES)
         kind, planned = self.options.direction, len(plan.tenants)
         await start_run(connection, lease.run_id, kind=kind, target=self._target, planned=planned)
         crew = Crew(

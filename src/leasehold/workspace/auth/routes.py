@@ -20,6 +20,7 @@ from leasehold.tenancy.bind import TenantReader
 from leasehold.tenancy.context import TenantRef
 from leasehold.workspace.auth.schemas import IssuedToken, Login, Me, Registration, TokenRequest
 from leasehold.workspace.auth.service import AuthService, OpenSession, Refusal, describe
+from leasehold.workspace.clients.uses import ClientUses
 from leasehold.workspace.users.schemas import User
 
 _NO_STORE = {"Cache-Control": "no-store"}
@@ -56,6 +57,7 @@ async def issue_token(
     data: URLEncodedBody[TokenRequest],
     tenant: NamedDependency[TenantRef],
     auth: NamedDependency[AuthService],
+    client_uses: NamedDependency[ClientUses],
 ) -> Response[IssuedToken] | Response[dict[str, str]]:
     """Exchange client id and secret for a token (RFC 6749, section 4.4); errors are those of its section 5.2."""
     if data.grant_type != "client_credentials":
@@ -72,9 +74,10 @@ async def issue_token(
     except ValueError:
         return _invalid_client("The client is unknown, or its secret is wrong.")
     issued = await auth.exchange(client_id=parsed_id, client_secret=client_secret, scope=data.scope)
-    if isinstance(issued, IssuedToken):
-        return Response(issued, headers=_NO_STORE)
-    return _refuse(issued)
+    if not isinstance(issued, IssuedToken):
+        return _refuse(issued)
+    client_uses.note(tenant.id, parsed_id)
+    return Response(issued, headers=_NO_STORE)
 
 
 @post(

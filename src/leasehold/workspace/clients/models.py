@@ -1,5 +1,7 @@
 """The table of a tenant's API clients."""
 
+from datetime import datetime
+
 from sqlalchemy.orm import Mapped, mapped_column
 
 from leasehold.core.models import Identified, TenantModel, Timestamped
@@ -14,3 +16,5 @@ class ApiClient(Identified, Timestamped, TenantModel):
     secret_digest: Mapped[bytes]
     scopes: Mapped[list[str]]
     is_active: Mapped[bool] = mapped_column(server_default="true")
+    last_used_at: Mapped[datetime | None]
+    """When it last got a token, to about a minute."""

@@ -13,6 +13,7 @@ from leasehold.tenancy.directory import KnownSubjects, TenantDirectory
 from leasehold.tenancy.feed import DirectoryFeed
 from leasehold.tenancy.provision import Provisioner
 from leasehold.tenancy.window import RevisionWindow
+from leasehold.workspace.clients.uses import ClientUses
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,7 @@ class Process:
     tokens: AccessTokens
     passwords: Passwords
     cursors: Cursors
+    client_uses: ClientUses
     outdated_revisions: frozenset[str]
     """Revisions of the shared schema with which this code is not ready to serve."""
 

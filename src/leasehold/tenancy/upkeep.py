@@ -1,0 +1,19 @@
+"""What the kernel does by the clock: it forgets what nobody needs any more."""
+
+from datetime import timedelta
+
+from sqlalchemy import delete, func, select
+
+from leasehold.core.database import PlatformSession
+from leasehold.tenancy.jobs.definition import NoArguments, platform_job
+from leasehold.tenancy.jobs.models import QueuedJob
+
+_DROPPED_ARE_KEPT = timedelta(days=30)
+
+
+@platform_job("kernel.tidy_up")
+async def tidy_up(_arguments: NoArguments, session: PlatformSession) -> None:
+    """Forget changes of the registry that every process has read, and jobs that were dropped a month ago."""
+    await session.execute(select(func.platform.forget_changes()))
+    ended_before = func.now() - _DROPPED_ARE_KEPT
+    await session.execute(delete(QueuedJob).where(QueuedJob.state == "dropped", QueuedJob.ended_at < ended_before))

@@ -1,0 +1,223 @@
+"""The worker: claims jobs as it has room for them, calls them, and tells the queue what came of each."""
+
+import asyncio
+import math
+import time
+import traceback
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import datetime
+
+import structlog
+
+from leasehold.tenancy.jobs.definition import Periodic, backoff_s
+from leasehold.tenancy.jobs.link import QueueAway, QueueLink
+from leasehold.tenancy.jobs.models import PLATFORM_LANE
+from leasehold.tenancy.jobs.queue import ClaimedJob, JobLost
+from leasehold.worker.calling import NOT_NOW, Caller
+from leasehold.worker.metrics import Metrics
+
+_BEAT_S = 5.0
+_SWEEP_S = 10.0
+_NOT_NOW_S = 5.0
+_MOST_TEXT = 20_000
+
+_log = structlog.get_logger(__name__)
+
+
+class Worker:
+    """Runs up to `places` jobs at once, until it is told to stop."""
+
+    def __init__(
+        self,
+        link: QueueLink,
+        caller: Caller,
+        tasks: Sequence[Periodic],
+        metrics: Metrics,
+        wake: asyncio.Event,
+        *,
+        places: int,
+        poll_s: float,
+        grace_s: float,
+    ) -> None:
+        self._link = link
+        self._caller = caller
+        self._tasks = tasks
+        self._metrics = metrics
+        self._wake = wake
+        self._places = places
+        self._poll_s = poll_s
+        self._grace_s = grace_s
+        # A place in four is kept for others than who has the most to do.
+        self._most_of_one = max(1, places - max(1, places // 4))
+        self._running: dict[asyncio.Task[None], ClaimedJob] = {}
+        self._served = PLATFORM_LANE
+        self._due: dict[str, datetime] = {}
+        self._losses = 0
+        self.seen_at = -math.inf
+        """When the queue last answered, in seconds of the monotonic clock."""
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until `stop` is set; then let running jobs end, and hand back what takes longer than the grace."""
+        await self._link.register()
+        self._due = await self._link.ask(lambda queue: queue.know_tasks(self._tasks))
+        watch = asyncio.create_task(self._wake_on(stop))
+        keeper = asyncio.create_task(self._keep(), name="worker-keeper")
+        keeper.add_done_callback(lambda _: self._wake.set())
+        try:
+            while not stop.is_set():
+                self._wake.clear()
+                if keeper.done():
+                    await keeper
+                if not await self._claim():
+                    await self._wake.wait()
+        except QueueAway:
+            _log.warning("worker_ended_without_queue", jobs=len(self._running))
+        finally:
+            watch.cancel()
+            self._link.lose_patience(in_s=self._grace_s)
+            await self._end()
+            keeper.cancel()
+            with suppress(asyncio.CancelledError, QueueAway):
+                await keeper
+            with suppress(QueueAway):
+                # What was claimed in an answer that was lost has not been tried.
+                await self._link.ask(lambda queue: queue.let_go(but=[]))
+                await self._link.ask(lambda queue: queue.leave())
+            await self._link.close()
+
+    async def _wake_on(self, stop: asyncio.Event) -> None:
+        await stop.wait()
+        self._link.lose_patience(in_s=self._grace_s)
+        self._wake.set()
+
+    async def _claim(self) -> bool:
+        """Take as many jobs as there is room for, and say whether to look again at once."""
+        room = self._places - len(self._running)
+        if room == 0:
+            return False
+        if self._losses != (losses := self._link.losses):
+            self._losses = losses  # first, for a job may be left while the queue is asked
+            known = [job.id for job in self._running.values()]
+            await self._link.ask(lambda queue: queue.let_go(but=known))
+        behind = self._served
+        claimed = await self._link.ask(
+            lambda queue: queue.claim(behind=behind, wanted=room, most_of_one=self._most_of_one)
+        )
+        self.seen_at = time.monotonic()
+        for job in claimed:
+            task = asyncio.create_task(self._run(job), name=f"job {job.name}")
+            self._running[task] = job
+            task.add_done_callback(self._ended)
+            self._metrics.started(job)
+        if claimed:
+            self._served = max((job.lane for job in claimed), key=lambda lane: (lane <= behind, lane))
+        return len(claimed) == room
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        del self._running[task]
+        self._wake.set()
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("job_left", error=repr(error), exc_info=error)
+            # The queue has not heard of its end: it is let go with the next claim.
+            self._losses = -1
+
+    async def _run(self, job: ClaimedJob) -> None:
+        """Call a job and tell the queue; whatever happens to it, the worker lives on."""
+        started = time.monotonic()
+        try:
+            if not await self._caller.call(job):
+                await self._link.ask(lambda queue: queue.finish(job))
+            outcome = "succeeded"
+        except JobLost:
+            outcome = "lost"
+        except NOT_NOW:
+            await self._link.ask(lambda queue: queue.hand_back(job, in_s=_NOT_NOW_S))
+            outcome = "put_off"
+        except QueueAway:
+            outcome = "left"
+        except asyncio.CancelledError as error:
+            if _was_cancelled():
+                await self._link.ask(lambda queue: queue.hand_back(job))
+                outcome = "handed_back"
+            else:  # by the job itself, which would do the same again at once
+                outcome = await self._failed(job, error)
+        except (Exception, SystemExit, BaseExceptionGroup) as error:  # noqa: BLE001  # whatever a job may raise
+            outcome = await self._failed(job, error)
+        self._say(job, outcome, time.monotonic() - started)
+
+    async def _failed(self, job: ClaimedJob, error: BaseException) -> str:
+        text = _storable(_said_by(error)[:_MOST_TEXT])
+        trace = _storable("".join(traceback.format_exception(error))[-_MOST_TEXT:])
+        again_in_s = backoff_s(job.attempt)
+        state = await self._link.ask(lambda queue: queue.fail(job, error=text, traceback=trace, again_in_s=again_in_s))
+        _log.warning("job_failed", job=job.name, id=job.id, tenant=job.tenant_id, attempt=job.attempt, error=text)
+        return {"dead": "dead", "delayed": "failed"}.get(state or "", "lost")
+
+    def _say(self, job: ClaimedJob, outcome: str, seconds: float) -> None:
+        self._metrics.ended(job, outcome, seconds)
+        _log.info(
+            "job_ended",
+            job=job.name,
+            id=job.id,
+            tenant=job.tenant_id,
+            attempt=job.attempt,
+            outcome=outcome,
+            ms=round(seconds * 1000, 2),
+        )
+
+    async def _end(self) -> None:
+        if self._running:
+            await asyncio.wait(set(self._running), timeout=self._grace_s)
+        left = set(self._running)
+        for task in left:
+            task.cancel()
+        if left:
+            await asyncio.wait(left)
+
+    async def _keep(self) -> None:
+        """Show that the worker lives, make ready what is due, and take care of what others left behind."""
+        beaten_at, swept_at = time.monotonic(), 0.0
+        while True:
+            now = await self._link.ask(lambda queue: queue.promote())
+            self.seen_at = time.monotonic()
+            for task in self._tasks:
+                due_at = task.last_due(now)
+                if due_at > self._due[task.job.name]:
+                    await self._link.ask(lambda queue, task=task, due_at=due_at: queue.schedule(task, due_at))
+                    self._due[task.job.name] = due_at
+            if time.monotonic() - beaten_at >= _BEAT_S:
+                beaten_at = time.monotonic()
+                if not await self._link.ask(lambda queue: queue.beat()):
+                    await self._start_anew()
+            if time.monotonic() - swept_at >= _SWEEP_S:
+                swept_at = time.monotonic()
+                if taken := await self._link.ask(lambda queue: queue.sweep()):
+                    _log.warning("jobs_taken_back", jobs=taken)
+            self._wake.set()
+            await asyncio.sleep(self._poll_s)
+
+    async def _start_anew(self) -> None:
+        """Go on as another worker: this one was taken for dead, so what it still runs is others' by now."""
+        _log.warning("worker_taken_for_dead", worker=self._link.worker_id)
+        for task in set(self._running):
+            task.cancel()
+        await self._link.register()
+
+
+def _was_cancelled() -> bool:
+    """Whether somebody else has cancelled the task that asks."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+def _said_by(error: BaseException) -> str:
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception:  # noqa: BLE001  # an error of a job, whose message cannot be made
+        return type(error).__name__
+
+
+def _storable(text: str) -> str:
+    """Return a text as PostgreSQL takes it."""
+    return text.replace("\0", "").encode(errors="replace").decode()
