@@ -9,10 +9,12 @@ from sqlalchemy.exc import ProgrammingError
 
 from leasehold.config import Settings
 from leasehold.core.database import Database, platform_session
-from leasehold.core.errors import DatabaseUnavailable
+from leasehold.core.errors import DatabaseUnavailable, Problem
+from leasehold.core.sqlstate import ValueRefused
 from leasehold.process import Process
 from leasehold.tenancy.bind import TenantSession, Unbound, announce_revocation, open_tenant_session, prepare_engine
 from leasehold.tenancy.context import TenantRef
+from leasehold.tenancy.window import TenantNotMigrated
 from leasehold.workspace.items.models import Item
 from tests.factories import item
 from tests.isolation.conftest import open_pool
@@ -123,6 +125,17 @@ async def test_a_statement_for_many_rows_carries_the_revision_too(process: Proce
         raw.driver_connection.remove_query_logger(listen)
         await session.rollback()
     assert [query for query in queries if query.startswith("INSERT") and query.endswith("/* feedc0de */")]
+
+
+@pytest.mark.parametrize("values", [{"title": None}, {"title": ""}], ids=["NOT NULL", "CHECK"])
+@pytest.mark.parametrize(("has_moved", "expected"), [(True, TenantNotMigrated), (False, ValueRefused)])
+async def test_a_rule_that_is_violated_is_the_fault_of_who_asks_unless_the_tenant_has_moved(
+    process: Process, acme: TenantRef, values: dict[str, Any], has_moved: bool, expected: type[Problem]
+) -> None:
+    tenant = dataclasses.replace(acme, revision="feedc0de") if has_moved else acme
+    with pytest.raises(expected):
+        async with open_tenant_session(process.database, tenant) as session:
+            await session.execute(insert(Item).values(values))
 
 
 async def test_what_a_tenant_left_on_a_connection_stands_behind_no_statement_of_the_platform(

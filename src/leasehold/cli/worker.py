@@ -62,7 +62,7 @@ async def _work(settings: Settings, *, places: int, port: int) -> None:
             address=settings.host,
             port=port,
             interface=Interfaces.ASGI,
-            log_level=LogLevels.warning,
+            log_level=LogLevels.error,  # it warns of itself, in a line that is no event of the log
         )
         serving = asyncio.create_task(health.serve())
         try:

@@ -59,8 +59,6 @@ class Worker:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set; then let running jobs end, and hand back what takes longer than the grace."""
-        await self._link.register()
-        self._due = await self._link.ask(lambda queue: queue.know_tasks(self._tasks))
         watch = asyncio.create_task(self._wake_on(stop))
         keeper = asyncio.create_task(self._keep(), name="worker-keeper")
         keeper.add_done_callback(lambda _: self._wake.set())
@@ -126,32 +124,45 @@ class Worker:
         """Call a job and tell the queue; whatever happens to it, the worker lives on."""
         started = time.monotonic()
         try:
-            if not await self._caller.call(job):
-                await self._link.ask(lambda queue: queue.finish(job))
-            outcome = "succeeded"
-        except JobLost:
-            outcome = "lost"
-        except NOT_NOW:
-            await self._link.ask(lambda queue: queue.hand_back(job, in_s=_NOT_NOW_S))
-            outcome = "put_off"
+            outcome = await self._call(job)
         except QueueAway:
             outcome = "left"
-        except asyncio.CancelledError as error:
-            if _was_cancelled():
-                await self._link.ask(lambda queue: queue.hand_back(job))
-                outcome = "handed_back"
-            else:  # by the job itself, which would do the same again at once
-                outcome = await self._failed(job, error)
-        except (Exception, SystemExit, BaseExceptionGroup) as error:  # noqa: BLE001  # whatever a job may raise
-            outcome = await self._failed(job, error)
         self._say(job, outcome, time.monotonic() - started)
+
+    async def _call(self, job: ClaimedJob) -> str:
+        try:
+            if not await self._caller.call(job):
+                await self._link.ask(lambda queue: queue.finish(job))
+        except JobLost:
+            return "lost"
+        except NOT_NOW:
+            await self._link.ask(lambda queue: queue.hand_back(job, in_s=_NOT_NOW_S))
+            return "put_off"
+        except QueueAway:
+            raise
+        except asyncio.CancelledError as error:
+            if not _was_cancelled():  # by the job itself, which would do the same again at once
+                return await self._failed(job, error)
+            await self._link.ask(lambda queue: queue.hand_back(job))
+            return "handed_back"
+        except (Exception, SystemExit, BaseExceptionGroup) as error:  # noqa: BLE001  # whatever a job may raise
+            return await self._failed(job, error)
+        return "succeeded"
 
     async def _failed(self, job: ClaimedJob, error: BaseException) -> str:
         text = _storable(_said_by(error)[:_MOST_TEXT])
         trace = _storable("".join(traceback.format_exception(error))[-_MOST_TEXT:])
         again_in_s = backoff_s(job.attempt)
         state = await self._link.ask(lambda queue: queue.fail(job, error=text, traceback=trace, again_in_s=again_in_s))
-        _log.warning("job_failed", job=job.name, id=job.id, tenant=job.tenant_id, attempt=job.attempt, error=text)
+        _log.warning(
+            "job_failed",
+            job=job.name,
+            id=job.id,
+            tenant=job.tenant_id,
+            attempt=job.attempt,
+            # Its words may hold what is personal; they stand with the job.
+            error=type(error).__name__,
+        )
         return {"dead": "dead", "delayed": "failed"}.get(state or "", "lost")
 
     def _say(self, job: ClaimedJob, outcome: str, seconds: float) -> None:
@@ -177,6 +188,9 @@ class Worker:
 
     async def _keep(self) -> None:
         """Show that the worker lives, make ready what is due, and take care of what others left behind."""
+        # Not before the watch: a worker can be told to stop while the database is away. Who is unknown claims nothing.
+        await self._link.register()
+        self._due = await self._link.ask(lambda queue: queue.know_tasks(self._tasks))
         beaten_at, swept_at = time.monotonic(), 0.0
         while True:
             now = await self._link.ask(lambda queue: queue.promote())

@@ -1,0 +1,134 @@
+"""Periodic tasks: once for each due time over all workers, not while one still runs, and what came of the last one."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from leasehold.core.database import DriverConnection, PlatformSession, platform_session
+from leasehold.process import Process
+from leasehold.tenancy.jobs.definition import NoArguments, Periodic, platform_job
+from leasehold.tenancy.jobs.queue import finish_in
+from tests.integration.tenancy.jobs.chores import Hand, states
+from tests.integration.tenancy.jobs.conftest import Hire
+
+
+@platform_job("tests.tidy_up", priority=2, max_attempts=2)
+async def tidy_up(_arguments: NoArguments, session: PlatformSession) -> None: ...
+
+
+_TASK = Periodic("* * * * *", tidy_up)
+_SOON = datetime(2100, 1, 1, 12, tzinfo=UTC)  # later than any task of these tests was made
+_LATER, _LATEST = _SOON + timedelta(minutes=1), _SOON + timedelta(minutes=2)
+
+
+@pytest.fixture
+async def known(hand: Hand) -> Hand:
+    """A worker that has entered the task."""
+    await hand.queue.know_tasks([_TASK])
+    return hand
+
+
+async def _task(connection: DriverConnection) -> Any:
+    return await connection.fetchrow("SELECT * FROM platform.periodic_tasks WHERE name = 'tests.tidy_up'")
+
+
+async def test_five_workers_enqueue_it_once_for_a_due_time(hire: Hire, app_connection: DriverConnection) -> None:
+    hands = [await hire() for _ in range(5)]
+    for hand in hands:
+        await hand.queue.know_tasks([_TASK])
+    for due_at in (_SOON, _LATER, _LATEST):
+        answers = await asyncio.gather(*(hand.queue.schedule(_TASK, due_at) for hand in hands))
+        assert sorted(answers) == [False] * 4 + [True]
+        assert await states(app_connection) == [("tests.tidy_up", "ready")]
+        await hands[0].queue.finish(await hands[0].claim_one())
+        assert await states(app_connection) == []
+
+
+async def test_it_is_a_job_of_the_platform_as_its_definition_says(known: Hand) -> None:
+    await known.queue.schedule(_TASK, _SOON)
+    claimed = await known.claim_one()
+    assert (claimed.name, claimed.tenant_id, claimed.arguments) == ("tests.tidy_up", None, b"{}")
+    assert (claimed.attempt, claimed.max_attempts) == (1, 2)
+
+
+async def test_it_is_not_enqueued_while_the_last_one_waits_runs_or_is_to_be_tried_again(known: Hand) -> None:
+    assert await known.queue.schedule(_TASK, _SOON)
+    assert not await known.queue.schedule(_TASK, _LATER)
+    claimed = await known.claim_one()
+    assert not await known.queue.schedule(_TASK, _LATEST)
+    assert await known.queue.fail(claimed, error="x", traceback="x", again_in_s=60) == "delayed"
+    assert not await known.queue.schedule(_TASK, _LATEST + timedelta(minutes=1))
+    assert await states(known.connection) == [("tests.tidy_up", "delayed")]
+
+
+async def test_what_was_due_while_the_last_one_ran_is_not_made_up_for(known: Hand) -> None:
+    await known.queue.schedule(_TASK, _SOON)
+    claimed = await known.claim_one()
+    await known.queue.schedule(_TASK, _LATER)
+    await known.queue.finish(claimed)
+    assert not await known.queue.schedule(_TASK, _LATER)
+    assert await known.queue.schedule(_TASK, _LATEST)
+
+
+async def test_an_earlier_due_time_is_over(known: Hand) -> None:
+    await known.queue.schedule(_TASK, _LATER)
+    await known.queue.finish(await known.claim_one())
+    assert not await known.queue.schedule(_TASK, _SOON)
+    assert await states(known.connection) == []
+
+
+async def test_a_new_task_has_missed_nothing_and_a_known_one_is_where_it_was(hand: Hand, other: Hand) -> None:
+    now = await hand.connection.fetchval("SELECT now()")
+    first = (await hand.queue.know_tasks([_TASK]))["tests.tidy_up"]
+    assert now <= first < now + timedelta(minutes=1)
+    await hand.queue.schedule(_TASK, _SOON)
+    assert await other.queue.know_tasks([_TASK]) == {"tests.tidy_up": _SOON}
+
+
+async def test_a_task_gets_the_expression_of_the_latest_release(known: Hand, other: Hand) -> None:
+    await other.queue.know_tasks([Periodic("17 * * * *", tidy_up)])
+    assert (await _task(known.connection))["cron"] == "17 * * * *"
+    assert await known.connection.fetchval("SELECT count(*) FROM platform.periodic_tasks") == 1
+
+
+async def test_a_task_that_nobody_knows_is_not_enqueued(hand: Hand) -> None:
+    assert not await hand.queue.schedule(_TASK, _SOON)
+    assert await states(hand.connection) == []
+
+
+async def test_what_came_of_the_last_one_can_be_seen(process: Process, known: Hand) -> None:
+    assert (await _task(known.connection))["outcome"] is None
+    await known.queue.schedule(_TASK, _SOON)
+    await known.queue.fail(await known.claim_one(), error="LookupError: x", traceback="x", again_in_s=0)
+    row = await _task(known.connection)
+    assert (row["outcome"], row["error"], row["due_at"]) == ("failed", "LookupError: x", _SOON)
+    failed_at = row["ended_at"]
+    await known.queue.promote()
+    claimed = await known.claim_one()
+    async with platform_session(process.database) as session:
+        await finish_in(session, claimed)
+    row = await _task(known.connection)
+    assert (row["outcome"], row["error"]) == ("succeeded", None)
+    assert row["ended_at"] > failed_at
+
+
+async def test_one_whose_worker_died_has_failed(known: Hand, other: Hand) -> None:
+    await known.queue.schedule(_TASK, _SOON)
+    await known.claim_one()
+    await known.die()
+    await other.queue.sweep()
+    row = await _task(known.connection)
+    assert (row["outcome"], row["error"]) == ("failed", "the worker that ran it died")
+    await other.queue.finish(await other.claim_one())
+    assert (await _task(known.connection))["outcome"] == "succeeded"
+
+
+async def test_a_dead_one_does_not_stand_in_the_way_of_the_next(known: Hand) -> None:
+    await known.queue.schedule(_TASK, _SOON)
+    for _ in range(2):
+        await known.queue.fail(await known.claim_one(), error="x", traceback="x", again_in_s=0)
+        await known.queue.promote()
+    assert await states(known.connection) == [("tests.tidy_up", "dead")]
+    assert await known.queue.schedule(_TASK, _LATER)

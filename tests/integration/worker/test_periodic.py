@@ -1,0 +1,59 @@
+"""Periodic tasks over several workers that look at the clock at the same time."""
+
+from datetime import datetime
+
+from leasehold.core.database import DriverConnection, PlatformSession
+from leasehold.process import Process
+from leasehold.tenancy.context import TenantRef
+from leasehold.tenancy.jobs.definition import NoArguments, Periodic, platform_job, tenant_job
+from leasehold.tenancy.jobs.enqueue import enqueue_for_each_tenant
+from tests.factories import until
+from tests.integration.worker.crew import all_done, at_work
+
+_DUE_AT = "SELECT due_at FROM platform.periodic_tasks WHERE name = 'tests.tick'"
+
+
+async def test_each_time_that_is_due_is_one_run_whatever_the_number_of_workers(
+    process: Process, owner: DriverConnection
+) -> None:
+    runs: list[datetime] = []
+
+    @platform_job("tests.tick")
+    async def tick(_arguments: NoArguments, session: PlatformSession) -> None:
+        runs.append(await owner.fetchval(_DUE_AT))
+
+    task = Periodic("* * * * * *", tick)  # each second
+    async with (
+        at_work(process, tasks=[task], poll_s=0.05) as one,
+        at_work(process, tasks=[task], poll_s=0.05) as two,
+        at_work(process, tasks=[task], poll_s=0.05) as three,
+    ):
+        await until(lambda: len(runs) >= 3, timeout_s=30)
+        crew = (one, two, three)
+        for work in crew:
+            await work.ended()
+    assert len(set(runs)) == len(runs)
+    assert runs == sorted(runs)
+    assert sum(work.count(tick, "succeeded") for work in crew) == len(runs)
+    row = await owner.fetchrow("SELECT outcome, error FROM platform.periodic_tasks")
+    assert row is not None
+    assert tuple(row) == ("succeeded", None)
+
+
+async def test_a_task_can_ask_for_a_job_of_every_tenant(
+    process: Process, acme: TenantRef, globex: TenantRef, owner: DriverConnection
+) -> None:
+    called: list[TenantRef] = []
+
+    @tenant_job("tests.greet")
+    async def greet(_arguments: NoArguments, tenant: TenantRef) -> None:
+        called.append(tenant)
+
+    @platform_job("tests.greet_all")
+    async def greet_all(_arguments: NoArguments, session: PlatformSession) -> None:
+        await enqueue_for_each_tenant(session, greet, dedupe_key="greeting")
+
+    async with at_work(process, greet, tasks=[Periodic("* * * * * *", greet_all)], poll_s=0.05):
+        await until(lambda: {acme, globex} <= set(called), timeout_s=30)
+    async with at_work(process, greet, greet_all):
+        await all_done(owner)
