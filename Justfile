@@ -40,6 +40,10 @@ ci: lint types test (test-on "16")
 test-on major: setup
     @LEASEHOLD_TEST_POSTGRES={{ major }} pytest tests/isolation tests/api tests/integration/tenancy
 
+# Run the tests of faults in their long form, which kills many more runs: just faults -k killed_at_random
+faults *args: setup
+    @LEASEHOLD_TEST_LONG=1 pytest tests/faults {{ args }}
+
 # Migrate the platform and every tenant; part of every deploy
 migrate-all *args: setup
     @leasehold migrate all {{ args }}
@@ -75,6 +79,6 @@ lock:
     uv export --quiet --extra embedded --group dev --no-emit-project --no-annotate --no-header --output-file requirements/dev.txt >/dev/null
     uv export --quiet --no-dev --no-emit-project --no-annotate --no-header --output-file requirements/prod.txt >/dev/null
 
-# Measure requests against peers, migrations against SQL by hand, what roles cost, or memory: just bench requests
+# Measure requests and jobs against peers, migrations against SQL by hand, what roles cost, or memory: just bench jobs
 bench *args: setup
     @python -m benchmarks {{ args }}

@@ -149,8 +149,11 @@ async def lease_of(owner: Any, run: Run) -> Any:
     return None
 
 
-async def eventually(question: Callable[[], Awaitable[T]], *, timeout_s: float = 20) -> T:
-    """Ask until the answer is true, and return it."""
+async def eventually(question: Callable[[], Awaitable[T]], *, timeout_s: float = 60) -> T:
+    """Ask until the answer is true, and return it.
+
+    The time is ample, for much of what is waited for begins with the start of a process, on a machine that is busy.
+    """
     async with asyncio.timeout(timeout_s):
         while not (answer := await question()):
             await asyncio.sleep(0.01)

@@ -23,6 +23,8 @@ from leasehold.config import Settings
 from leasehold.core.database import driver_url
 from leasehold.core.models import TenantModel
 from leasehold.tenancy.fleet.history import TenantHistory, open_scripts
+from leasehold.tenancy.fleet.lease import LEASE_S
+from leasehold.tenancy.fleet.limits import Limits
 from leasehold.tenancy.fleet.plan import RunOptions
 from leasehold.tenancy.fleet.reference import describe_revision
 from tests.conftest import installed, migrate
@@ -60,13 +62,16 @@ HISTORY = {
 }
 FIRST, HEAD = "0001", "0006"
 _DECLARED = {"0004": 'live = True\non_empty = "skip"\n'}
+_LIMITS = Limits()
 _SECRETS = ("database_url", "direct_url", "owner_url", "installation_key")
-_WITH_LEASE = """
+_WITH_LIMITS = """
 import sys
 from dataclasses import replace
+from functools import partial
 from leasehold.cli import main, migrate
 usual = migrate.fleet_run
 migrate.fleet_run = lambda *given, **options: replace(usual(*given, **options), lease_s={lease_s})
+migrate.Limits = partial(migrate.Limits, idle_timeout_s={idle_timeout_s})
 sys.argv[0] = "leasehold"
 main()
 """
@@ -122,13 +127,16 @@ class Fleet:
         await self.bring_to("head", exclude=slugs)
 
     @asynccontextmanager
-    async def migrating(self, *options: str, lease_s: float | None = None) -> AsyncGenerator["Run"]:
+    async def migrating(
+        self, *options: str, lease_s: float = LEASE_S, idle_timeout_s: float = _LIMITS.idle_timeout_s
+    ) -> AsyncGenerator["Run"]:
         """Start `leasehold migrate all`; whatever of it is left at the end is killed."""
-        code = ["-m", "leasehold"] if lease_s is None else ["-c", _WITH_LEASE.format(lease_s=lease_s)]
+        code = _WITH_LIMITS.format(lease_s=lease_s, idle_timeout_s=idle_timeout_s)
         with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
-                *code,
+                "-c",
+                code,
                 "migrate",
                 "all",
                 "--jobs=2",
@@ -218,7 +226,7 @@ class Run:
             self.process.kill()
         await self.process.wait()
 
-    async def end(self, timeout_s: float = 60) -> Ended:
+    async def end(self, timeout_s: float = 120) -> Ended:
         """Wait for its end."""
         async with asyncio.timeout(timeout_s):
             status = await self.process.wait()

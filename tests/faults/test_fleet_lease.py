@@ -120,6 +120,27 @@ async def test_what_a_run_has_begun_is_not_committed_once_its_lease_is_anothers(
         assert {tenant.revision for tenant in await members(owner)} == {start}, moment
 
 
+async def test_a_run_that_sleeps_in_a_live_revision_lets_go_of_the_tenant_and_does_it_again_when_it_wakes(
+    fleet: Fleet,
+) -> None:
+    await fleet.bring_to("0003")
+    await fleet.bring_reference_to_head()
+    async with fleet.connected() as owner, fleet.migrating("--lock-timeout=30", idle_timeout_s=0.5) as sleeper:
+        first = (await members(owner))[0]
+        async with fleet.transaction(f"SELECT FROM {first.items} FOR UPDATE"):
+            (sleeping,) = await waiting(owner)
+            sleeper.stop()
+        await gone(owner, sleeping)
+        async with owner.transaction():
+            await owner.execute(f"LOCK TABLE {first.items} IN ACCESS EXCLUSIVE MODE NOWAIT")
+        sleeper.go_on()
+        ended = await sleeper.end()
+        assert ended.status == 0, ended.all_said
+        again = "SELECT slug FROM platform.fleet_results JOIN platform.tenants t ON t.id = tenant_id WHERE attempts > 1"
+        assert [row["slug"] for row in await owner.fetch(again)] == [first.slug]
+        await demand_head(fleet, owner)
+
+
 async def test_a_run_that_sleeps_in_the_migration_of_the_platform_holds_up_nobody_once_its_lease_has_run_out(
     fleet: Fleet,
 ) -> None:

@@ -291,6 +291,21 @@ async def test_requests_to_old_code_that_wait_behind_the_contraction_are_asked_t
     assert [task.result().asks_to_come_back for task in of_old] == [True] * 3, [task.result() for task in of_old]
 
 
+async def test_a_write_by_old_code_that_waits_behind_a_rule_which_it_does_not_know_is_asked_to_come_back(
+    own: Settings, servers: tuple[Server, Server], owner: Any, client: httpx.AsyncClient
+) -> None:
+    old, new = servers
+    (acme,) = await provision(own, servers, 1)
+    succeeded(await migrate_all(new, [acme], "--to", NEUTRAL))
+    await demand_soon(old, acme, served=True)
+    async with asyncio.timeout(WITHIN_ALL_S), asyncio.TaskGroup() as group, owner.transaction():
+        await owner.execute(f'ALTER TABLE "{acme.ref.schema}".items ADD CHECK (title LIKE \'%new%\') NOT VALID')
+        await owner.execute("UPDATE platform.tenants SET revision = $2 WHERE id = $1", acme.ref.id, CONTRACT)
+        asked = group.create_task(old.ask(client, acme, "/v1/items", made="chair"))
+        await waiting(owner, acme, 1)
+    assert asked.result().asks_to_come_back, asked.result()
+
+
 async def test_under_load_old_code_serves_each_tenant_until_the_contraction_and_new_code_from_the_expansion_on(
     own: Settings, servers: tuple[Server, Server], owner: Any, client: httpx.AsyncClient
 ) -> None:

@@ -1,7 +1,8 @@
 """Requests that were let in before their tenant was migrated, and met its schema afterwards.
 
 A process hears of a migration within a second, and a statement may wait behind one. What then fails because a column or
-a table has gone is no fault of the code, if the tenant has moved meanwhile: whoever asks is to come back.
+a table has gone, or because a rule has come, is no fault of the code or of whoever asks, if the tenant has moved
+meanwhile: whoever asks is to come back.
 """
 
 from leasehold.core.sqlstate import sqlstate_of
@@ -15,6 +16,8 @@ _SHAPE = frozenset(
         "42883",  # undefined_function
         "42804",  # datatype_mismatch
         "0A000",  # cached plan must not change result type
+        "23502",  # not_null_violation
+        "23514",  # check_violation
     }
 )
 

@@ -16,6 +16,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from leasehold.core.clock import utc_now
 from leasehold.core.database import Database, DriverConnection, platform_session, unit_of_work
+from leasehold.core.errors import Problem
 from leasehold.tenancy.bind.binding import begin_bound, binding_sql
 from leasehold.tenancy.bind.moved import is_about_shape
 from leasehold.tenancy.bind.trace import remarked, trace
@@ -172,7 +173,7 @@ async def open_tenant_session(database: Database, tenant: TenantRef) -> AsyncGen
     try:
         async with unit_of_work(TenantSession(database.engine, expire_on_commit=False, info=info)) as session:
             yield session
-    except DBAPIError as error:
+    except (DBAPIError, Problem) as error:  # a rule that is violated has become a Problem by now
         if is_about_shape(error) and await _has_moved(database, tenant):
             raise TenantNotMigrated from error
         raise

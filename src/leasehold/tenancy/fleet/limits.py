@@ -28,6 +28,11 @@ class Limits:
     """For what runs outside a transaction: CREATE INDEX CONCURRENTLY waits for the transactions of all tenants."""
     attempts: int = 6
     """How often a tenant is tried whose locks others hold."""
+    idle_timeout_s: float = 300.0
+    """How long a transaction may wait for its own runner, which may sleep and hold a tenant's locks meanwhile.
+
+    A live revision may compute between two statements, though hardly for minutes: then the lease has long run out.
+    """
 
     def pause_s(self, attempt: int) -> float:
         """Return the seconds after a failed attempt, the first being 1; no two runs come back at the same time."""
@@ -39,7 +44,8 @@ class Limits:
         """The statements that set the limits of a transaction."""
         return (
             f"SET LOCAL lock_timeout = {_ms(self.lock_timeout_s)}; "
-            f"SET LOCAL statement_timeout = {_ms(self.statement_timeout_s)}"
+            f"SET LOCAL statement_timeout = {_ms(self.statement_timeout_s)}; "
+            f"SET LOCAL idle_in_transaction_session_timeout = {_ms(self.idle_timeout_s)}"
         )
 
     @property
