@@ -2,7 +2,7 @@
 
 import sys
 
-from benchmarks import memory, migrate, requests, roles
+from benchmarks import jobs, memory, migrate, requests, roles
 
 _USAGE = """\
 usage: python -m benchmarks COMMAND [OPTIONS]
@@ -11,13 +11,21 @@ usage: python -m benchmarks COMMAND [OPTIONS]
   roles      what thousands of tenant roles cost, while memberships are granted
   memory     whether memory stays flat while requests go round 5,000 tenants (about ten minutes; --short: ten seconds)
   migrate    how fast a fleet is migrated, beside SQL by hand and Alembic (about four minutes; --short: ten seconds)
+  jobs       what a job costs and how soon it starts, beside pgqueuer and SQL by hand (about eight minutes; --short: ten
+             seconds)
 
 Each has --help. benchmarks/README.md says what is measured, and what is not."""
 
 
 def main() -> int:
     """Run one command."""
-    commands = {"requests": requests.main, "roles": roles.main, "memory": memory.main, "migrate": migrate.main}
+    commands = {
+        "requests": requests.main,
+        "roles": roles.main,
+        "memory": memory.main,
+        "migrate": migrate.main,
+        "jobs": jobs.main,
+    }
     name, *arguments = sys.argv[1:] or ["--help"]
     if name not in commands:
         print(_USAGE)
