@@ -14,9 +14,9 @@ from tests.architecture.source import PACKAGE, ROOT
 
 _PLANES = "Planes stand on each other in one direction, and workspace and platform never meet"
 _EMBEDDED = "The embedded server knows nothing of the product"
-_FEATURES = "Inside a feature: routes, service, repository, schemas, models"
+_FEATURES = "Inside a feature: routes, service and jobs, repository, schemas, models"
 _NO_SQL = "HTTP speaks no SQL"
-_NO_HTTP = "Services, repositories, models and the kernel know no HTTP"
+_NO_HTTP = "Services, jobs, repositories, models, mail and the kernel know no HTTP"
 
 _VIOLATIONS = [
     (_PLANES, "workspace/items/models.py", "import leasehold.platform.admins.models"),
@@ -25,18 +25,28 @@ _VIOLATIONS = [
     (_PLANES, "tenancy/names.py", "import leasehold.workspace.scopes"),
     (_PLANES, "config.py", "import leasehold.core.ids"),
     (_PLANES, "http/health.py", "import leasehold.embedded.errors"),
+    (_PLANES, "http/health.py", "import leasehold.worker.metrics"),
+    (_PLANES, "worker/worker.py", "import leasehold.http.health"),
+    (_PLANES, "process.py", "import leasehold.worker.metrics"),
+    (_PLANES, "mail/message.py", "import leasehold.workspace.scopes"),
+    (_PLANES, "tenancy/names.py", "import leasehold.mail.message"),
     (_PLANES, "stray.py", "A = 1"),
     (_EMBEDDED, "embedded/errors.py", "import leasehold.tenancy.names"),
     (_EMBEDDED, "embedded/home.py", "import leasehold.workspace.scopes"),
     (_FEATURES, "workspace/items/models.py", "import leasehold.workspace.items.schemas"),
     (_FEATURES, "workspace/users/schemas.py", "import leasehold.workspace.users.repository"),
     (_FEATURES, "workspace/clients/repository.py", "import leasehold.workspace.clients.service"),
+    (_FEATURES, "workspace/clients/repository.py", "import leasehold.workspace.clients.jobs"),
     (_FEATURES, "platform/admins/repository.py", "import leasehold.platform.admins.service"),
+    (_FEATURES, "platform/admins/models.py", "import leasehold.platform.admins.jobs"),
     (_NO_SQL, "http/health.py", "import sqlalchemy"),
     (_NO_SQL, "http/gates.py", "import asyncpg"),
     (_NO_HTTP, "tenancy/names.py", "import litestar"),
     (_NO_HTTP, "workspace/items/service.py", "import litestar.exceptions"),
+    (_NO_HTTP, "workspace/clients/jobs.py", "import litestar"),
+    (_NO_HTTP, "platform/admins/jobs.py", "import litestar"),
     (_NO_HTTP, "platform/admins/repository.py", "from litestar import Request"),
+    (_NO_HTTP, "mail/smtp.py", "import litestar"),
 ]
 
 

@@ -10,6 +10,7 @@ from leasehold.cli.clients import clients
 from leasehold.cli.db import db
 from leasehold.cli.failures import sentence_of
 from leasehold.cli.fleet import fleet
+from leasehold.cli.jobs import jobs
 from leasehold.cli.keys import keys
 from leasehold.cli.migrate import migrate
 from leasehold.cli.serve import serve
@@ -31,7 +32,7 @@ def leasehold() -> None:
     configure_logging(level="warning", form="console", stream=sys.stderr)
 
 
-for command in (up, serve, worker, db, migrate, fleet, tenants, clients, tokens, keys):
+for command in (up, serve, worker, db, migrate, fleet, jobs, tenants, clients, tokens, keys):
     leasehold.add_command(command)
 
 

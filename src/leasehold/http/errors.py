@@ -80,7 +80,7 @@ def _on_group(request: AnyRequest, error: ExceptionGroup[Exception]) -> Response
 
 
 def _on_invalid(request: AnyRequest, error: ValidationException) -> Response[ProblemDocument]:
-    faults = explain_parameters(error.extra)
+    faults = explain_parameters(error.extra, request.route_handler)
     if not faults:
         faults = explain_body(request.route_handler, _body_already_read(request))
     return _render(request, 422, "validation-failed", "Validation failed", "The input is not acceptable.", faults, {})

@@ -4,6 +4,7 @@ from typing import Any, cast
 
 import msgspec
 from litestar.handlers import BaseRouteHandler
+from litestar.params import ParameterKwarg
 
 from leasehold.core.errors import FieldError
 
@@ -11,17 +12,24 @@ UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What msgspec raises where a body is no JSON, no UTF-8, or nested deeper than Python's stack."""
 
 
-def explain_parameters(extra: Any) -> list[FieldError]:
-    """Return the faults that Litestar found in query, path, header and cookie parameters."""
+def explain_parameters(extra: Any, handler: BaseRouteHandler | None = None) -> list[FieldError]:
+    """Return the faults that Litestar found in query, path, header and cookie parameters of a handler."""
     if not isinstance(extra, list):
         return []
     marks = {"query": "?", "path": "", "header": "header ", "cookie": "cookie "}
     faults = cast("list[dict[str, str]]", extra)
     return [
-        FieldError(marks[fault["source"]] + fault.get("key", ""), _sentence(fault["message"]))
+        FieldError(marks[fault["source"]] + _name_of(fault.get("key", ""), handler), _sentence(fault["message"]))
         for fault in faults
         if fault.get("source") in marks
     ]
+
+
+def _name_of(key: str, handler: BaseRouteHandler | None) -> str:
+    """Return what clients call a parameter that Litestar names after the argument of the handler."""
+    field = handler.parsed_fn_signature.parameters.get(key) if handler else None
+    definition = field.kwarg_definition if field else None
+    return (definition.name if isinstance(definition, ParameterKwarg) else None) or key
 
 
 def explain_body(handler: BaseRouteHandler, body: bytes) -> list[FieldError]:

@@ -1,3 +1,11 @@
 """The scopes of the platform API."""
 
-PLATFORM_SCOPES = frozenset({"platform:fleet:read", "platform:tenants:read", "platform:tenants:write"})
+PLATFORM_SCOPES = frozenset(
+    {
+        "platform:fleet:read",
+        "platform:jobs:read",
+        "platform:jobs:write",
+        "platform:tenants:read",
+        "platform:tenants:write",
+    }
+)

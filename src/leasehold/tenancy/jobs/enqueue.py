@@ -73,7 +73,9 @@ async def enqueue_for_each_tenant(session: PlatformSession, job: Job[NoArguments
     _demand(job, Plane.TENANT)
     tenants: list[UUID] = list(await session.scalars(select(Tenant.id).where(Tenant.state == TenantState.ACTIVE)))
     ids = [new_id() for _ in tenants]
-    each = func.unnest(cast(tenants, ARRAY(Uuid)), cast(ids, ARRAY(Uuid))).table_valued("tenant_id", "id")
+    each = (
+        func.unnest(cast(tenants, ARRAY(Uuid)), cast(ids, ARRAY(Uuid))).table_valued("tenant_id", "id").render_derived()
+    )
     options = (cast(_encoded(NoArguments()), JSONB), job.priority, job.max_attempts, 0.0, cast(dedupe_key, Text))
     taken = await session.scalars(select(_ENQUEUE(each.c.tenant_id, each.c.id, job.name, *options)).select_from(each))
     return sum(taken)

@@ -74,7 +74,8 @@ _FINISH = "SELECT platform.finish_job($1, $2, $3)"
 _FAIL = """
 WITH failed AS (
     UPDATE platform.jobs
-       SET worker_id = NULL, error = $4, traceback = $5, run_at = now() + make_interval(secs => $6),
+       SET worker_id = NULL, error = $4, traceback = $5,
+           run_at = CASE WHEN attempts >= max_attempts THEN run_at ELSE now() + make_interval(secs => $6) END,
            state = CASE WHEN attempts >= max_attempts THEN 'dead' ELSE 'delayed' END,
            ended_at = CASE WHEN attempts >= max_attempts THEN now() END
      WHERE id = $1 AND worker_id = $2 AND attempts = $3 AND state = 'running'
