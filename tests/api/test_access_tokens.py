@@ -12,6 +12,7 @@ from leasehold.core.ids import new_id
 from leasehold.core.tokens import AccessTokens
 from leasehold.process import Process
 from leasehold.tenancy.context import TenantRef
+from leasehold.workspace.scopes import ALL_SCOPES
 from tests.api.problems import on, problem_of, refusal_of
 from tests.factories import admin, api_client, bearer, provisioned, until
 
@@ -272,12 +273,18 @@ async def test_a_suspended_tenant_is_refused_and_the_other_is_not(
         ("GET", "/v1/users/0198c5f2-0000-7000-8000-000000000000", "users:read"),
         ("PATCH", "/v1/users/0198c5f2-0000-7000-8000-000000000000", "users:write"),
         ("DELETE", "/v1/users/0198c5f2-0000-7000-8000-000000000000", "users:write"),
+        ("GET", "/v1/clients", "clients:read"),
+        ("POST", "/v1/clients", "clients:write"),
+        ("GET", "/v1/clients/0198c5f2-0000-7000-8000-000000000000", "clients:read"),
+        ("PATCH", "/v1/clients/0198c5f2-0000-7000-8000-000000000000", "clients:write"),
+        ("POST", "/v1/clients/0198c5f2-0000-7000-8000-000000000000/rotate", "clients:write"),
+        ("DELETE", "/v1/clients/0198c5f2-0000-7000-8000-000000000000", "clients:write"),
     ],
 )
 async def test_a_missing_scope_is_named(
     http: httpx.AsyncClient, process: Process, acme: TenantRef, globex: TenantRef, method: str, path: str, scope: str
 ) -> None:
-    others = {"items:read", "items:write", "users:read", "users:write"} - {scope}
+    others = ALL_SCOPES - {scope}
     for tenant in (acme, globex):
         body = {} if method in {"POST", "PATCH"} else None
         refused = await http.request(method, path, headers=await bearer(process, tenant, *others), json=body)

@@ -9,6 +9,7 @@ import pytest
 from leasehold.process import Process
 from leasehold.tenancy.context import TenantRef
 from leasehold.workspace.clients.schemas import NewApiClient
+from leasehold.workspace.scopes import ALL_SCOPES
 from tests.api.problems import on, refusal_of
 from tests.factories import api_client
 
@@ -43,7 +44,7 @@ async def test_a_client_gets_a_token_that_works_for_its_tenant_alone(
     body = answer.json()
     assert set(body) == {"access_token", "token_type", "expires_in", "scope"}
     assert (body["token_type"], body["expires_in"]) == ("Bearer", 900)
-    assert body["scope"] == "items:read items:write users:read users:write"
+    assert body["scope"] == " ".join(sorted(ALL_SCOPES))
     headers = {"Authorization": f"Bearer {body['access_token']}"}
     assert (await http.get("/v1/items", headers=headers)).status_code == 200
     assert (await http.get(on(globex.slug, "/v1/items"), headers=headers)).status_code == 403

@@ -18,7 +18,7 @@ from leasehold.tenancy.bind import open_tenant_session
 from leasehold.tenancy.context import TenantRef
 from leasehold.workspace.features import V1_ROUTES
 from leasehold.workspace.users.service import UserService
-from tests.factories import bearer, item, new_slug
+from tests.factories import api_client, bearer, item, new_slug
 
 assert V1_ROUTES
 
@@ -27,6 +27,9 @@ BODIES: dict[str, dict[str, Any]] = {
     "updateItem": {"title": "planted"},
     "createUser": {"email": "planted@example.org"},
     "updateUser": {"name": "planted"},
+    "createClient": {"name": "planted", "scopes": []},
+    "updateClient": {"name": "planted"},
+    "rotateClient": {"grace_seconds": 60},
 }
 """A valid body for each operation that takes one; a new operation fails until it has one here."""
 
@@ -46,7 +49,10 @@ async def _contents(process: Process, tenant: TenantRef) -> list[tuple[Any, ...]
     """Return everything in the tables that clients can change."""
     async with open_tenant_session(process.database, tenant) as session:
         rows = await session.execute(
-            text("SELECT id, title, updated_at FROM items UNION ALL SELECT id, email || name, updated_at FROM users")
+            text(
+                "SELECT id, title, updated_at FROM items UNION ALL SELECT id, email || name, updated_at FROM users"
+                " UNION ALL SELECT id, name || secret_digest::text, updated_at FROM api_clients"
+            )
         )
         return sorted(tuple(row) for row in rows)
 
@@ -123,7 +129,8 @@ async def _fresh_ids(process: Process, tenant: TenantRef) -> dict[str, UUID]:
         user = await UserService(session=session).add(
             email=f"{new_slug()}@example.org", name="", role="member", password_hash=None, by=None
         )
-    return {"item_id": (await item(process, tenant)).id, "user_id": user.id}
+    client = await api_client(process, tenant)
+    return {"item_id": (await item(process, tenant)).id, "user_id": user.id, "client_id": client.client_id}
 
 
 def _unique(body: dict[str, Any] | None) -> dict[str, Any] | None:

@@ -6,7 +6,8 @@ Role = Literal["owner", "admin", "member"]
 
 ITEM_SCOPES = frozenset({"items:read", "items:write"})
 USER_SCOPES = frozenset({"users:read", "users:write"})
-ALL_SCOPES = ITEM_SCOPES | USER_SCOPES
+CLIENT_SCOPES = frozenset({"clients:read", "clients:write"})
+ALL_SCOPES = ITEM_SCOPES | USER_SCOPES | CLIENT_SCOPES
 
 ROLE_SCOPES: dict[Role, frozenset[str]] = {
     "owner": ALL_SCOPES,

@@ -4,7 +4,6 @@ It opens its own short sessions: a connection must not be held while a password 
 returned, not raised, so that whatever a refusal leaves behind is committed.
 """
 
-import hmac
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from leasehold.workspace.auth.pepper import read_pepper
 from leasehold.workspace.auth.repository import read_subject
 from leasehold.workspace.auth.schemas import IssuedToken, Me, TenantIdentity
 from leasehold.workspace.clients.repository import ApiClientRepository
+from leasehold.workspace.clients.service import accepts
 from leasehold.workspace.scopes import ROLE_SCOPES, Role
 from leasehold.workspace.users.repository import UserRepository
 from leasehold.workspace.users.schemas import User
@@ -85,8 +85,7 @@ class AuthService:
             client = await ApiClientRepository(session=session).get_one_or_none(id=client_id)
             pepper = await read_pepper(session, self._key, self._tenant)
         digest = secret_digest(client_secret, pepper=pepper)
-        matches = hmac.compare_digest(digest, client.secret_digest if client else b"")
-        if client is None or not matches or not client.is_active:
+        if not accepts(client, digest) or client is None or not client.is_active:
             return Refusal("invalid_client", "The client is unknown, or its secret is wrong.")
         held = frozenset(client.scopes)
         wanted = frozenset(scope.split()) if scope else held

@@ -14,6 +14,9 @@ class ApiClient(Identified, Timestamped, TenantModel):
 
     name: Mapped[str]
     secret_digest: Mapped[bytes]
+    previous_secret_digest: Mapped[bytes | None]
+    """The secret before the present one, good until `previous_secret_expires_at`."""
+    previous_secret_expires_at: Mapped[datetime | None]
     scopes: Mapped[list[str]]
     is_active: Mapped[bool] = mapped_column(server_default="true")
     last_used_at: Mapped[datetime | None]

@@ -3,22 +3,54 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import func, update
+from sqlalchemy import bindparam, func, select, update
 
+from leasehold.core.errors import NotFound
+from leasehold.core.pagination import Page, Pager
+from leasehold.core.reads import PageRead, Read, Reader, columns_of
 from leasehold.core.repository import KeysetRepository
-from leasehold.workspace.clients.models import ApiClient
+from leasehold.workspace.clients import models, schemas
+
+CLIENT_BY_ID = Read(
+    select(*columns_of(models.ApiClient, schemas.ApiClient)).where(models.ApiClient.id == bindparam("client_id")),
+    schemas.ApiClient,
+)
+CLIENTS_PAGE = PageRead(models.ApiClient, schemas.ApiClient)
 
 
-class ApiClientRepository(KeysetRepository[ApiClient]):
-    """The API clients of the bound tenant."""
+class ApiClientReads:
+    """The API clients of the bound tenant, for who only reads."""
 
-    model_type = ApiClient
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+
+    async def page(self, pager: Pager) -> Page[schemas.ApiClient]:
+        """Return one page of API clients in the order they were made."""
+        return await CLIENTS_PAGE.page(self._reader, pager)
+
+    async def find(self, client_id: UUID) -> schemas.ApiClient:
+        """Return an API client.
+
+        Raises:
+            NotFound: there is none with this id.
+        """
+        client = await self._reader.one(CLIENT_BY_ID, client_id=client_id)
+        if client is None:
+            raise NotFound
+        return client
+
+
+class ApiClientRepository(KeysetRepository[models.ApiClient]):
+    """The API clients of the bound tenant, for who writes."""
+
+    model_type = models.ApiClient
 
     async def note_use(self, client_id: UUID, used_at: datetime) -> None:
         """Write down that a client was used; neither an older time nor a client that has gone changes anything."""
+        table = models.ApiClient
         await self.session.execute(
-            update(ApiClient)
-            .where(ApiClient.id == client_id)
+            update(table)
+            .where(table.id == client_id)
             # Being used changes nothing about a client.
-            .values(last_used_at=func.greatest(ApiClient.last_used_at, used_at), updated_at=ApiClient.updated_at)
+            .values(last_used_at=func.greatest(table.last_used_at, used_at), updated_at=table.updated_at)
         )

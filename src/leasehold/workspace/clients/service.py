@@ -1,11 +1,18 @@
-"""What can be done with API clients."""
+"""What can be done with API clients. Nobody gives a client more than they hold."""
 
+import hmac
 from collections.abc import Sequence
+from datetime import timedelta
+from uuid import UUID
 
 from advanced_alchemy.service import SQLAlchemyAsyncRepositoryService
+from msgspec import UNSET
 
+from leasehold.core.clock import utc_now
 from leasehold.core.credentials import new_secret, secret_digest
 from leasehold.core.errors import Invalid
+from leasehold.core.principal import Principal
+from leasehold.tenancy.bind import TenantSession, announce_revocation
 from leasehold.tenancy.context import TenantRef
 from leasehold.workspace.clients import models, schemas
 from leasehold.workspace.clients.repository import ApiClientRepository
@@ -27,22 +34,86 @@ class ApiClientService(SQLAlchemyAsyncRepositoryService[models.ApiClient, ApiCli
     repository_type = ApiClientRepository
 
     async def issue(
-        self, *, tenant: TenantRef, name: str, scopes: Sequence[str], pepper: bytes
+        self, *, tenant: TenantRef, name: str, scopes: Sequence[str], pepper: bytes, by: Principal | None = None
     ) -> schemas.NewApiClient:
-        """Make a client and return it with its secret, which cannot be read again.
+        """Make a client and return it with its secret, which cannot be read again. Without `by` it is the operator's.
 
         Raises:
             UnknownScope: one of the scopes does not exist.
+            InsufficientScope: `by` does not hold one of them.
         """
-        for scope in scopes:
-            if scope not in ALL_SCOPES:
-                raise UnknownScope(scope=scope, known=", ".join(sorted(ALL_SCOPES)))
+        held = _allowed(scopes, by)
         secret = new_secret(SECRET_KIND, tenant_id=tenant.id)
         row = models.ApiClient(
-            name=name,
-            secret_digest=secret_digest(secret, pepper=pepper),
-            scopes=sorted(set(scopes)),
-            is_active=True,
+            name=name, secret_digest=secret_digest(secret, pepper=pepper), scopes=held, is_active=True
         )
         client = await self.create(row)
         return schemas.NewApiClient(client.id, secret, client.name, client.scopes)
+
+    async def change(self, client_id: UUID, patch: schemas.ApiClientPatch, *, by: Principal) -> schemas.ApiClient:
+        """Change the fields that the patch has, and return the client; tokens of one that is disabled end at once.
+
+        Tokens that were issued before keep the scopes they have, until they expire.
+
+        Raises:
+            advanced_alchemy.exceptions.NotFoundError: there is none with this id.
+            UnknownScope, InsufficientScope: as for a new one.
+        """
+        if patch.scopes is not UNSET:
+            patch.scopes = _allowed(patch.scopes, by)
+        client = await self.update(patch, item_id=client_id)
+        await self._announce(client_id)
+        return self.to_schema(client, schema_type=schemas.ApiClient)
+
+    async def rotate(
+        self, client_id: UUID, *, tenant: TenantRef, grace_s: int, pepper: bytes, by: Principal
+    ) -> schemas.NewApiClient:
+        """Replace the secret, and return the client with the new one; the former is good for `grace_s` seconds more.
+
+        A second rotation within the grace ends the first secret: there are never more than two.
+
+        Raises:
+            advanced_alchemy.exceptions.NotFoundError: there is none with this id.
+            InsufficientScope: `by` does not hold what the client may do.
+        """
+        client = await self.repository.get(client_id)
+        by.demand(*client.scopes)
+        secret = new_secret(SECRET_KIND, tenant_id=tenant.id)
+        client.previous_secret_digest = client.secret_digest if grace_s else None
+        client.previous_secret_expires_at = utc_now() + timedelta(seconds=grace_s) if grace_s else None
+        client.secret_digest = secret_digest(secret, pepper=pepper)
+        return schemas.NewApiClient(client.id, secret, client.name, client.scopes)
+
+    async def remove(self, client_id: UUID) -> None:
+        """Delete a client, whose tokens end with it.
+
+        Raises:
+            advanced_alchemy.exceptions.NotFoundError: there is none with this id.
+        """
+        await self.delete(client_id)
+        await self._announce(client_id)
+
+    async def _announce(self, client_id: UUID) -> None:
+        session = self.repository.session
+        if not isinstance(session, TenantSession):
+            raise TypeError("API clients are changed on a TenantSession")
+        await announce_revocation(session, client_id)
+
+
+def accepts(client: models.ApiClient | None, digest: bytes) -> bool:
+    """Tell whether a secret with this digest is one of a client's, in the same time for a client that is not there."""
+    present = hmac.compare_digest(digest, client.secret_digest if client else b"")
+    former = client.previous_secret_digest if client else None
+    expires_at = client.previous_secret_expires_at if client else None
+    is_former = hmac.compare_digest(digest, former or b"") and expires_at is not None and expires_at > utc_now()
+    return present or is_former
+
+
+def _allowed(scopes: Sequence[str], by: Principal | None) -> list[str]:
+    for scope in scopes:
+        if scope not in ALL_SCOPES:
+            raise UnknownScope(scope=scope, known=", ".join(sorted(ALL_SCOPES)))
+    wanted = sorted(set(scopes))
+    if by is not None:
+        by.demand(*wanted)
+    return wanted
