@@ -40,7 +40,7 @@ class Scale:
 
 SHORT = Scale(jobs=600, tenants=10, askers=2, faults=9, pause_s=0.8, within_s=60)
 LONG = Scale(jobs=10_000, tenants=50, askers=20, faults=120, pause_s=3.0, within_s=600)
-_IS_LONG = pytest.mark.skipif("LEASEHOLD_LONG" not in os.environ, reason="takes minutes; LEASEHOLD_LONG=1 does it")
+SCALE = LONG if os.environ.get("LEASEHOLD_TEST_LONG") else SHORT
 
 
 @pytest.fixture
@@ -49,49 +49,42 @@ def server(tmp_path: Path) -> Generator[OwnServer]:
         yield made
 
 
-@pytest.fixture(params=[pytest.param(SHORT, id="short"), pytest.param(LONG, id="long", marks=_IS_LONG)])
-def scale(request: pytest.FixtureRequest) -> Scale:
-    return request.param
-
-
 @pytest.fixture
-def crew(server: OwnServer, scale: Scale, tmp_path: Path) -> Generator[Crew]:
+def crew(server: OwnServer, tmp_path: Path) -> Generator[Crew]:
     with installed(server.admin_url, f"leasehold_faults_{new_slug()[2:]}") as settings:
         migrate(settings)
-        asyncio.run(provision(settings, scale.tenants))
+        asyncio.run(provision(settings, SCALE.tenants))
         yield Crew(settings, tmp_path)
 
 
-async def test_each_committed_job_runs_and_no_other_whoever_is_killed(
-    crew: Crew, server: OwnServer, scale: Scale
-) -> None:
+async def test_each_committed_job_runs_and_no_other_whoever_is_killed(crew: Crew, server: OwnServer) -> None:
     dice = random.Random(1)
     async with crew.working(WORKERS):
         async with asyncio.TaskGroup() as group:
-            asking = group.create_task(_ask(crew, scale))
-            faulting = group.create_task(_do_faults(crew, server, scale, dice))
+            asking = group.create_task(_ask(crew))
+            faulting = group.create_task(_do_faults(crew, server, dice))
         left = len(await _unfinished(crew))
-        await _all_done(crew, scale)
+        await _all_done(crew)
     journal, faults = asking.result(), faulting.result()
     outcome = await outcome_of(crew)
 
-    _tell(crew, scale, journal, faults, outcome, left=left)
+    _tell(crew, journal, faults, outcome, left=left)
     assert not outcome.missing
     assert not outcome.twice
     assert not outcome.unasked
     assert journal.numbers["committed"] <= outcome.asked
     assert outcome.asked <= journal.numbers["committed"] | journal.numbers["lost"]
-    assert len(journal.numbers["committed"]) >= scale.jobs
+    assert len(journal.numbers["committed"]) >= SCALE.jobs
     assert journal.numbers["rolled_back"]
     assert journal.numbers["hanging"]
     assert left, "the faults came too late to meet any work"
     assert "Traceback" not in crew.complaints
 
 
-def _tell(crew: Crew, scale: Scale, journal: Journal, faults: Counter[str], outcome: Outcome, *, left: int) -> None:
+def _tell(crew: Crew, journal: Journal, faults: Counter[str], outcome: Outcome, *, left: int) -> None:
     """Print the figures, for `pytest -rP`."""
     lines = [
-        f"{len(outcome.asked):,} jobs in {scale.tenants} tenants; {left:,} were left after the last fault",
+        f"{len(outcome.asked):,} jobs in {SCALE.tenants} tenants; {left:,} were left after the last fault",
         f"faults: {dict(faults)}; starts of workers: {crew.starts}, ends by status: {dict(crew.ends)}",
         f"jobs by what became of their transaction: { {fate: len(told) for fate, told in journal.numbers.items()} }",
         f"missing {len(outcome.missing)}, twice {len(outcome.twice)}, unasked {len(outcome.unasked)}",
@@ -100,21 +93,21 @@ def _tell(crew: Crew, scale: Scale, journal: Journal, faults: Counter[str], outc
     sys.stdout.write("\n".join(["", *lines, ""]))
 
 
-async def _ask(crew: Crew, scale: Scale) -> Journal:
+async def _ask(crew: Crew) -> Journal:
     """Let one process after another ask for its share, each of which is killed in an open transaction."""
     told: dict[str, set[int]] = {}
     first = 0
-    for seed in range(scale.askers):
-        journal = await crew.ask(first=first, wanted=scale.jobs // scale.askers + 1, seed=seed)
+    for seed in range(SCALE.askers):
+        journal = await crew.ask(first=first, wanted=SCALE.jobs // SCALE.askers + 1, seed=seed)
         first = journal.next
         told = {fate: told.get(fate, set()) | numbers for fate, numbers in journal.numbers.items()}
     return Journal(told)
 
 
-async def _do_faults(crew: Crew, server: OwnServer, scale: Scale, dice: random.Random) -> Counter[str]:
+async def _do_faults(crew: Crew, server: OwnServer, dice: random.Random) -> Counter[str]:
     done: Counter[str] = Counter()
-    for number in range(scale.faults):
-        await asyncio.sleep(dice.uniform(0.2, scale.pause_s))
+    for number in range(SCALE.faults):
+        await asyncio.sleep(dice.uniform(0.2, SCALE.pause_s))
         if number % 10 == 3:
             fault = "server crashed"
             await asyncio.to_thread(server.crash)
@@ -135,9 +128,9 @@ async def _unfinished(crew: Crew) -> list[str]:
     return [str(dict(row)) for row in await crew.fetch(_UNFINISHED)]
 
 
-async def _all_done(crew: Crew, scale: Scale) -> None:
+async def _all_done(crew: Crew) -> None:
     try:
-        async with asyncio.timeout(scale.within_s):
+        async with asyncio.timeout(SCALE.within_s):
             while await _unfinished(crew):
                 await asyncio.sleep(0.2)
     except TimeoutError:
