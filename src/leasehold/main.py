@@ -36,6 +36,7 @@ from leasehold.workspace.auth.pepper import pepper_seed
 from leasehold.workspace.clients.uses import FLUSH_S, ClientUses
 
 _GC_THRESHOLDS = (50_000, 20, 50)
+_FLUSH_TIMEOUT_S = 5.0
 
 
 def build_process(settings: Settings, *, budget: ConnectionBudget | None = None) -> Process:
@@ -129,8 +130,10 @@ async def flushing(process: Process) -> AsyncGenerator[None]:
     """Hand over every minute, and at the end, what the process has gathered about its tenants."""
 
     async def flush() -> None:
-        with suppress(DatabaseUnavailable):
-            await process.client_uses.flush(process.database)
+        # A server that is to stop waits for no database.
+        with suppress(DatabaseUnavailable, TimeoutError):
+            async with asyncio.timeout(_FLUSH_TIMEOUT_S):
+                await process.client_uses.flush(process.database)
 
     async def flush_for_ever() -> None:
         while True:
