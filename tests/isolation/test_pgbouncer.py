@@ -12,12 +12,19 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from pydantic import SecretStr
 
 from leasehold.config import Settings
+from leasehold.core.budget import worker_budget
 from leasehold.core.database import Database, open_engine
-from leasehold.tenancy.bind import BindableConnection, prepare_engine
+from leasehold.main import build_process, running
+from leasehold.tenancy.bind import BindableConnection, TenantSession, open_tenant_session, prepare_engine
 from leasehold.tenancy.context import TenantRef
-from tests.isolation.scenario import ACTS, Request, play
+from leasehold.tenancy.jobs.definition import tenant_job
+from leasehold.workspace.items.schemas import ItemCreate
+from leasehold.workspace.items.service import ItemService
+from tests.integration.worker.crew import Title, ask, at_work
+from tests.isolation.scenario import ACTS, TITLES, Request, play
 
 PGBOUNCER = shutil.which("pgbouncer", path=os.environ["PATH"] + ":/usr/sbin:/usr/local/sbin")
 pytestmark = pytest.mark.skipif(PGBOUNCER is None, reason="pgbouncer is not installed on this machine")
@@ -78,10 +85,12 @@ def bouncer(settings: Settings) -> Generator[int]:
 @pytest.fixture
 async def pooled(settings: Settings, bouncer: int) -> AsyncGenerator[Database]:
     """A database of several client connections behind that PgBouncer."""
-    parts = urlsplit(settings.database_url.get_secret_value())
-    url = parts._replace(netloc=f"{parts.username}:{parts.password}@127.0.0.1:{bouncer}").geturl()
     engine = open_engine(
-        url, pool_size=6, prepared_statements=False, connection_class=BindableConnection, pool_timeout_s=20
+        _through(settings, bouncer),
+        pool_size=6,
+        prepared_statements=False,
+        connection_class=BindableConnection,
+        pool_timeout_s=20,
     )
     database = Database(prepare_engine(engine, max_tenants=500), tenant_roles=True)
     async with asyncio.timeout(10):
@@ -90,6 +99,11 @@ async def pooled(settings: Settings, bouncer: int) -> AsyncGenerator[Database]:
     await database.fill_pool()
     yield database
     await database.close()
+
+
+def _through(settings: Settings, port: int) -> str:
+    parts = urlsplit(settings.database_url.get_secret_value())
+    return parts._replace(netloc=f"{parts.username}:{parts.password}@127.0.0.1:{port}").geturl()
 
 
 async def _listens(port: int) -> bool:
@@ -103,3 +117,31 @@ async def _listens(port: int) -> bool:
 
 async def test_no_tenant_is_seen_through_a_shared_server_connection(pooled: Database, eight: list[TenantRef]) -> None:
     assert await play(pooled, eight, SCRIPT) == []
+
+
+async def test_a_worker_runs_the_jobs_of_all_tenants_through_a_shared_server_connection(
+    settings: Settings, pooled: Database, bouncer: int, eight: list[TenantRef]
+) -> None:
+    @tenant_job("tests.make")
+    async def make(arguments: Title, session: TenantSession, tenant: TenantRef) -> None:
+        await ItemService(session=session).add(ItemCreate(f"{arguments.title} of {tenant.slug}"))
+
+    behind = settings.model_copy(
+        update={
+            "database_url": SecretStr(_through(settings, bouncer)),
+            "direct_url": None,
+            "prepared_statements": False,
+        }
+    )
+    names = [f"job {number}" for number in range(5)]
+    process = build_process(behind, budget=worker_budget(jobs=4))
+    async with running(process), at_work(process, make, places=4) as at:
+        for tenant in eight:
+            await ask(process, tenant, make, *names)
+        async with asyncio.timeout(30):
+            while at.count(make, "succeeded") < 40:
+                await asyncio.sleep(0.02)
+    for tenant in eight:
+        async with open_tenant_session(pooled, tenant) as session:
+            made = [title for title in await session.scalars(TITLES) if title.startswith("job ")]
+        assert sorted(made) == [f"{name} of {tenant.slug}" for name in names]
