@@ -20,6 +20,7 @@ from leasehold.tenancy.jobs.models import PLATFORM_LANE
 
 LEASE_S = 30.0
 """A worker that was not seen for so many seconds is taken for dead, and its jobs go to others."""
+_MOST_DROPPED = 20_000
 
 _REGISTER = """
 INSERT INTO platform.job_workers (id, host, pid, started_at, seen_at) VALUES ($1, $2, $3, now(), now())
@@ -125,10 +126,13 @@ WITH taken AS (
 )
 SELECT count(*) FROM taken
 """
+# Only so many at once: a statement that takes longer than the worker waits for it would never end.
 _DROP_OF_DELETED = """
-UPDATE platform.jobs j SET state = 'dropped', error = 'the tenant was deleted', ended_at = now()
-  FROM platform.tenants t
- WHERE t.id = j.tenant_id AND t.state IN ('deleted', 'purging', 'purged') AND j.state IN ('delayed', 'ready')
+UPDATE platform.jobs SET state = 'dropped', error = 'the tenant was deleted', ended_at = now() WHERE id IN (
+    SELECT j.id FROM platform.jobs j JOIN platform.tenants t ON t.id = j.tenant_id
+     WHERE t.state IN ('deleted', 'purging', 'purged') AND j.state IN ('delayed', 'ready')
+     LIMIT $1 FOR UPDATE OF j SKIP LOCKED
+)
 """
 _KNOW_TASK = """
 INSERT INTO platform.periodic_tasks (id, name, cron, due_at) VALUES ($1, $2, $3, now())
@@ -227,7 +231,7 @@ class JobQueue:
         """Take back the jobs of workers that died, drop those of deleted tenants, and return how many came back."""
         await self._connection.execute(_BURY, LEASE_S)
         taken: int = await self._connection.fetchval(_TAKE_BACK)
-        await self._connection.execute(_DROP_OF_DELETED)
+        await self._connection.execute(_DROP_OF_DELETED, _MOST_DROPPED)
         return taken
 
     async def know_tasks(self, tasks: Sequence[Periodic]) -> dict[str, datetime]:

@@ -6,7 +6,7 @@ from leasehold.core.database import platform_session
 from leasehold.platform.tenants.service import TenantService
 from leasehold.process import Process
 from leasehold.tenancy.context import TenantRef
-from tests.integration.tenancy.jobs.chores import Hand, asked, row_of
+from tests.integration.tenancy.jobs.chores import Hand, asked, many_asked, row_of
 
 
 async def _change(process: Process, tenant: TenantRef, verb: str) -> None:
@@ -98,3 +98,17 @@ async def test_a_dropped_job_holds_its_key_no_longer_and_a_dead_one_stays_dead(
     rows = await hand.connection.fetch("SELECT state, error FROM platform.jobs ORDER BY id")
     assert [tuple(row) for row in rows] == [("dead", "x"), ("dropped", "the tenant was deleted")]
     assert await asked(process, acme, dedupe_key="daily")
+
+
+async def test_a_sweep_drops_so_many_jobs_that_it_ends_soon_and_the_next_ones_drop_the_rest(
+    process: Process, acme: TenantRef, hand: Hand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Prevents a statement for a million jobs, which a worker would break off and begin anew for ever."""
+    monkeypatch.setattr("leasehold.tenancy.jobs.queue._MOST_DROPPED", 400)
+    await many_asked(hand.connection, acme, 1000)
+    await _change(process, acme, "remove")
+    dropped: list[int] = []
+    for _ in range(3):
+        await hand.queue.sweep()
+        dropped.append(await hand.connection.fetchval("SELECT count(*) FROM platform.jobs WHERE state = 'dropped'"))
+    assert dropped == [400, 800, 1000]
