@@ -37,6 +37,9 @@ REBUILD = """
 SEEDS, TENANTS = (12, 300) if os.environ.get("LEASEHOLD_TEST_LONG") else (3, 120)
 MOST_KILLS = TENANTS // 20
 """After so many a run is let through: a test has to end."""
+MOST_STEPS = 150
+"""How far a run comes, from one revision of a tenant to the next: all kills together leave some of the fleet to do."""
+_STEPS = "SELECT sum(revision::int) FROM platform.tenants"
 _INVALID = "SELECT count(*) FROM pg_index WHERE NOT indisvalid"
 
 
@@ -95,10 +98,16 @@ async def _run_until(owner: Any, fleet: Fleet, dice: random.Random | None) -> tu
 
 
 async def _wait_somewhere(owner: Any, run: Run, dice: random.Random) -> None:
-    if dice.random() < 0.15:  # before or while it begins
+    where = dice.random()
+    if where < 0.15:  # before or while it begins
         await asyncio.sleep(dice.uniform(0.5, 1.2))
-    elif await lease_of(owner, run):
+    elif await lease_of(owner, run) and where < 0.3:  # most of all before the first tenant
         await asyncio.sleep(dice.uniform(0, 1.2))
+    elif not run.has_ended:
+        far = await owner.fetchval(_STEPS) + dice.randrange(MOST_STEPS)
+        while not run.has_ended and await owner.fetchval(_STEPS) < far:
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(dice.uniform(0, 0.1))
 
 
 @pytest.mark.parametrize(

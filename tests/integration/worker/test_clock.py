@@ -10,6 +10,7 @@ from typing import Any
 import asyncpg
 import pytest
 from pydantic import SecretStr
+from sqlalchemy import text
 
 from leasehold.config import Settings
 from leasehold.core.budget import worker_budget
@@ -166,7 +167,7 @@ async def test_an_hour_back_keeps_no_dead_worker_alive(
 
 
 async def test_a_due_time_that_the_clock_passes_twice_is_one_run(
-    process: Process, owner: DriverConnection, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    process: Process, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("leasehold.worker.worker._BEAT_S", 0.2)
     monkeypatch.setattr("leasehold.worker.worker._SWEEP_S", 0.1)
@@ -174,7 +175,7 @@ async def test_a_due_time_that_the_clock_passes_twice_is_one_run(
 
     @platform_job("tests.tick")
     async def tick(_arguments: NoArguments, session: PlatformSession) -> None:
-        due_at = await owner.fetchval("SELECT due_at FROM platform.periodic_tasks")
+        due_at: Any = await session.scalar(text("SELECT due_at FROM platform.periodic_tasks"))
         runs.append(f"{due_at:%H:%M}")
 
     async def shows(hour: int, minute: int, second: float) -> None:

@@ -2,6 +2,8 @@
 
 from datetime import datetime
 
+from sqlalchemy import text
+
 from leasehold.core.database import DriverConnection, PlatformSession
 from leasehold.process import Process
 from leasehold.tenancy.context import TenantRef
@@ -10,7 +12,7 @@ from leasehold.tenancy.jobs.enqueue import enqueue_for_each_tenant
 from tests.factories import until
 from tests.integration.worker.crew import all_done, at_work
 
-_DUE_AT = "SELECT due_at FROM platform.periodic_tasks WHERE name = 'tests.tick'"
+_DUE_AT = text("SELECT due_at FROM platform.periodic_tasks WHERE name = 'tests.tick'")
 
 
 async def test_each_time_that_is_due_is_one_run_whatever_the_number_of_workers(
@@ -20,7 +22,7 @@ async def test_each_time_that_is_due_is_one_run_whatever_the_number_of_workers(
 
     @platform_job("tests.tick")
     async def tick(_arguments: NoArguments, session: PlatformSession) -> None:
-        runs.append(await owner.fetchval(_DUE_AT))
+        runs.append(await session.scalar(_DUE_AT))
 
     task = Periodic("* * * * * *", tick)  # each second
     async with (

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from leasehold.core.database import DriverConnection, PlatformSession
+from leasehold.core.database import DriverConnection, PlatformSession, platform_session
 from leasehold.process import Process
 from leasehold.tenancy.bind import TenantSession
 from leasehold.tenancy.context import TenantRef
@@ -147,7 +147,8 @@ async def test_without_a_session_a_job_is_ticked_off_when_it_has_ended(
     @tenant_job("tests.look")
     async def look(arguments: Title, tenant: TenantRef) -> None:
         assert tenant == acme
-        states.append(await owner.fetchval("SELECT state FROM platform.jobs"))
+        async with platform_session(process.database) as session:
+            states.append(await session.scalar(text("SELECT state FROM platform.jobs")))
 
     await ask(process, acme, look)
     async with at_work(process, look) as work:
