@@ -49,7 +49,7 @@ async def test_a_binding_that_fails_does_not_poison_the_pool(settings: Settings,
             async with open_tenant_session(database, nobody) as session:
                 await session.execute(text("SELECT 1"))
         async with open_tenant_session(database, eight[1]) as session:
-            assert (await session.scalars(select(Item.title))).all() == [eight[1].slug]
+            assert (await session.scalars(select(Item.title).distinct())).all() == [eight[1].slug]
     await database.close()
 
 
@@ -88,7 +88,7 @@ async def test_a_session_that_meets_a_dead_connection_gets_a_fresh_one(
         async with platform_session(process.database) as other:
             await other.execute(text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": backend})
         async with open_tenant_session(database, eight[0]) as session:
-            assert (await session.scalars(select(Item.title))).all() == [eight[0].slug]
+            assert (await session.scalars(select(Item.title).distinct())).all() == [eight[0].slug]
     await database.close()
 
 
