@@ -4,8 +4,10 @@ import asyncio
 import secrets
 from collections.abc import Callable
 from datetime import timedelta
+from uuid import UUID
 
 from leasehold.core.database import platform_session
+from leasehold.core.principal import Principal
 from leasehold.platform.admins.service import AdminService
 from leasehold.platform.scopes import PLATFORM_SCOPES
 from leasehold.process import Process
@@ -49,6 +51,11 @@ async def bearer(process: Process, tenant: TenantRef, *scopes: str) -> dict[str,
         kind="client", subject=client.client_id, tenant_id=tenant.id, scopes=frozenset(client.scopes)
     )
     return {"Authorization": f"Bearer {token}"}
+
+
+def principal(tenant: TenantRef, subject: UUID, *scopes: str) -> Principal:
+    """Return a client of a tenant as a gate would find it, without a row behind it."""
+    return Principal("client", subject, frozenset(scopes), tenant.id, expires_at=2**31)
 
 
 async def admin(process: Process, *scopes: str) -> dict[str, str]:

@@ -4,6 +4,7 @@ Nothing here is read at import. Every field has a line in `.env.example`; a test
 """
 
 import re
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -29,6 +30,31 @@ def _check_smtp_url(url: SecretStr) -> SecretStr:
     return url
 
 
+def _check_networks(text: str) -> str:
+    networks_of(text)
+    return text
+
+
+def networks_of(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
+    """Return the networks that a text names, with commas between them.
+
+    Raises:
+        ValueError: one of them is none.
+    """
+    return tuple(ip_network(part.strip()) for part in text.split(",") if part.strip())
+
+
+def _check_app_url(url: str) -> str:
+    try:
+        url.format(slug="acme")
+    except (LookupError, ValueError) as error:
+        raise ValueError("an app URL looks like https://{slug}.example.com") from error
+    if not url.startswith(("https://", "http://")):
+        raise ValueError("an app URL looks like https://{slug}.example.com")
+    return url
+
+
+AppUrl = Annotated[str, AfterValidator(_check_app_url)]
 _SMTP_URL = re.compile(r"^smtps?://[^/\s]+/?$")
 SmtpUrl = Annotated[SecretStr, AfterValidator(_check_smtp_url)]
 
@@ -91,6 +117,18 @@ class Settings(BaseSettings):
 
     access_token_seconds: int = Field(default=900, ge=1, le=900)
     """Life of an access token in seconds."""
+
+    session_idle_seconds: int = Field(default=14 * 24 * 3600, ge=60)
+    """Seconds after which the log-in of a user is over that was not continued by its refresh token."""
+
+    session_seconds: int = Field(default=90 * 24 * 3600, ge=60)
+    """Seconds after which the log-in of a user is over, however often it was continued."""
+
+    app_url: AppUrl = "http://{slug}.localhost:8000"
+    """Where the pages of a tenant are that mails link to: reset-password, confirm-email and accept-invitation."""
+
+    trusted_proxies: Annotated[str, AfterValidator(_check_networks)] = ""
+    """Networks of the proxies in front, with commas: their X-Forwarded-For is believed, and nobody else's."""
 
     max_body_bytes: int = Field(default=1024 * 1024, ge=1024)
     """Largest request body in bytes; a route may raise it."""

@@ -4,6 +4,7 @@ import asyncio
 import gc
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
 from importlib.metadata import version
 
 from litestar import Litestar
@@ -23,6 +24,7 @@ from leasehold.http.openapi import openapi_config
 from leasehold.http.request_log import RequestLog
 from leasehold.http.responses import JsonResponse
 from leasehold.http.routers import OneDependencyAfterAnother, route_handlers
+from leasehold.mail.links import Links
 from leasehold.process import Process
 from leasehold.tenancy.bind import BindableConnection, ReaderPool, prepare_engine
 from leasehold.tenancy.directory import KnownSubjects, TenantDirectory
@@ -34,6 +36,7 @@ from leasehold.tenancy.window import RevisionWindow
 from leasehold.worker.running import worker_inside
 from leasehold.workspace.auth.pepper import pepper_seed
 from leasehold.workspace.clients.uses import FLUSH_S, ClientUses
+from leasehold.workspace.sessions.service import Lifetimes
 
 _GC_THRESHOLDS = (50_000, 20, 50)
 _FLUSH_TIMEOUT_S = 5.0
@@ -104,6 +107,10 @@ def build_process(settings: Settings, *, budget: ConnectionBudget | None = None)
             iterations=settings.password_iterations,
         ),
         cursors=Cursors(key.derive("cursors")),
+        links=Links(settings.app_url),
+        lifetimes=Lifetimes(
+            idle=timedelta(seconds=settings.session_idle_seconds), longest=timedelta(seconds=settings.session_seconds)
+        ),
         client_uses=ClientUses(),
         outdated_revisions=outdated_revisions(settings.migrations_dir),
     )

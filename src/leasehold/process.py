@@ -8,12 +8,14 @@ from leasehold.core.pagination import Cursors
 from leasehold.core.passwords import Passwords
 from leasehold.core.tokens import AccessTokens
 from leasehold.core.vault import InstallationKey
+from leasehold.mail.links import Links
 from leasehold.tenancy.bind import ReaderPool
 from leasehold.tenancy.directory import KnownSubjects, TenantDirectory
 from leasehold.tenancy.feed import DirectoryFeed
 from leasehold.tenancy.provision import Provisioner
 from leasehold.tenancy.window import RevisionWindow
 from leasehold.workspace.clients.uses import ClientUses
+from leasehold.workspace.sessions.service import Lifetimes
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,8 @@ class Process:
     tokens: AccessTokens
     passwords: Passwords
     cursors: Cursors
+    links: Links
+    lifetimes: Lifetimes
     client_uses: ClientUses
     outdated_revisions: frozenset[str]
     """Revisions of the shared schema with which this code is not ready to serve."""

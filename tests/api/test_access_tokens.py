@@ -278,6 +278,13 @@ async def test_a_suspended_tenant_is_refused_and_the_other_is_not(
         ("GET", "/v1/clients/0198c5f2-0000-7000-8000-000000000000", "clients:read"),
         ("PATCH", "/v1/clients/0198c5f2-0000-7000-8000-000000000000", "clients:write"),
         ("POST", "/v1/clients/0198c5f2-0000-7000-8000-000000000000/rotate", "clients:write"),
+        ("DELETE", "/v1/users/0198c5f2-0000-7000-8000-000000000000/totp", "users:write"),
+        ("GET", "/v1/invitations", "users:read"),
+        ("POST", "/v1/invitations", "users:write"),
+        ("GET", "/v1/invitations/0198c5f2-0000-7000-8000-000000000000", "users:read"),
+        ("DELETE", "/v1/invitations/0198c5f2-0000-7000-8000-000000000000", "users:write"),
+        ("GET", "/v1/tenant", "tenant:read"),
+        ("PATCH", "/v1/tenant", "tenant:write"),
         ("DELETE", "/v1/clients/0198c5f2-0000-7000-8000-000000000000", "clients:write"),
     ],
 )

@@ -7,8 +7,13 @@ from leasehold.process import Process
 from leasehold.tenancy.context import TenantRef
 from tests.api.problems import on, pointers_of, problem_of, refusal_of
 from tests.factories import api_client, bearer
+from tests.people import PASSWORD, login, set_registration
 
-PASSWORD = "correct horse battery"
+
+@pytest.fixture(autouse=True)
+async def everybody_may_sign_up(process: Process, acme: TenantRef, globex: TenantRef) -> None:
+    for tenant in (acme, globex):
+        await set_registration(process, tenant, "open")
 
 
 async def register(http: httpx.AsyncClient, tenant: TenantRef, email: str) -> httpx.Response:
@@ -16,16 +21,21 @@ async def register(http: httpx.AsyncClient, tenant: TenantRef, email: str) -> ht
     return await http.post(on(tenant.slug, "/v1/auth/register"), json=body)
 
 
-async def login(http: httpx.AsyncClient, tenant: TenantRef, email: str, password: str = PASSWORD) -> httpx.Response:
-    return await http.post(on(tenant.slug, "/v1/auth/login"), json={"email": email, "password": password})
-
-
 async def test_who_signs_up_is_a_member_of_that_tenant_alone(
     http: httpx.AsyncClient, process: Process, acme: TenantRef, globex: TenantRef
 ) -> None:
     made = await register(http, acme, "Sam@Acme.Example")
     assert made.status_code == 201
-    assert set(made.json()) == {"id", "email", "name", "role", "is_active", "created_at", "updated_at"}
+    assert set(made.json()) == {
+        "id",
+        "email",
+        "name",
+        "role",
+        "is_active",
+        "email_confirmed_at",
+        "created_at",
+        "updated_at",
+    }
     assert (made.json()["email"], made.json()["role"], made.json()["is_active"]) == ("sam@acme.example", "member", True)
     assert (await login(http, acme, "sam@acme.example")).status_code == 200
     assert refusal_of(await login(http, globex, "sam@acme.example")) == (401, "invalid-credentials")
@@ -68,9 +78,9 @@ async def test_a_login_gives_a_token_with_the_scopes_of_the_role(
     answer = await login(http, acme, "sam@acme.example")
     assert answer.headers["cache-control"] == "no-store"
     body = answer.json()
-    assert set(body) == {"access_token", "token_type", "expires_in", "scope"}
+    assert set(body) == {"access_token", "token_type", "expires_in", "scope", "refresh_token"}
     assert (body["token_type"], body["expires_in"]) == ("Bearer", 900)
-    assert body["scope"] == "items:read items:write users:read"
+    assert body["scope"] == "items:read items:write tenant:read users:read"
     headers = {"Authorization": f"Bearer {body['access_token']}"}
     assert (await http.get(on(acme.slug, "/v1/items"), headers=headers)).status_code == 200
     assert refusal_of(await http.get(on(globex.slug, "/v1/items"), headers=headers)) == (403, "tenant-mismatch")
@@ -144,6 +154,7 @@ async def test_a_client_is_told_its_tenant_itself_and_its_scopes(
             "subject": str(client.client_id),
             "name": "test",
             "scopes": ["items:read"],
+            "profile": None,
         }
 
 
@@ -152,10 +163,12 @@ async def test_a_user_is_told_the_same(http: httpx.AsyncClient, acme: TenantRef,
         user_id = (await register(http, tenant, "sam@acme.example")).json()["id"]
         token = (await login(http, tenant, "sam@acme.example")).json()["access_token"]
         answer = await http.get("/v1/me", headers={"Authorization": f"Bearer {token}"})
-        assert answer.json() == {
+        profile = answer.json().pop("profile")
+        assert (profile["email"], profile["role"], profile["has_totp"]) == ("sam@acme.example", "member", False)
+        assert {key: value for key, value in answer.json().items() if key != "profile"} == {
             "tenant": {"id": str(tenant.id), "slug": tenant.slug},
             "kind": "user",
             "subject": user_id,
             "name": "sam@acme.example",
-            "scopes": ["items:read", "items:write", "users:read"],
+            "scopes": ["items:read", "items:write", "tenant:read", "users:read"],
         }

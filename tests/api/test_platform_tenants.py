@@ -11,6 +11,7 @@ from leasehold.process import Process
 from leasehold.tenancy.context import TenantRef
 from tests.api.problems import on, pointers_of, problem_of, refusal_of
 from tests.factories import admin, bearer, item, new_slug
+from tests.people import login, user
 
 TENANTS = "/platform/v1/tenants"
 NOBODY = "0198c5f2-0000-7000-8000-000000000000"
@@ -42,12 +43,10 @@ async def test_a_provisioned_tenant_is_ready_and_empty_and_apart(
     assert set(body) == {"id", "slug", "name", "state", "revision", "is_canary"} | times
     assert (body["slug"], body["name"], body["state"], body["deleted_at"]) == (slug, "Initech", "active", None)
     assert (await http.get(f"{TENANTS}/{body['id']}", headers=headers)).json() == body
-    signed_up = await http.post(
-        on(slug, "/v1/auth/register"), json={"email": "sam@initech.example", "password": "correct horse battery"}
-    )
-    assert signed_up.status_code == 201
     tenant = process.directory.by_slug(slug)
     assert tenant is not None
+    await user(process, tenant, "sam@initech.example")
+    assert (await login(http, tenant, "sam@initech.example")).status_code == 200
     assert (await http.get(on(slug, "/v1/items"), headers=await bearer(process, tenant))).json()["items"] == []
 
 

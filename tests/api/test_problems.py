@@ -43,7 +43,7 @@ async def test_an_unknown_address_is_404(
     [
         ("PUT", "/v1/items", "GET, OPTIONS, POST"),
         ("DELETE", "/v1/items", "GET, OPTIONS, POST"),
-        ("POST", "/v1/me", "GET, OPTIONS"),
+        ("POST", "/v1/me", "GET, OPTIONS, PATCH"),
         ("GET", "/oauth/token", "OPTIONS, POST"),
         ("GET", "/v1/auth/login", "OPTIONS, POST"),
         ("POST", "/health/live", "GET, OPTIONS"),

@@ -40,7 +40,16 @@ async def test_a_user_is_made_read_changed_and_deleted(
     body = {"email": "sam@acme.example", "name": "Sam Doe", "role": "admin", "password": PASSWORD}
     made = await http.post("/v1/users", headers=headers, json=body)
     assert made.status_code == 201
-    assert set(made.json()) == {"id", "email", "name", "role", "is_active", "created_at", "updated_at"}
+    assert set(made.json()) == {
+        "id",
+        "email",
+        "name",
+        "role",
+        "is_active",
+        "email_confirmed_at",
+        "created_at",
+        "updated_at",
+    }
     address = f"/v1/users/{made.json()['id']}"
     assert (await http.get(address, headers=headers)).json() == made.json()
     changed = (await http.patch(address, headers=headers, json={"name": "Sam Roe", "role": "member"})).json()
@@ -159,6 +168,7 @@ async def test_a_member_reads_users_and_writes_items_but_no_users(
         assert (await http.get("/v1/me", headers=headers)).json()["scopes"] == [
             "items:read",
             "items:write",
+            "tenant:read",
             "users:read",
         ]
         assert (await http.get("/v1/users", headers=headers)).status_code == 200

@@ -11,12 +11,14 @@ from pydantic import SecretStr
 
 from leasehold.config import Settings
 from leasehold.core.vault import InstallationKey
-from leasehold.http.gates import CREDENTIAL_ENDPOINT, IS_PUBLIC, SCOPES, PlatformGate, TenantGate
+from leasehold.http.gates import PlatformGate, TenantGate
+from leasehold.http.marks import CREDENTIAL_ENDPOINT, IS_PUBLIC, SCOPES
 from leasehold.main import create_app
 from leasehold.platform.scopes import PLATFORM_SCOPES
 from leasehold.workspace.scopes import ALL_SCOPES
 
 _PUBLIC = ("/health", "/docs", "/openapi")
+_OF_A_TENANT = {"session", "reader", "identity", "credential_reader", "tenant"}
 Routes = dict[str, HTTPRouteHandler]
 
 
@@ -115,7 +117,7 @@ def test_only_probes_and_documentation_are_public(routes: Routes) -> None:
 def test_public_routes_are_given_no_tenant_and_no_session(routes: Routes) -> None:
     """Prevents a public route that answers from some tenant's data."""
     given = {
-        name: sorted({"session", "open_session", "tenant"} & set(handler.resolve_dependencies()))
+        name: sorted(_OF_A_TENANT & set(handler.resolve_dependencies()))
         for name, handler in routes.items()
         if IS_PUBLIC in handler.opt
     }
@@ -125,8 +127,14 @@ def test_public_routes_are_given_no_tenant_and_no_session(routes: Routes) -> Non
 def test_only_the_endpoints_that_hand_out_credentials_need_none(routes: Routes) -> None:
     """Prevents a route that takes the tenant from Host or header alone and so binds no token to it."""
     assert {name for name, handler in routes.items() if CREDENTIAL_ENDPOINT in handler.opt} == {
+        "POST /oauth/introspect",
+        "POST /oauth/revoke",
         "POST /oauth/token",
+        "POST /v1/auth/email-confirmation",
+        "POST /v1/auth/forgotten-password",
         "POST /v1/auth/login",
+        "POST /v1/auth/password-reset",
+        "POST /v1/auth/refresh",
         "POST /v1/auth/register",
     }
 
@@ -166,7 +174,8 @@ def test_every_route_that_takes_a_tenants_token_opens_the_session_that_reads_its
     """Prevents a route on which the token of a removed user or client still works until it expires."""
     scoped = {name: handler for name, handler in routes.items() if _plane(name) == "tenant" and SCOPES in handler.opt}
     assert scoped
-    assert [name for name, handler in scoped.items() if not {"session", "reader"} & _asked_for(handler)] == []
+    unread = [name for name, handler in scoped.items() if not {"session", "reader", "identity"} & _asked_for(handler)]
+    assert unread == []
 
 
 def test_no_route_holds_two_connections(routes: Routes) -> None:

@@ -16,7 +16,7 @@ from leasehold.tenancy.bind import TenantSession, Unbound, announce_revocation, 
 from leasehold.tenancy.context import TenantRef
 from leasehold.tenancy.window import TenantNotMigrated
 from leasehold.workspace.items.models import Item
-from tests.factories import item
+from tests.factories import item, principal
 from tests.isolation.conftest import open_pool
 
 
@@ -153,12 +153,12 @@ async def test_what_a_tenant_left_on_a_connection_stands_behind_no_statement_of_
 async def test_nobody_can_revoke_in_another_tenant(process: Process, acme: TenantRef, globex: TenantRef) -> None:
     subject = (await item(process, acme)).id
     for tenant in (acme, globex):
-        process.subjects.remember(tenant.id, subject, epoch=process.subjects.epoch)
+        process.subjects.remember(tenant.id, principal(tenant, subject), epoch=process.subjects.epoch)
     async with open_tenant_session(process.database, acme) as session:
         await announce_revocation(session, subject)
     await process.feed.caught_up()
-    assert (acme.id, subject) not in process.subjects
-    assert (globex.id, subject) in process.subjects
+    assert not process.subjects.knows(acme.id, principal(acme, subject))
+    assert process.subjects.knows(globex.id, principal(globex, subject))
 
 
 async def test_without_roles_the_path_alone_separates_tenants(

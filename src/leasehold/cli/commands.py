@@ -17,6 +17,7 @@ from leasehold.cli.serve import serve
 from leasehold.cli.tenants import tenants
 from leasehold.cli.tokens import tokens
 from leasehold.cli.up import up
+from leasehold.cli.users import users
 from leasehold.cli.worker import worker
 from leasehold.core.log import configure_logging
 
@@ -32,7 +33,7 @@ def leasehold() -> None:
     configure_logging(level="warning", form="console", stream=sys.stderr)
 
 
-for command in (up, serve, worker, db, migrate, fleet, jobs, tenants, clients, tokens, keys):
+for command in (up, serve, worker, db, migrate, fleet, jobs, tenants, users, clients, tokens, keys):
     leasehold.add_command(command)
 
 

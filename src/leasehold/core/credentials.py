@@ -35,10 +35,19 @@ class ParsedSecret:
 
 def new_secret(kind: str, *, tenant_id: UUID | None) -> str:
     """Return a fresh secret with 190 bits of randomness."""
-    random = "".join(secrets.choice(_LETTERS) for _ in range(_RANDOM_LETTERS))
-    parts = ["lh", kind, *([short_id(tenant_id)] if tenant_id else []), random]
-    body = "_".join(parts)
-    return body + _checksum(body)
+    return _secret(kind, tenant_id, "".join(secrets.choice(_LETTERS) for _ in range(_RANDOM_LETTERS)))
+
+
+def succeeding_secret(secret: str, *, pepper: bytes) -> str:
+    """Return the secret of the same kind that follows another: the same one each time, and only for who has the pepper.
+
+    Raises:
+        MalformedSecret: `secret` is none.
+    """
+    parsed = parse_secret(secret)
+    digest = hmac.new(pepper, b"successor of " + secret.encode(), hashlib.sha256).digest()
+    number = int.from_bytes(digest) % 62**_RANDOM_LETTERS
+    return _secret(parsed.kind, parsed.tenant_id, base62(number, length=_RANDOM_LETTERS))
 
 
 def parse_secret(text: str) -> ParsedSecret:
@@ -62,6 +71,19 @@ def parse_secret(text: str) -> ParsedSecret:
 def secret_digest(secret: str, *, pepper: bytes) -> bytes:
     """Return the 32 bytes under which a secret is stored and compared."""
     return hmac.new(pepper, secret.encode(), hashlib.sha256).digest()
+
+
+def is_secret(text: str, kind: str, *, tenant_id: UUID | None) -> bool:
+    """Tell whether a text has the shape of a secret of this kind and tenant."""
+    try:
+        return parse_secret(text) == ParsedSecret(kind, tenant_id)
+    except MalformedSecret:
+        return False
+
+
+def _secret(kind: str, tenant_id: UUID | None, random: str) -> str:
+    body = "_".join(["lh", kind, *([short_id(tenant_id)] if tenant_id else []), random])
+    return body + _checksum(body)
 
 
 def _checksum(body: str) -> str:

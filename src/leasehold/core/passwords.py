@@ -6,9 +6,22 @@ from concurrent.futures import ThreadPoolExecutor
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
+from zxcvbn.frequency_lists import FREQUENCY_LISTS
+
+from leasehold.core.errors import FieldError, Invalid
 
 MIN_LENGTH = 8
 MAX_LENGTH = 128
+
+
+class CommonPassword(Invalid):
+    """The password is one of those that are guessed first."""
+
+    type = "common-password"
+    title = "Common password"
+
+    def __init__(self, *, pointer: str) -> None:
+        super().__init__(errors=[FieldError(pointer, "is among the most common passwords")])
 
 
 class Passwords:
@@ -18,6 +31,7 @@ class Passwords:
         self._hasher = PasswordHasher(memory_cost=memory_kib, time_cost=iterations, parallelism=1)
         self._threads = ThreadPoolExecutor(max_workers=concurrency, thread_name_prefix="argon2")
         self._decoy = self._hasher.hash(secrets.token_urlsafe())
+        self._common = frozenset(word for word in FREQUENCY_LISTS["passwords"] if len(word) >= MIN_LENGTH)
 
     def close(self) -> None:
         """End the threads; hashes that wait are dropped."""
@@ -27,12 +41,26 @@ class Passwords:
         """Return the encoded argon2id hash of a password."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._hasher.hash, password)
 
+    async def hash_new(self, password: str, *, pointer: str = "/password") -> str:
+        """Return the hash of a password that somebody has chosen, in the field to which `pointer` points.
+
+        Raises:
+            CommonPassword: it is one of those that are guessed first.
+        """
+        if password.lower() in self._common:
+            raise CommonPassword(pointer=pointer)
+        return await self.hash(password)
+
     async def matches(self, password: str, encoded: str | None) -> bool:
         """Tell whether the password has this hash; for None it takes the same time and says no."""
         verified = await asyncio.get_running_loop().run_in_executor(
             self._threads, self._verify, password, self._decoy if encoded is None else encoded
         )
         return verified and encoded is not None
+
+    def is_outdated(self, encoded: str) -> bool:
+        """Tell whether a hash was made with other parameters than those of today."""
+        return self._hasher.check_needs_rehash(encoded)
 
     def _verify(self, password: str, encoded: str) -> bool:
         try:

@@ -18,6 +18,8 @@ class Principal:
     """The immutable id of the tenant that the credential belongs to; None for an admin of the platform."""
     expires_at: int
     """Unix seconds after which the credential is void."""
+    session_id: UUID | None = None
+    """The log-in of a user, whose end is the credential's; None for whoever does not log in."""
 
     def demand(self, *scopes: str) -> None:
         """Pass if every scope is held.

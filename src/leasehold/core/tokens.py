@@ -33,10 +33,21 @@ class AccessTokens:
         self._kid = _thumbprint(self._public.public_bytes(Encoding.Raw, PublicFormat.Raw))
         self._verified: dict[str, Principal] = {}
 
-    def issue(self, *, kind: Literal["user", "client"], subject: UUID, tenant_id: UUID, scopes: frozenset[str]) -> str:
-        """Return a signed token for a subject of one tenant, valid for `lifetime_s` seconds."""
+    def issue(
+        self,
+        *,
+        kind: Literal["user", "client"],
+        subject: UUID,
+        tenant_id: UUID,
+        scopes: frozenset[str],
+        session_id: UUID | None = None,
+    ) -> str:
+        """Return a signed token for a subject of one tenant, valid for `lifetime_s` seconds.
+
+        The token of a user names the session it belongs to (`sid`, as OpenID Connect has it), and ends with it.
+        """
         now = int(time.time())
-        claims = {
+        claims: dict[str, object] = {
             "iss": self._issuer,
             "aud": AUDIENCE,
             "sub": str(subject),
@@ -48,6 +59,8 @@ class AccessTokens:
             "tenant": str(tenant_id),
             "kind": kind,
         }
+        if session_id is not None:
+            claims["sid"] = str(session_id)
         return jwt.encode(claims, self._private, algorithm=ALGORITHM, headers={"typ": "at+jwt", "kid": self._kid})
 
     def verify(self, token: str) -> Principal:
@@ -97,6 +110,7 @@ def _principal(claims: dict[str, Any]) -> Principal:
         scopes=frozenset(str(claims["scope"]).split()),
         tenant_id=UUID(str(claims["tenant"])),
         expires_at=int(claims["exp"]),
+        session_id=UUID(str(claims["sid"])) if "sid" in claims else None,
     )
 
 

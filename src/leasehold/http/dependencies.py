@@ -13,13 +13,17 @@ from litestar import Request
 from litestar.datastructures import State
 from litestar.di import NamedDependency, Provide
 
+from leasehold.config import networks_of
 from leasehold.core.database import PlatformSession, platform_session
 from leasehold.core.errors import InvalidToken
 from leasehold.core.principal import Principal
+from leasehold.http.address import client_address
+from leasehold.http.marks import CREDENTIAL_ENDPOINT
 from leasehold.process import Process
 from leasehold.tenancy.bind import TenantReader, TenantSession, open_tenant_session, tenant_reader
 from leasehold.tenancy.context import TenantRef
-from leasehold.workspace.auth.service import OpenSession, is_active
+from leasehold.workspace.auth.identity import Identity
+from leasehold.workspace.auth.repository import may_act
 
 AnyRequest = Request[Any, Any, State]
 
@@ -45,16 +49,34 @@ def tenant_dependencies(process: Process) -> Mapping[str, Provide]:
     async def provide_reader(request: AnyRequest) -> TenantReader:
         return tenant_reader(process.readers, await _active_tenant(process, request))
 
-    def provide_open_session(tenant: NamedDependency[TenantRef]) -> OpenSession:
-        return partial(open_tenant_session, process.database, tenant)
+    def provide_credential_reader(tenant: NamedDependency[TenantRef]) -> TenantReader:
+        return tenant_reader(process.readers, tenant)
+
+    async def provide_identity(request: AnyRequest) -> Identity:
+        proves_itself = request.route_handler.opt.get(CREDENTIAL_ENDPOINT)
+        tenant = provide_tenant(request) if proves_itself else await _active_tenant(process, request)
+        return Identity(
+            tenant=tenant,
+            open_session=partial(open_tenant_session, process.database, tenant),
+            tokens=process.tokens,
+            passwords=process.passwords,
+            key=process.key,
+            lifetimes=process.lifetimes,
+        )
+
+    trusted_proxies = networks_of(process.settings.trusted_proxies)
+
+    def provide_client_address(request: AnyRequest) -> str:
+        return client_address(request.scope, trusted=trusted_proxies)
 
     return {
         "session": Provide(provide_session),
         "reader": Provide(provide_reader),
-        "open_session": Provide(provide_open_session, sync_to_thread=False),
+        "credential_reader": Provide(provide_credential_reader, sync_to_thread=False),
+        "identity": Provide(provide_identity),
+        "client_address": Provide(provide_client_address, sync_to_thread=False),
         "tenant": Provide(provide_tenant, sync_to_thread=False),
         "principal": Provide(provide_principal, sync_to_thread=False),
-        "tokens": Provide(lambda: process.tokens, sync_to_thread=False),
         "passwords": Provide(lambda: process.passwords, sync_to_thread=False),
         "client_uses": Provide(lambda: process.client_uses, sync_to_thread=False),
         "installation_key": Provide(lambda: process.key, sync_to_thread=False),
@@ -95,9 +117,9 @@ async def _active_tenant(process: Process, request: AnyRequest) -> TenantRef:
     tenant: TenantRef = state["tenant"]
     principal: Principal = state["principal"]
     subjects = process.subjects
-    if (tenant.id, principal.subject) not in subjects:
+    if not subjects.knows(tenant.id, principal):
         epoch = subjects.epoch
-        if not await is_active(tenant_reader(process.readers, tenant), principal):
+        if not await may_act(tenant_reader(process.readers, tenant), principal):
             raise InvalidToken
-        subjects.remember(tenant.id, principal.subject, epoch=epoch)
+        subjects.remember(tenant.id, principal, epoch=epoch)
     return tenant

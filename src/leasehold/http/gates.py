@@ -13,22 +13,11 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 from leasehold.core.database import platform_session
 from leasehold.core.errors import InvalidToken, NotFound, Problem, Unauthenticated
 from leasehold.core.principal import Principal
+from leasehold.http.marks import CREDENTIAL_ENDPOINT, SCOPES, TAKES_FORM
 from leasehold.platform.admins.service import AdminService
 from leasehold.process import Process
 from leasehold.tenancy.context import TenantRef
 from leasehold.tenancy.resolve import hostname_of, is_base_host, resolve_tenant
-
-CREDENTIAL_ENDPOINT = "is_credential_endpoint"
-"""Marks a route that hands out credentials: it takes the tenant from host or header alone."""
-
-TAKES_FORM = "takes_form"
-"""Marks a route whose body is a form, as the OAuth standards want it."""
-
-IS_PUBLIC = "is_public"
-"""Marks a route that anybody may call, and that touches no tenant's data."""
-
-SCOPES = "scopes"
-"""Names the scopes that a route demands; an empty tuple is any valid token."""
 
 _GATE_HEADERS = frozenset({b"authorization", b"host", b"x-tenant"})
 

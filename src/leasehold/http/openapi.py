@@ -12,7 +12,7 @@ from swagger_ui_bundle import swagger_ui_path
 
 from leasehold.core.errors import NotFound
 from leasehold.http.errors import MEDIA_TYPE
-from leasehold.http.gates import CREDENTIAL_ENDPOINT, IS_PUBLIC, SCOPES
+from leasehold.http.marks import CREDENTIAL_ENDPOINT, IS_PUBLIC, SCOPES
 from leasehold.platform.scopes import PLATFORM_SCOPES
 from leasehold.workspace.scopes import ALL_SCOPES
 

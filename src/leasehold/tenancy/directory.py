@@ -8,9 +8,11 @@ from collections.abc import Iterable
 from uuid import UUID
 
 from leasehold.core.errors import Unavailable
+from leasehold.core.principal import Principal
 from leasehold.tenancy.context import TenantRef
 
 REMEMBERED_SUBJECTS = 100_000
+_Known = tuple[UUID | None, frozenset[str]]
 
 
 class DirectoryStale(Unavailable):
@@ -82,33 +84,44 @@ class TenantDirectory:
 
 
 class KnownSubjects:
-    """The users and clients whose status this process has read in their tenant's schema, and need not read again.
+    """Whose status this process has read in their tenant's schema, and need not read again.
 
+    A user is known by session, for each may end alone, and by what its token says it may do, for that may become less.
     `epoch` closes a race: a status that was read before a revocation, and is remembered after it, would outlive it.
     So the reader takes the epoch first, and what was read under an older epoch is not remembered.
     """
 
     def __init__(self) -> None:
         self.epoch = 0
-        self._active: dict[tuple[UUID, UUID], None] = {}
+        self._active: dict[tuple[UUID, UUID], set[_Known]] = {}
+        self._count = 0
 
-    def __contains__(self, key: tuple[UUID, UUID]) -> bool:
-        return key in self._active
+    def knows(self, tenant_id: UUID, principal: Principal) -> bool:
+        """Tell whether a principal was seen to be active."""
+        known = self._active.get((tenant_id, principal.subject))
+        return known is not None and (principal.session_id, principal.scopes) in known
 
-    def remember(self, tenant_id: UUID, subject: UUID, *, epoch: int) -> None:
-        """Remember a subject that was seen to be active, unless something was revoked since `epoch`."""
+    def remember(self, tenant_id: UUID, principal: Principal, *, epoch: int) -> None:
+        """Remember a principal that was seen to be active, unless something was revoked since `epoch`."""
         if epoch != self.epoch:
             return
-        if len(self._active) >= REMEMBERED_SUBJECTS:
-            self._active.pop(next(iter(self._active)))
-        self._active[tenant_id, subject] = None
+        while self._count >= REMEMBERED_SUBJECTS:
+            self._drop(next(iter(self._active)))
+        known = self._active.setdefault((tenant_id, principal.subject), set())
+        self._count -= len(known)
+        known.add((principal.session_id, principal.scopes))
+        self._count += len(known)
 
     def forget(self, tenant_id: UUID, subject: UUID) -> None:
         """Read the status of this subject again at its next request."""
         self.epoch += 1
-        self._active.pop((tenant_id, subject), None)
+        self._drop((tenant_id, subject))
 
     def forget_all(self) -> None:
         """Read the status of everybody again at their next request."""
         self.epoch += 1
         self._active.clear()
+        self._count = 0
+
+    def _drop(self, key: tuple[UUID, UUID]) -> None:
+        self._count -= len(self._active.pop(key, ()))

@@ -127,6 +127,8 @@ class Caller:
             }
         return of_either | {
             "tenant": lambda: tenant,
+            "installation_key": lambda: process.key,
+            "links": lambda: process.links,
             "reader": lambda: tenant_reader(process.readers, tenant),
             "open_session": lambda: partial(open_tenant_session, process.database, tenant),
         }
@@ -135,6 +137,6 @@ class Caller:
 _OF_EITHER = frozenset({"job", "mailer"})
 _GIVEN_TO: Mapping[Plane, frozenset[str]] = {
     Plane.EITHER: _OF_EITHER,
-    Plane.TENANT: _OF_EITHER | {"session", "open_session", "reader", "tenant"},
+    Plane.TENANT: _OF_EITHER | {"session", "open_session", "reader", "tenant", "installation_key", "links"},
     Plane.PLATFORM: _OF_EITHER | {"session", "open_session", "provisioner"},
 }

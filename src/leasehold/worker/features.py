@@ -6,9 +6,16 @@ from typing import Any
 from leasehold.mail.jobs import send_mail
 from leasehold.platform.features import PERIODIC, PLATFORM_JOBS
 from leasehold.tenancy.jobs.definition import Job, by_name
-from leasehold.workspace.features import TENANT_JOBS
+from leasehold.tenancy.jobs.enqueue import everywhere
+from leasehold.workspace.features import TENANT_JOBS, TENANT_PERIODIC
 
+TASKS = (*PERIODIC, *(everywhere(task) for task in TENANT_PERIODIC))
 JOBS: Mapping[str, Job[Any]] = by_name(
-    (send_mail, *TENANT_JOBS, *PLATFORM_JOBS, *(task.job for task in PERIODIC)),
+    (
+        send_mail,
+        *TENANT_JOBS,
+        *(task.job for task in TENANT_PERIODIC),
+        *PLATFORM_JOBS,
+        *(task.job for task in TASKS),
+    )
 )
-TASKS = PERIODIC

@@ -1,17 +1,41 @@
 """The features of the tenant plane. A new one is named here, and nowhere else."""
 
-from leasehold.workspace.auth.routes import oauth_router, who_am_i
+from leasehold.tenancy.jobs.definition import TenantPeriodic
+from leasehold.workspace.account.routes import router as account_router
+from leasehold.workspace.attempts.jobs import forget_attempts
 from leasehold.workspace.auth.routes import router as auth_router
 from leasehold.workspace.clients.jobs import note_use
 from leasehold.workspace.clients.routes import router as clients_router
+from leasehold.workspace.confirmations.jobs import expire_confirmations, send_confirmation
+from leasehold.workspace.invitations.jobs import expire_invitations, send_invitation
+from leasehold.workspace.invitations.routes import router as invitations_router
 from leasehold.workspace.items.routes import router as items_router
+from leasehold.workspace.oauth.routes import router as oauth_router
+from leasehold.workspace.sessions.jobs import expire_sessions
+from leasehold.workspace.settings.routes import router as settings_router
 from leasehold.workspace.users.routes import router as users_router
 
-V1_ROUTES = (items_router, users_router, clients_router, auth_router, who_am_i)
+V1_ROUTES = (
+    items_router,
+    users_router,
+    invitations_router,
+    clients_router,
+    settings_router,
+    auth_router,
+    account_router,
+)
 """What is served under `/v1`. Importing it also registers every table of a tenant's schema."""
 
-TENANT_JOBS = (note_use,)
+TENANT_JOBS = (note_use, send_confirmation, send_invitation)
 """Jobs that run for a tenant."""
+
+TENANT_PERIODIC = (
+    TenantPeriodic("7 1 * * *", expire_sessions),
+    TenantPeriodic("7 2 * * *", expire_confirmations),
+    TenantPeriodic("7 3 * * *", expire_invitations),
+    TenantPeriodic("7 4 * * *", forget_attempts),
+)
+"""Jobs that run for every active tenant by the clock, in UTC."""
 
 OAUTH_ROUTES = (oauth_router,)
 """What is served at the root, as the OAuth standards name it."""

@@ -15,7 +15,7 @@ from leasehold.tenancy.context import TenantRef, TenantState
 from leasehold.tenancy.directory import KnownSubjects, TenantDirectory
 from leasehold.tenancy.feed import DirectoryFeed
 from leasehold.tenancy.fleet.history import TenantHistory
-from tests.factories import provisioned, until
+from tests.factories import principal, provisioned, until
 
 _SUSPEND = "UPDATE platform.tenants SET state = 'suspended' WHERE id = $1"
 _CHANGE = """
@@ -81,14 +81,15 @@ async def test_a_deleted_tenant_leaves_the_directory(
 
 
 async def test_a_lost_feed_forgets_whom_it_saw_active(process: Process, settings: Settings, acme: TenantRef) -> None:
-    process.subjects.remember(acme.id, acme.id, epoch=process.subjects.epoch)
+    seen = principal(acme, acme.id)
+    process.subjects.remember(acme.id, seen, epoch=process.subjects.epoch)
     connection: Any = await asyncpg.connect(driver_url(settings.database_url.get_secret_value()))
     await connection.execute(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
         " WHERE application_name = 'leasehold-directory' AND datname = current_database()"
     )
     await connection.close()
-    await until(lambda: (acme.id, acme.id) not in process.subjects, timeout_s=3)
+    await until(lambda: not process.subjects.knows(acme.id, seen), timeout_s=3)
     await until(lambda: _is_fresh(process.directory), timeout_s=3)
 
 

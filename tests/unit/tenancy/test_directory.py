@@ -6,6 +6,7 @@ from uuid import UUID
 
 import pytest
 
+from leasehold.core.principal import Principal
 from leasehold.tenancy import directory as module
 from leasehold.tenancy.context import TenantRef, TenantState
 from leasehold.tenancy.directory import DirectoryStale, KnownSubjects, TenantDirectory
@@ -17,6 +18,13 @@ def _tenant(number: int, slug: str) -> TenantRef:
 
 _ACME, _GLOBEX = _tenant(1, "acme"), _tenant(2, "globex")
 _SUBJECT = UUID(int=7)
+
+
+def _principal(subject: UUID) -> Principal:
+    return Principal("user", subject, frozenset({"items:read"}), _ACME.id, 2**31, session_id=UUID(int=8))
+
+
+_USER = _principal(_SUBJECT)
 
 
 @pytest.fixture
@@ -150,53 +158,76 @@ def test_filling_a_directory_does_not_confirm_it(directory: TenantDirectory) -> 
 
 def test_a_subject_is_remembered_for_its_tenant_alone() -> None:
     subjects = KnownSubjects()
-    subjects.remember(_ACME.id, _SUBJECT, epoch=subjects.epoch)
-    assert (_ACME.id, _SUBJECT) in subjects
-    assert (_GLOBEX.id, _SUBJECT) not in subjects
+    subjects.remember(_ACME.id, _USER, epoch=subjects.epoch)
+    assert subjects.knows(_ACME.id, _USER)
+    assert not subjects.knows(_GLOBEX.id, _USER)
 
 
 def test_what_was_read_before_a_revocation_is_not_remembered_after_it() -> None:
     subjects = KnownSubjects()
     epoch = subjects.epoch
     subjects.forget(_ACME.id, _SUBJECT)
-    subjects.remember(_ACME.id, _SUBJECT, epoch=epoch)
-    assert (_ACME.id, _SUBJECT) not in subjects
+    subjects.remember(_ACME.id, _USER, epoch=epoch)
+    assert not subjects.knows(_ACME.id, _USER)
 
 
 def test_what_was_read_before_everything_was_forgotten_is_not_remembered_after_it() -> None:
     subjects = KnownSubjects()
     epoch = subjects.epoch
     subjects.forget_all()
-    subjects.remember(_ACME.id, _SUBJECT, epoch=epoch)
-    assert (_ACME.id, _SUBJECT) not in subjects
+    subjects.remember(_ACME.id, _USER, epoch=epoch)
+    assert not subjects.knows(_ACME.id, _USER)
 
 
 def test_what_is_read_after_a_revocation_is_remembered() -> None:
     subjects = KnownSubjects()
     subjects.forget(_ACME.id, _SUBJECT)
-    subjects.remember(_ACME.id, _SUBJECT, epoch=subjects.epoch)
-    assert (_ACME.id, _SUBJECT) in subjects
+    subjects.remember(_ACME.id, _USER, epoch=subjects.epoch)
+    assert subjects.knows(_ACME.id, _USER)
 
 
 def test_forgetting_one_leaves_the_others() -> None:
     subjects = KnownSubjects()
     for tenant in (_ACME, _GLOBEX):
-        subjects.remember(tenant.id, _SUBJECT, epoch=subjects.epoch)
+        subjects.remember(tenant.id, _USER, epoch=subjects.epoch)
     subjects.forget(_ACME.id, _SUBJECT)
-    assert (_ACME.id, _SUBJECT) not in subjects
-    assert (_GLOBEX.id, _SUBJECT) in subjects
+    assert not subjects.knows(_ACME.id, _USER)
+    assert subjects.knows(_GLOBEX.id, _USER)
 
 
 def test_forgetting_all_leaves_nobody() -> None:
     subjects = KnownSubjects()
-    subjects.remember(_ACME.id, _SUBJECT, epoch=subjects.epoch)
+    subjects.remember(_ACME.id, _USER, epoch=subjects.epoch)
     subjects.forget_all()
-    assert (_ACME.id, _SUBJECT) not in subjects
+    assert not subjects.knows(_ACME.id, _USER)
 
 
 def test_the_memory_is_bounded_and_the_oldest_go_first(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "REMEMBERED_SUBJECTS", 3)
     subjects = KnownSubjects()
     for number in range(5):
-        subjects.remember(_ACME.id, UUID(int=number), epoch=subjects.epoch)
-    assert [number for number in range(5) if (_ACME.id, UUID(int=number)) in subjects] == [2, 3, 4]
+        subjects.remember(_ACME.id, _principal(UUID(int=number)), epoch=subjects.epoch)
+    assert [number for number in range(5) if subjects.knows(_ACME.id, _principal(UUID(int=number)))] == [2, 3, 4]
+
+
+def test_each_session_and_each_set_of_scopes_is_known_for_itself() -> None:
+    subjects = KnownSubjects()
+    subjects.remember(_ACME.id, _USER, epoch=subjects.epoch)
+    other_session = replace(_USER, session_id=UUID(int=9))
+    more_scopes = replace(_USER, scopes=frozenset({"items:read", "items:write"}))
+    assert not subjects.knows(_ACME.id, other_session)
+    assert not subjects.knows(_ACME.id, more_scopes)
+    subjects.remember(_ACME.id, other_session, epoch=subjects.epoch)
+    subjects.forget(_ACME.id, _SUBJECT)
+    assert not subjects.knows(_ACME.id, _USER)
+    assert not subjects.knows(_ACME.id, other_session)
+
+
+def test_the_sessions_of_one_user_count_towards_the_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "REMEMBERED_SUBJECTS", 3)
+    subjects = KnownSubjects()
+    for number in range(10):
+        subjects.remember(_ACME.id, replace(_USER, session_id=UUID(int=number)), epoch=subjects.epoch)
+    remembered = [n for n in range(10) if subjects.knows(_ACME.id, replace(_USER, session_id=UUID(int=n)))]
+    assert 1 <= len(remembered) <= 3
+    assert 9 in remembered

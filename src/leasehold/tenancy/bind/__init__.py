@@ -13,6 +13,7 @@ from leasehold.tenancy.bind.pool import ReaderPool
 from leasehold.tenancy.bind.reader import TenantReader, tenant_reader
 from leasehold.tenancy.bind.session import (
     BindableConnection,
+    OpenSession,
     TenantSession,
     Unbound,
     announce_revocation,
@@ -24,6 +25,7 @@ from leasehold.tenancy.bind.session import (
 
 __all__ = [
     "BindableConnection",
+    "OpenSession",
     "ReaderPool",
     "TenantReader",
     "TenantSession",

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, cast
 from uuid import UUID
 
@@ -83,6 +83,10 @@ class TenantSession(AsyncSession):
     def has_role(self) -> bool:
         """Whether the transaction runs as the tenant's own role."""
         return self.info[_ROLES]
+
+
+OpenSession = Callable[[], AbstractAsyncContextManager[TenantSession]]
+"""Opens one transaction on a tenant that is already chosen, for who needs several short ones."""
 
 
 def _bind(session: Session, transaction: SessionTransaction, connection: Connection) -> None:

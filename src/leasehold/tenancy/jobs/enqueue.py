@@ -10,7 +10,16 @@ from leasehold.core.database import PlatformSession
 from leasehold.core.ids import new_id
 from leasehold.tenancy.bind import TenantSession
 from leasehold.tenancy.context import TenantState
-from leasehold.tenancy.jobs.definition import ArgumentsT, BadJob, Job, NoArguments, Plane
+from leasehold.tenancy.jobs.definition import (
+    ArgumentsT,
+    BadJob,
+    Job,
+    NoArguments,
+    Periodic,
+    Plane,
+    TenantPeriodic,
+    platform_job,
+)
 from leasehold.tenancy.registry import Tenant
 
 _ENQUEUE = func.platform.enqueue_job
@@ -79,6 +88,20 @@ async def enqueue_for_each_tenant(session: PlatformSession, job: Job[NoArguments
     options = (cast(_encoded(NoArguments()), JSONB), job.priority, job.max_attempts, 0.0, cast(dedupe_key, Text))
     taken = await session.scalars(select(_ENQUEUE(each.c.tenant_id, each.c.id, job.name, *options)).select_from(each))
     return sum(taken)
+
+
+def everywhere(task: TenantPeriodic) -> Periodic:
+    """Return the task of the platform that asks for a job of every active tenant when it is due.
+
+    Raises:
+        BadJob: the cron expression is not valid.
+    """
+
+    @platform_job(f"{task.job.name}_everywhere")
+    async def ask(_arguments: NoArguments, session: PlatformSession) -> None:
+        await enqueue_for_each_tenant(session, task.job, dedupe_key="periodic")
+
+    return Periodic(task.cron, ask)
 
 
 def _demand(job: Job[ArgumentsT], plane: Plane) -> None:

@@ -1,15 +1,15 @@
 """What authentication reads in a tenant's schema."""
 
-from typing import Literal
-from uuid import UUID
-
 from msgspec import Struct
-from sqlalchemy import bindparam, select
+from sqlalchemy import Uuid, and_, bindparam, exists, select
 
+from leasehold.core.principal import Principal
 from leasehold.core.reads import Read, Reader
 from leasehold.core.repository import KeysetRepository
 from leasehold.workspace.auth.models import TenantSecret
 from leasehold.workspace.clients.models import ApiClient
+from leasehold.workspace.scopes import ROLE_SCOPES, as_role
+from leasehold.workspace.sessions.models import UserSession
 from leasehold.workspace.users.models import User
 
 
@@ -19,19 +19,59 @@ class TenantSecretRepository(KeysetRepository[TenantSecret]):
     model_type = TenantSecret
 
 
-class Subject(Struct):
-    """What a token's subject is called, and whether it may still act."""
+class UserSubject(Struct):
+    """The user of a token, and whether user and session are still good."""
 
     name: str
+    role: str
     is_active: bool
 
 
-SUBJECT: dict[Literal["user", "client"], Read[Subject]] = {
-    "user": Read(select(User.email.label("name"), User.is_active).where(User.id == bindparam("subject")), Subject),
-    "client": Read(select(ApiClient.name, ApiClient.is_active).where(ApiClient.id == bindparam("subject")), Subject),
-}
+class ClientSubject(Struct):
+    """The client of a token, and whether it is still good."""
+
+    name: str
+    scopes: list[str]
+    is_active: bool
 
 
-async def read_subject(reader: Reader, kind: Literal["user", "client"], subject: UUID) -> Subject | None:
-    """Return a user (by e-mail address) or client of the bound tenant, None for one that is gone."""
-    return await reader.one(SUBJECT[kind], subject=subject)
+class Subject(Struct):
+    """What a token's subject is called, what it may do today, and whether it may act at all."""
+
+    name: str
+    scopes: frozenset[str]
+    is_active: bool
+
+
+_HAS_SESSION = exists().where(
+    UserSession.id == bindparam("session_id", type_=Uuid),
+    UserSession.user_id == User.id,
+    UserSession.ended_at.is_(None),
+)
+USER = Read(
+    select(User.email.label("name"), User.role, and_(User.is_active, _HAS_SESSION).label("is_active")).where(
+        User.id == bindparam("subject")
+    ),
+    UserSubject,
+)
+CLIENT = Read(
+    select(ApiClient.name, ApiClient.scopes, ApiClient.is_active).where(ApiClient.id == bindparam("subject")),
+    ClientSubject,
+)
+
+
+async def read_subject(reader: Reader, principal: Principal) -> Subject | None:
+    """Return the user (by e-mail address) or client of a token in the bound tenant, None for one that is gone."""
+    if principal.kind == "user":
+        user = await reader.one(USER, subject=principal.subject, session_id=principal.session_id)
+        return user and Subject(user.name, ROLE_SCOPES[as_role(user.role)], user.is_active)
+    if principal.kind == "client":
+        client = await reader.one(CLIENT, subject=principal.subject)
+        return client and Subject(client.name, frozenset(client.scopes), client.is_active)
+    return None
+
+
+async def may_act(reader: Reader, principal: Principal) -> bool:
+    """Tell whether the subject of a token is still there and active, and holds all that its token says."""
+    found = await read_subject(reader, principal)
+    return found is not None and found.is_active and principal.scopes <= found.scopes

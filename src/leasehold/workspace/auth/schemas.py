@@ -1,12 +1,15 @@
-"""What clients send and receive to log in, and what a token endpoint answers."""
+"""What clients send and receive to sign up, log in and stay logged in."""
 
 from typing import Annotated, Literal
-from uuid import UUID
 
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from leasehold.core.text import TEXT_PATTERN
+from leasehold.workspace.factors.schemas import Code
 from leasehold.workspace.users.schemas import Email, Name, Password
+
+AnyEmail = Annotated[str, Meta(max_length=254, pattern=TEXT_PATTERN, examples=["owner@acme.example"])]
+Secret = Annotated[str, Meta(max_length=200, pattern=TEXT_PATTERN)]
 
 
 class Registration(Struct, forbid_unknown_fields=True):
@@ -15,22 +18,41 @@ class Registration(Struct, forbid_unknown_fields=True):
     email: Email
     password: Password
     name: Name = ""
+    invitation: Secret | None = None
+    """The secret of an invitation, where the tenant asks for one."""
 
 
 class Login(Struct, forbid_unknown_fields=True):
-    """E-mail address and password of a user."""
+    """E-mail address and password of a user, and a code where the user has a second factor."""
 
-    email: Annotated[str, Meta(max_length=254, pattern=TEXT_PATTERN, examples=["owner@acme.example"])]
+    email: AnyEmail
     password: Annotated[str, Meta(max_length=128, examples=["correct horse battery"])]
+    code: Code | None = None
 
 
-class TokenRequest(Struct):
-    """The form of a token request (RFC 6749, section 4.4.2), and the client's credentials unless in HTTP Basic."""
+class Refresh(Struct, forbid_unknown_fields=True):
+    """A refresh token."""
 
-    grant_type: str = ""
-    scope: str | None = None
-    client_id: str | None = None
-    client_secret: str | None = None
+    refresh_token: Secret
+
+
+class ForgottenPassword(Struct, forbid_unknown_fields=True):
+    """Whose password is forgotten."""
+
+    email: AnyEmail
+
+
+class PasswordReset(Struct, forbid_unknown_fields=True):
+    """The secret that came by mail, and the password to come."""
+
+    token: Secret
+    password: Password
+
+
+class EmailConfirmation(Struct, forbid_unknown_fields=True):
+    """The secret that came by mail."""
+
+    token: Secret
 
 
 class IssuedToken(Struct):
@@ -41,21 +63,5 @@ class IssuedToken(Struct):
     expires_in: int
     """Seconds until the token is void."""
     scope: str
-
-
-class TenantIdentity(Struct):
-    """The tenant that a token belongs to."""
-
-    id: UUID
-    slug: str
-
-
-class Me(Struct):
-    """Who the caller is."""
-
-    tenant: TenantIdentity
-    kind: Literal["user", "client"]
-    subject: UUID
-    name: str
-    """E-mail address of a user, name of a client."""
-    scopes: list[str]
+    refresh_token: str | UnsetType = UNSET
+    """What continues the session of a user, once; clients get none."""

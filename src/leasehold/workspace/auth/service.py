@@ -1,133 +1,161 @@
-"""Turns proofs of identity into access tokens.
+"""How users become users, log in, stay logged in and log out."""
 
-It opens its own short sessions: a connection must not be held while a password hash is computed. What is refused is
-returned, not raised, so that whatever a refusal leaves behind is committed.
-"""
-
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
 from typing import Literal
-from uuid import UUID
 
-from leasehold.core.credentials import secret_digest
-from leasehold.core.errors import InvalidToken
-from leasehold.core.passwords import Passwords
+from leasehold.core.clock import utc_now
+from leasehold.core.errors import FieldError, Forbidden, Invalid
 from leasehold.core.principal import Principal
-from leasehold.core.reads import Reader
-from leasehold.core.tokens import AccessTokens
-from leasehold.core.vault import InstallationKey
-from leasehold.tenancy.bind import TenantSession
-from leasehold.tenancy.context import TenantRef
-from leasehold.workspace.auth.pepper import read_pepper
-from leasehold.workspace.auth.repository import read_subject
-from leasehold.workspace.auth.schemas import IssuedToken, Me, TenantIdentity
-from leasehold.workspace.clients.repository import ApiClientRepository
-from leasehold.workspace.clients.service import accepts
-from leasehold.workspace.scopes import ROLE_SCOPES, Role
-from leasehold.workspace.users.repository import UserRepository
-from leasehold.workspace.users.schemas import User
-from leasehold.workspace.users.service import UserService
+from leasehold.tenancy.jobs.enqueue import enqueue
+from leasehold.workspace.auth.identity import Desk, Identity, user_id_of
+from leasehold.workspace.auth.schemas import IssuedToken, Login, Registration
+from leasehold.workspace.confirmations.jobs import Asked, send_confirmation
+from leasehold.workspace.scopes import ROLE_SCOPES, as_role
+from leasehold.workspace.sessions.service import Continued, NotContinued
+from leasehold.workspace.settings.repository import SettingsRepository
+from leasehold.workspace.users.models import User
+from leasehold.workspace.users.schemas import User as UserOut
 
-OpenSession = Callable[[], AbstractAsyncContextManager[TenantSession]]
+_TRIES = 3
+LoginRefusal = Literal["credentials", "code_missing", "code_wrong"]
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """Why no token was issued, in the words of RFC 6749, section 5.2."""
+class RegistrationClosed(Forbidden):
+    """Nobody can sign up here."""
 
-    error: Literal["invalid_client", "invalid_scope"]
-    description: str
+    type = "registration-closed"
+    title = "Registration closed"
+
+
+class InvitationRequired(Forbidden):
+    """Who signs up here must be invited: send the secret of the invitation."""
+
+    type = "invitation-required"
+    title = "Invitation required"
+
+
+class InvalidInvitation(Invalid):
+    """The invitation is unknown, expired, accepted already, or somebody else's."""
+
+    type = "invalid-invitation"
+    title = "Invalid invitation"
+
+    def __init__(self) -> None:
+        super().__init__(errors=[FieldError("/invitation", "is not good for this address")])
 
 
 class AuthService:
-    """Authenticates the users and clients of one tenant."""
+    """Authenticates the users of one tenant."""
 
-    def __init__(
-        self,
-        tenant: TenantRef,
-        open_session: OpenSession,
-        *,
-        tokens: AccessTokens,
-        passwords: Passwords,
-        key: InstallationKey,
-    ) -> None:
-        self._tenant = tenant
-        self._open_session = open_session
-        self._tokens = tokens
-        self._passwords = passwords
-        self._key = key
+    def __init__(self, identity: Identity) -> None:
+        self._identity = identity
 
-    async def register(self, *, email: str, password: str, name: str) -> User:
-        """Make a user with the role of a member.
+    async def register(self, data: Registration, *, address: str) -> UserOut:
+        """Make a user: a member, or what an invitation says. An address that was not invited is asked to confirm.
 
         Raises:
+            RegistrationClosed, InvitationRequired, InvalidInvitation: the tenant's settings do not let this one in.
+            TooManyAttempts: too many have signed up from this address.
+            CommonPassword: the password is guessed first.
             EmailTaken: another user of the tenant has this address.
         """
-        password_hash = await self._passwords.hash(password)
-        async with self._open_session() as session:
-            return await UserService(session=session).add(
-                email=email, name=name, role="member", password_hash=password_hash, by=None
+        async with self._identity.desk() as desk:
+            await desk.attempts.begin(desk.attempts.address(address, "register"))
+            settings = await SettingsRepository(session=desk.session).find()
+        if settings.registration == "closed":
+            raise RegistrationClosed
+        if settings.registration == "invite_only" and data.invitation is None:
+            raise InvitationRequired
+        password_hash = await self._identity.passwords.hash_new(data.password)
+        async with self._identity.desk() as desk:
+            invited = await desk.invitations.accept(data.invitation, pepper=desk.pepper) if data.invitation else None
+            if data.invitation and (invited is None or invited.email != data.email.lower()):
+                raise InvalidInvitation
+            user = await desk.user_service.add(
+                email=data.email,
+                name=data.name,
+                role=as_role(invited.role) if invited else "member",
+                password_hash=password_hash,
+                by=None,
+                email_confirmed_at=utc_now() if invited else None,
             )
+            if invited is None:
+                await enqueue(desk.session, send_confirmation, Asked("email", user.id))
+        return user
 
-    async def login(self, *, email: str, password: str) -> IssuedToken | None:
-        """Return a token with the scopes of the user's role, or None, after the same time, where anything is wrong."""
-        async with self._open_session() as session:
-            user = await UserRepository(session=session).by_email(email)
-        matches = await self._passwords.matches(password, user.password_hash if user else None)
-        if user is None or not matches or not user.is_active:
-            return None
-        return self._issue("user", user.id, ROLE_SCOPES[_role(user.role)])
+    async def login(self, data: Login, *, address: str) -> IssuedToken | LoginRefusal:
+        """Return tokens with the scopes of the user's role, or why there are none.
 
-    async def exchange(self, *, client_id: UUID, client_secret: str, scope: str | None) -> IssuedToken | Refusal:
-        """Return a token for a client (RFC 6749, section 4.4), with all its scopes unless `scope` asks for fewer."""
-        async with self._open_session() as session:
-            client = await ApiClientRepository(session=session).get_one_or_none(id=client_id)
-            pepper = await read_pepper(session, self._key, self._tenant)
-        digest = secret_digest(client_secret, pepper=pepper)
-        if not accepts(client, digest) or client is None or not client.is_active:
-            return Refusal("invalid_client", "The client is unknown, or its secret is wrong.")
-        held = frozenset(client.scopes)
-        wanted = frozenset(scope.split()) if scope else held
-        if excess := sorted(wanted - held):
-            return Refusal("invalid_scope", f"The client does not hold: {' '.join(excess)}.")
-        return self._issue("client", client.id, wanted)
+        An unknown user, a wrong password and a disabled user are one answer, after the same time and the same work.
 
-    def _issue(self, kind: Literal["user", "client"], subject: UUID, scopes: frozenset[str]) -> IssuedToken:
-        token = self._tokens.issue(kind=kind, subject=subject, tenant_id=self._tenant.id, scopes=scopes)
-        return IssuedToken(token, "Bearer", self._tokens.lifetime_s, " ".join(sorted(scopes)))
+        Raises:
+            TooManyAttempts: for this account, or from this address.
+        """
+        passwords = self._identity.passwords
+        async with self._identity.desk() as desk:
+            await desk.attempts.begin(desk.attempts.account(data.email), desk.attempts.address(address))
+            user = await desk.users.by_email(data.email)
+            known_hash = user.password_hash if user and user.is_active else None
+        for _ in range(_TRIES):
+            if not await passwords.matches(data.password, known_hash) or known_hash is None:
+                return "credentials"
+            is_outdated = passwords.is_outdated(known_hash)
+            renewed_hash = await passwords.hash(data.password) if is_outdated else known_hash
+            async with self._identity.desk() as desk:
+                user = await desk.users.locked(data.email)
+                if user is None or not user.is_active:
+                    return "credentials"
+                if user.password_hash == known_hash:
+                    user.password_hash = renewed_hash
+                    return await self._start(desk, user, data.code, address)
+                # It was changed or hashed anew since it was read: it is the new one that must match.
+                known_hash = user.password_hash
+        return "credentials"
 
+    async def refresh(self, refresh_token: str, *, scope: str | None = None) -> IssuedToken | NotContinued | None:
+        """Return fresh tokens for a refresh token, with fewer scopes if `scope` names them (RFC 6749, section 6).
 
-async def is_active(reader: Reader, principal: Principal) -> bool:
-    """Tell whether the user or client of a token is still there and active, in the bound tenant."""
-    if principal.kind == "admin":
-        return False
-    found = await read_subject(reader, principal.kind, principal.subject)
-    return found is not None and found.is_active
+        None where `scope` asks for more than the user's role gives; then nothing has happened.
+        """
+        async with self._identity.desk() as desk:
+            if scope and not await self._is_within(desk, refresh_token, scope):
+                return None
+            continued = await desk.sessions.rotate(refresh_token)
+            return self._issue(continued, scope) if isinstance(continued, Continued) else continued
 
+    async def logout(self, principal: Principal) -> None:
+        """End the session of an access token."""
+        async with self._identity.desk() as desk:
+            await desk.sessions.end("logged_out", user_id=user_id_of(principal), only=principal.session_id)
 
-async def describe(reader: Reader, tenant: TenantRef, principal: Principal) -> Me:
-    """Return who the subject of a token is.
+    async def logout_everywhere(self, principal: Principal) -> None:
+        """End all sessions of the user of an access token."""
+        async with self._identity.desk() as desk:
+            await desk.sessions.end("logged_out", user_id=user_id_of(principal))
 
-    Raises:
-        InvalidToken: the subject is gone, or no user or client.
-    """
-    if principal.kind == "admin":
-        raise InvalidToken
-    found = await read_subject(reader, principal.kind, principal.subject)
-    if found is None:
-        raise InvalidToken
-    return Me(
-        tenant=TenantIdentity(tenant.id, tenant.slug),
-        kind=principal.kind,
-        subject=principal.subject,
-        name=found.name,
-        scopes=sorted(principal.scopes),
-    )
+    async def _start(self, desk: Desk, user: User, code: str | None, address: str) -> IssuedToken | LoginRefusal:
+        proof = await desk.factors.prove(user.id, code)
+        if proof == "missing":
+            return "code_missing"
+        if proof == "wrong":
+            return "code_wrong"
+        await desk.attempts.succeed(desk.attempts.account(user.email), desk.attempts.address(address))
+        return self._issue(await desk.sessions.start(user))
 
+    async def _is_within(self, desk: Desk, refresh_token: str, scope: str) -> bool:
+        found = await desk.sessions.user_of(refresh_token)
+        return found is None or set(scope.split()) <= ROLE_SCOPES[as_role(found.user.role)]
 
-def _role(text: str) -> Role:
-    for role in ROLE_SCOPES:
-        if role == text:
-            return role
-    raise ValueError(f"the database holds an unknown role: {text}")
+    def _issue(self, continued: Continued, scope: str | None = None) -> IssuedToken:
+        user: User = continued.user
+        scopes = frozenset(scope.split()) if scope else ROLE_SCOPES[as_role(user.role)]
+        tokens = self._identity.tokens
+        token = tokens.issue(
+            kind="user",
+            subject=user.id,
+            tenant_id=self._identity.tenant.id,
+            scopes=scopes,
+            session_id=continued.session_id,
+        )
+        return IssuedToken(
+            token, "Bearer", tokens.lifetime_s, " ".join(sorted(scopes)), refresh_token=continued.refresh_token
+        )

@@ -1,5 +1,7 @@
 """The table of a tenant's users."""
 
+from datetime import datetime
+
 from sqlalchemy import CheckConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -20,3 +22,4 @@ class User(Identified, Timestamped, TenantModel):
     role: Mapped[str]
     password_hash: Mapped[str | None]
     is_active: Mapped[bool] = mapped_column(server_default="true")
+    email_confirmed_at: Mapped[datetime | None]

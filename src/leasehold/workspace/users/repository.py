@@ -2,12 +2,13 @@
 
 from uuid import UUID
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, delete, select
 
 from leasehold.core.errors import NotFound
 from leasehold.core.pagination import Page, Pager
 from leasehold.core.reads import PageRead, Read, Reader, columns_of
 from leasehold.core.repository import KeysetRepository
+from leasehold.workspace.factors.models import RecoveryCode, Totp
 from leasehold.workspace.users import models, schemas
 
 USER_BY_ID = Read(
@@ -46,3 +47,18 @@ class UserRepository(KeysetRepository[models.User]):
     async def by_email(self, email: str) -> models.User | None:
         """Return the user with this address, whatever its case."""
         return await self.get_one_or_none(email=email.lower())
+
+    async def locked(self, email: str) -> models.User | None:
+        """Return the user with this address; nobody else changes it meanwhile."""
+        statement = select(models.User).where(models.User.email == email.lower()).with_for_update()
+        return await self.session.scalar(statement)
+
+    async def delete_factors(self, user_id: UUID) -> None:
+        """Delete the second factor of a user with its recovery codes."""
+        await self.session.execute(delete(Totp).where(Totp.user_id == user_id))
+        await self.session.execute(delete(RecoveryCode).where(RecoveryCode.user_id == user_id))
+
+    async def lock_active_owners(self) -> list[UUID]:
+        """Return who the active owners are; nobody else makes one of them something else meanwhile."""
+        owners = select(models.User.id).where(models.User.role == "owner", models.User.is_active)
+        return list(await self.session.scalars(owners.order_by(models.User.id).with_for_update()))

@@ -35,7 +35,7 @@ async def create_user(
     principal: NamedDependency[Principal],
 ) -> User:
     """Make a user; its role may give no more than the caller holds."""
-    password_hash = await passwords.hash(data.password) if data.password is not None else None
+    password_hash = await passwords.hash_new(data.password) if data.password is not None else None
     return await UserService(session=session).add(
         email=data.email, name=data.name, role=data.role, password_hash=password_hash, by=principal
     )
@@ -59,9 +59,28 @@ async def update_user(
 
 
 @delete("/{user_id:uuid}", operation_id="deleteUser", summary="Delete a user", scopes=("users:write",))
-async def delete_user(user_id: FromPath[UUID], session: NamedDependency[TenantSession]) -> None:
+async def delete_user(
+    user_id: FromPath[UUID], session: NamedDependency[TenantSession], principal: NamedDependency[Principal]
+) -> None:
     """Delete a user; its tokens end at once."""
-    await UserService(session=session).remove(user_id)
+    await UserService(session=session).remove(user_id, by=principal)
 
 
-router = Router("/users", route_handlers=[list_users, create_user, get_user, update_user, delete_user], tags=["users"])
+@delete(
+    "/{user_id:uuid}/totp",
+    operation_id="removeUsersTotp",
+    summary="Remove a user's second factor",
+    scopes=("users:write",),
+)
+async def remove_totp(
+    user_id: FromPath[UUID], session: NamedDependency[TenantSession], principal: NamedDependency[Principal]
+) -> None:
+    """Ask a user for no second factor any more, who has lost the app and the recovery codes."""
+    await UserService(session=session).remove_totp(user_id, by=principal)
+
+
+router = Router(
+    "/users",
+    route_handlers=[list_users, create_user, get_user, update_user, delete_user, remove_totp],
+    tags=["users"],
+)

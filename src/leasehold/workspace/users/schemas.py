@@ -55,5 +55,7 @@ class User(Struct):
     name: str
     role: Role
     is_active: bool
+    email_confirmed_at: datetime | None
+    """When the user last showed that the address is theirs."""
     created_at: datetime
     updated_at: datetime

@@ -1,5 +1,6 @@
 """What can be done with the users of a tenant."""
 
+from datetime import datetime
 from uuid import UUID
 
 from advanced_alchemy.service import SQLAlchemyAsyncRepositoryService
@@ -10,7 +11,7 @@ from leasehold.core.errors import Conflict, FieldError
 from leasehold.core.principal import Principal
 from leasehold.core.sqlstate import violated_constraint
 from leasehold.tenancy.bind import TenantSession, announce_revocation
-from leasehold.workspace.scopes import ROLE_SCOPES, Role
+from leasehold.workspace.scopes import ROLE_SCOPES, Role, as_role
 from leasehold.workspace.users import models, schemas
 from leasehold.workspace.users.repository import UserRepository
 
@@ -25,13 +26,27 @@ class EmailTaken(Conflict):
         super().__init__(errors=[FieldError("/email", "is taken")])
 
 
+class LastOwner(Conflict):
+    """A tenant has an active owner at all times; make another one first."""
+
+    type = "last-owner"
+    title = "Last owner"
+
+
 class UserService(SQLAlchemyAsyncRepositoryService[models.User, UserRepository]):
     """The users of the bound tenant, for who writes."""
 
     repository_type = UserRepository
 
     async def add(
-        self, *, email: str, name: str, role: Role, password_hash: str | None, by: Principal | None
+        self,
+        *,
+        email: str,
+        name: str,
+        role: Role,
+        password_hash: str | None,
+        by: Principal | None,
+        email_confirmed_at: datetime | None = None,
     ) -> schemas.User:
         """Make a user and return it. `by` must hold every scope of the role; None is the tenant's own sign-up.
 
@@ -41,7 +56,14 @@ class UserService(SQLAlchemyAsyncRepositoryService[models.User, UserRepository])
         """
         if by is not None:
             by.demand(*sorted(ROLE_SCOPES[role]))
-        values = {"email": email.lower(), "name": name, "role": role, "password_hash": password_hash, "is_active": True}
+        values: dict[str, object] = {
+            "email": email.lower(),
+            "name": name,
+            "role": role,
+            "password_hash": password_hash,
+            "is_active": True,
+            "email_confirmed_at": email_confirmed_at,
+        }
         try:
             return await self.repository.insert(values, returning=schemas.User)
         except IntegrityError as error:
@@ -54,22 +76,48 @@ class UserService(SQLAlchemyAsyncRepositoryService[models.User, UserRepository])
 
         Raises:
             advanced_alchemy.exceptions.NotFoundError: there is none with this id.
-            InsufficientScope: the role would give more than `by` holds.
+            InsufficientScope: the role that the user has, or would get, gives more than `by` holds.
+            LastOwner: the tenant would have no active owner left.
         """
         if patch.role is not UNSET:
             by.demand(*sorted(ROLE_SCOPES[patch.role]))
+        await self._demand_power_over(user_id, by)
+        if patch.role not in {UNSET, "owner"} or patch.is_active is False:
+            await self._demand_other_owner_than(user_id)
         user = await self.update(patch, item_id=user_id)
         await self._announce(user_id)
         return self.to_schema(user, schema_type=schemas.User)
 
-    async def remove(self, user_id: UUID) -> None:
+    async def remove(self, user_id: UUID, *, by: Principal) -> None:
         """Delete a user, whose tokens end with it.
 
         Raises:
             advanced_alchemy.exceptions.NotFoundError: there is none with this id.
+            InsufficientScope: the user's role gives more than `by` holds.
+            LastOwner: the tenant would have no active owner left.
         """
+        await self._demand_power_over(user_id, by)
+        await self._demand_other_owner_than(user_id)
         await self.delete(user_id)
         await self._announce(user_id)
+
+    async def remove_totp(self, user_id: UUID, *, by: Principal) -> None:
+        """Ask a user for no second factor any more.
+
+        Raises:
+            advanced_alchemy.exceptions.NotFoundError: there is none with this id.
+            InsufficientScope: the user's role gives more than `by` holds.
+        """
+        await self._demand_power_over(user_id, by)
+        await self.repository.delete_factors(user_id)
+
+    async def _demand_power_over(self, user_id: UUID, by: Principal) -> None:
+        user = await self.repository.get(user_id)
+        by.demand(*sorted(ROLE_SCOPES[as_role(user.role)]))
+
+    async def _demand_other_owner_than(self, user_id: UUID) -> None:
+        if await self.repository.lock_active_owners() == [user_id]:
+            raise LastOwner
 
     async def _announce(self, user_id: UUID) -> None:
         session = self.repository.session

@@ -1,0 +1,44 @@
+"""The address of a client, seen through the proxies that the operator trusts and no others."""
+
+from collections.abc import Collection
+from ipaddress import IPv4Network, IPv6Network, ip_address
+
+from litestar.types import Scope
+
+Network = IPv4Network | IPv6Network
+UNKNOWN = "unknown"
+"""What stands for an address where there is none, as behind a Unix socket."""
+
+
+def client_address(scope: Scope, *, trusted: Collection[Network]) -> str:
+    """Return the address that asked the outermost trusted proxy; without one, that of the connection.
+
+    Each proxy appends to X-Forwarded-For whom it was asked by. So the list is read from its end, as long as who says
+    it is trusted: what stands before was written by the client.
+    """
+    client = scope["client"]
+    address = client[0] if client else UNKNOWN
+    forwarded = [
+        part.strip()
+        for name, value in scope["headers"]
+        if name == b"x-forwarded-for"
+        for part in value.decode("latin-1").split(",")
+    ]
+    while forwarded and _is_trusted(address, trusted):
+        nearer = forwarded.pop()
+        if not _is_address(nearer):
+            break
+        address = nearer
+    return address
+
+
+def _is_trusted(address: str, trusted: Collection[Network]) -> bool:
+    return _is_address(address) and any(ip_address(address) in network for network in trusted)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,13 @@
+"""What a route says of itself in its decorator, for the gates to read."""
+
+CREDENTIAL_ENDPOINT = "is_credential_endpoint"
+"""Marks a route that hands out credentials: it takes the tenant from host or header alone."""
+
+TAKES_FORM = "takes_form"
+"""Marks a route whose body is a form, as the OAuth standards want it."""
+
+IS_PUBLIC = "is_public"
+"""Marks a route that anybody may call, and that touches no tenant's data."""
+
+SCOPES = "scopes"
+"""Names the scopes that a route demands; an empty tuple is any valid token."""

@@ -1,0 +1,1 @@
+"""`/v1/me`: what users see and change of themselves."""

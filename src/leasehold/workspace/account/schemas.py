@@ -1,0 +1,67 @@
+"""What users send and receive of themselves."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+from uuid import UUID
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from leasehold.workspace.scopes import Role
+from leasehold.workspace.users.schemas import Email, Name, Password
+
+
+class TenantIdentity(Struct):
+    """The tenant that a token belongs to."""
+
+    id: UUID
+    slug: str
+
+
+class Profile(Struct):
+    """What a user knows of itself."""
+
+    email: str
+    name: str
+    role: Role
+    email_confirmed_at: datetime | None
+    """When the user last showed that the address is theirs."""
+    has_totp: bool
+    """Whether a code of an authenticator app is asked for at log-in."""
+    created_at: datetime
+
+
+class Me(Struct):
+    """Who the caller is."""
+
+    tenant: TenantIdentity
+    kind: Literal["user", "client"]
+    subject: UUID
+    name: str
+    """E-mail address of a user, name of a client."""
+    scopes: list[str]
+    profile: Profile | None
+    """Null for who is no user."""
+
+
+class ProfilePatch(Struct, forbid_unknown_fields=True):
+    """What to change of oneself; fields that are absent stay. A new address holds once its owner has confirmed it."""
+
+    name: Name | UnsetType = UNSET
+    email: Email | UnsetType = UNSET
+
+
+class PasswordChange(Struct, forbid_unknown_fields=True):
+    """The present password and the one to come."""
+
+    current_password: Annotated[str, Meta(max_length=128, examples=["correct horse battery"])]
+    new_password: Password
+
+
+class Session(Struct):
+    """A log-in that is not over."""
+
+    id: UUID
+    continued_at: datetime
+    """When it last got new tokens."""
+    expires_at: datetime
+    created_at: datetime

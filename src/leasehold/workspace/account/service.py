@@ -1,0 +1,178 @@
+"""What users do with themselves. Whatever would let a thief of a session keep it asks for the password again."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from uuid import UUID
+
+from msgspec import UNSET
+
+from leasehold.core.errors import FieldError, Invalid, InvalidToken, NotFound
+from leasehold.core.principal import Principal
+from leasehold.core.reads import Reader
+from leasehold.tenancy.context import TenantRef
+from leasehold.tenancy.jobs.enqueue import enqueue
+from leasehold.workspace.account.repository import AccountReads
+from leasehold.workspace.account.schemas import Me, PasswordChange, ProfilePatch, TenantIdentity
+from leasehold.workspace.auth.identity import Desk, Identity, user_id_of
+from leasehold.workspace.auth.repository import read_subject
+from leasehold.workspace.confirmations.jobs import Asked, send_confirmation
+from leasehold.workspace.factors.schemas import NewRecoveryCodes, NewTotp, PasswordAndCode
+from leasehold.workspace.factors.service import NoTotp, WrongCode
+
+
+class WrongPassword(Invalid):
+    """The password is wrong."""
+
+    type = "wrong-password"
+    title = "Wrong password"
+
+    def __init__(self, pointer: str = "/password") -> None:
+        super().__init__(errors=[FieldError(pointer, "is wrong")])
+
+
+async def describe(reader: Reader, tenant: TenantRef, principal: Principal) -> Me:
+    """Return who the subject of a token is.
+
+    Raises:
+        InvalidToken: the subject is gone, or no user or client.
+    """
+    if principal.kind == "admin":
+        raise InvalidToken
+    found = await read_subject(reader, principal)
+    if found is None:
+        raise InvalidToken
+    is_user = principal.kind == "user"
+    return Me(
+        tenant=TenantIdentity(tenant.id, tenant.slug),
+        kind=principal.kind,
+        subject=principal.subject,
+        name=found.name,
+        scopes=sorted(principal.scopes),
+        profile=await AccountReads(reader, principal.subject).profile() if is_user else None,
+    )
+
+
+class AccountService:
+    """What the user of an access token does with itself."""
+
+    def __init__(self, identity: Identity, principal: Principal) -> None:
+        """Take the user.
+
+        Raises:
+            UsersOnly: it is no user.
+        """
+        self._identity = identity
+        self._user_id = user_id_of(principal)
+        self._session_id = principal.session_id
+
+    async def change(self, patch: ProfilePatch) -> None:
+        """Change the name at once, and the e-mail address as soon as a mail to the new one was answered."""
+        async with self._identity.desk() as desk:
+            user = await desk.users.get(self._user_id)
+            if patch.name is not UNSET:
+                user.name = patch.name
+            if patch.email is not UNSET and patch.email.lower() != user.email:
+                await enqueue(desk.session, send_confirmation, Asked("email", user.id, patch.email.lower()))
+
+    async def ask_to_confirm_email(self) -> None:
+        """Send the mail that confirms the present address once more.
+
+        Raises:
+            TooManyAttempts: it was asked for too often.
+        """
+        async with self._identity.desk() as desk:
+            user = await desk.users.get(self._user_id)
+            await desk.attempts.begin(desk.attempts.account(user.email, "confirm"))
+            await enqueue(desk.session, send_confirmation, Asked("email", user.id))
+
+    async def change_password(self, data: PasswordChange) -> None:
+        """Set a new password and end all other sessions.
+
+        Raises:
+            TooManyAttempts: too many wrong passwords.
+            WrongPassword: the present one is wrong.
+            CommonPassword: the new one is guessed first.
+        """
+        await self._demand_password(data.current_password, pointer="/current_password")
+        password_hash = await self._identity.passwords.hash_new(data.new_password, pointer="/new_password")
+        async with self._identity.desk() as desk:
+            user = await desk.users.get(self._user_id)
+            user.password_hash = password_hash
+            await desk.session.flush()
+            await desk.sessions.end("password_changed", user_id=user.id, but=self._session_id)
+            await desk.attempts.forget(desk.attempts.account(user.email))
+
+    async def begin_totp(self, password: str) -> NewTotp:
+        """Return a secret for an authenticator app, which a first code must confirm.
+
+        Raises:
+            TooManyAttempts, WrongPassword: as for a new password.
+            HasTotp: there is a second factor.
+        """
+        await self._demand_password(password)
+        async with self._identity.desk() as desk:
+            user = await desk.users.get(self._user_id)
+            await desk.attempts.forget(desk.attempts.account(user.email))
+            return await desk.factors.begin(user.id, account=user.email, issuer=self._identity.tenant.slug)
+
+    async def confirm_totp(self, code: str) -> NewRecoveryCodes:
+        """Ask for codes at log-in from now on, and return recovery codes.
+
+        Raises:
+            NoTotp: there is no secret that waits for its first code.
+            WrongCode: the code is not the app's.
+        """
+        async with self._identity.desk() as desk:
+            return await desk.factors.confirm(self._user_id, code)
+
+    async def remove_totp(self, data: PasswordAndCode) -> None:
+        """Ask for no codes any more.
+
+        Raises:
+            TooManyAttempts, WrongPassword: as for a new password.
+            WrongCode: there is no code, or it is wrong or used.
+        """
+        async with self._proved(data) as desk:
+            await desk.factors.remove(self._user_id)
+
+    async def renew_recovery_codes(self, data: PasswordAndCode) -> NewRecoveryCodes:
+        """Replace the recovery codes.
+
+        Raises:
+            TooManyAttempts, WrongPassword: as for a new password.
+            WrongCode: there is no code, or it is wrong or used.
+            NoTotp: there is no second factor that they could stand in for.
+        """
+        async with self._proved(data) as desk:
+            return await desk.factors.renew_recovery_codes(self._user_id)
+
+    async def end_session(self, session_id: UUID) -> None:
+        """End one session of the user.
+
+        Raises:
+            NotFound: the user has no such session that is not over.
+        """
+        async with self._identity.desk() as desk:
+            if not await desk.sessions.end("logged_out", user_id=self._user_id, only=session_id):
+                raise NotFound
+
+    async def _demand_password(self, password: str, pointer: str = "/password") -> None:
+        async with self._identity.desk() as desk:
+            user = await desk.users.get(self._user_id)
+            await desk.attempts.begin(desk.attempts.account(user.email))
+        if not await self._identity.passwords.matches(password, user.password_hash):
+            raise WrongPassword(pointer)
+
+    @asynccontextmanager
+    async def _proved(self, data: PasswordAndCode) -> AsyncGenerator[Desk]:
+        """Open a transaction for who has shown password and code; a code that is right is used up in it."""
+        await self._demand_password(data.password)
+        async with self._identity.desk() as desk:
+            proof = await desk.factors.prove(self._user_id, data.code)
+            if proof == "not_asked":
+                raise NoTotp
+            if proof != "proved":
+                raise WrongCode
+            user = await desk.users.get(self._user_id)
+            await desk.attempts.forget(desk.attempts.account(user.email))
+            yield desk

@@ -1,0 +1,109 @@
+"""What proving an identity needs: the parts of the process, and the services of one short transaction.
+
+A connection must not be held while a password hash is computed, so whoever proves something opens a transaction
+before the hash and another behind it. What must survive a refusal is returned, not raised, and so is committed.
+"""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from uuid import UUID
+
+from leasehold.core.errors import Forbidden
+from leasehold.core.passwords import Passwords
+from leasehold.core.principal import Principal
+from leasehold.core.tokens import AccessTokens
+from leasehold.core.vault import InstallationKey
+from leasehold.tenancy.bind import OpenSession, TenantSession
+from leasehold.tenancy.context import TenantRef
+from leasehold.workspace.attempts.service import AttemptService
+from leasehold.workspace.auth.pepper import read_pepper
+from leasehold.workspace.confirmations.repository import ConfirmationRepository
+from leasehold.workspace.factors.service import FactorService
+from leasehold.workspace.invitations.service import InvitationService
+from leasehold.workspace.sessions.service import Lifetimes, SessionService
+from leasehold.workspace.users.repository import UserRepository
+from leasehold.workspace.users.service import UserService
+
+
+class UsersOnly(Forbidden):
+    """Only a user who has logged in can do this."""
+
+    type = "users-only"
+    title = "Users only"
+
+
+def user_id_of(principal: Principal) -> UUID:
+    """Return the id of the user that has logged in.
+
+    Raises:
+        UsersOnly: it is no user.
+    """
+    if principal.kind != "user":
+        raise UsersOnly
+    return principal.subject
+
+
+@dataclass(frozen=True)
+class Desk:
+    """The services of one transaction."""
+
+    session: TenantSession
+    pepper: bytes
+    key: InstallationKey
+    lifetimes: Lifetimes
+
+    @cached_property
+    def users(self) -> UserRepository:
+        """The users as rows."""
+        return UserRepository(session=self.session)
+
+    @cached_property
+    def user_service(self) -> UserService:
+        """The users as a service."""
+        return UserService(session=self.session)
+
+    @cached_property
+    def sessions(self) -> SessionService:
+        """Their sessions."""
+        return SessionService(self.session, pepper=self.pepper, lifetimes=self.lifetimes)
+
+    @cached_property
+    def attempts(self) -> AttemptService:
+        """Their failed attempts."""
+        return AttemptService(self.session, pepper=self.pepper)
+
+    @cached_property
+    def factors(self) -> FactorService:
+        """Their second factors."""
+        return FactorService(self.session, key=self.key, pepper=self.pepper)
+
+    @cached_property
+    def confirmations(self) -> ConfirmationRepository:
+        """What they were asked to confirm by mail."""
+        return ConfirmationRepository(session=self.session)
+
+    @cached_property
+    def invitations(self) -> InvitationService:
+        """Who is invited to become one."""
+        return InvitationService(session=self.session)
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """The parts of the process that prove identities, for one tenant."""
+
+    tenant: TenantRef
+    open_session: OpenSession
+    tokens: AccessTokens
+    passwords: Passwords
+    key: InstallationKey
+    lifetimes: Lifetimes
+
+    @asynccontextmanager
+    async def desk(self) -> AsyncGenerator[Desk]:
+        """Open a transaction, and commit it at the end."""
+        async with self.open_session() as session:
+            pepper = await read_pepper(session, self.key, self.tenant)
+            yield Desk(session, pepper, self.key, self.lifetimes)

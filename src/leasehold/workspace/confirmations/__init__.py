@@ -1,0 +1,1 @@
+"""Secrets that go by mail and work once: to set a forgotten password, and to confirm an e-mail address."""

@@ -1,0 +1,130 @@
+"""What can be done with the second factor of a user. Each code of the authenticator app works once (RFC 6238, 5.2)."""
+
+from typing import Literal
+from uuid import UUID
+
+from leasehold.core.clock import utc_now
+from leasehold.core.credentials import secret_digest
+from leasehold.core.errors import Conflict, FieldError, Invalid
+from leasehold.core.totp import (
+    accepted_step,
+    new_recovery_codes,
+    new_totp_secret,
+    plain_recovery_code,
+    totp_text,
+    totp_uri,
+)
+from leasehold.core.vault import InstallationKey
+from leasehold.tenancy.bind import TenantSession
+from leasehold.workspace.factors.models import RecoveryCode, Totp
+from leasehold.workspace.factors.repository import RecoveryCodeRepository, TotpRepository
+from leasehold.workspace.factors.schemas import NewRecoveryCodes, NewTotp
+
+Proof = Literal["proved", "not_asked", "missing", "wrong"]
+
+
+class HasTotp(Conflict):
+    """The user has a second factor already; remove it first."""
+
+    type = "second-factor-exists"
+    title = "Second factor exists"
+
+
+class NoTotp(Conflict):
+    """The user has no second factor that waits to be confirmed."""
+
+    type = "no-second-factor"
+    title = "No second factor"
+
+
+class WrongCode(Invalid):
+    """The code is wrong, or was used before."""
+
+    type = "wrong-code"
+    title = "Wrong code"
+
+    def __init__(self) -> None:
+        super().__init__(errors=[FieldError("/code", "is wrong, or was used before")])
+
+
+class FactorService:
+    """The second factors of the bound tenant's users, for one unit of work."""
+
+    def __init__(self, session: TenantSession, *, key: InstallationKey, pepper: bytes) -> None:
+        self._totp = TotpRepository(session=session)
+        self._recovery_codes = RecoveryCodeRepository(session=session)
+        self._key = key
+        self._pepper = pepper
+
+    async def begin(self, user_id: UUID, *, account: str, issuer: str) -> NewTotp:
+        """Return a fresh secret for the authenticator app; it is asked for once a first code has confirmed it.
+
+        Raises:
+            HasTotp: the user has one that was confirmed.
+        """
+        former = await self._totp.locked(user_id)
+        if former is not None and former.confirmed_at is not None:
+            raise HasTotp
+        if former is not None:
+            await self._totp.delete(former.id)
+        secret = new_totp_secret()
+        wrapped = self._key.wrap(secret, purpose=_purpose(user_id))
+        await self._totp.add(Totp(user_id=user_id, wrapped=wrapped, last_step=0))
+        return NewTotp(totp_text(secret), totp_uri(secret, account=account, issuer=issuer))
+
+    async def confirm(self, user_id: UUID, code: str) -> NewRecoveryCodes:
+        """Ask for the second factor from now on, and return recovery codes, shown this once.
+
+        Raises:
+            NoTotp: there is none that waits for its first code.
+            WrongCode: the code is not the app's.
+        """
+        totp = await self._totp.locked(user_id)
+        if totp is None or totp.confirmed_at is not None:
+            raise NoTotp
+        if not self._accept(totp, code):
+            raise WrongCode
+        totp.confirmed_at = utc_now()
+        return await self.renew_recovery_codes(user_id)
+
+    async def renew_recovery_codes(self, user_id: UUID) -> NewRecoveryCodes:
+        """Replace the recovery codes of a user, and return the new ones, shown this once."""
+        await self._recovery_codes.delete_all_of(user_id)
+        codes = new_recovery_codes()
+        rows = [RecoveryCode(user_id=user_id, digest=self._digest(user_id, code)) for code in codes]
+        await self._recovery_codes.add_many(rows)
+        return NewRecoveryCodes(codes)
+
+    async def prove(self, user_id: UUID, code: str | None) -> Proof:
+        """Say what a code proves; one that is right is used up, be it of the app or a recovery code."""
+        totp = await self._totp.locked(user_id)
+        if totp is None or totp.confirmed_at is None:
+            return "not_asked"
+        if not code:
+            return "missing"
+        if self._accept(totp, code):
+            return "proved"
+        return "proved" if await self._recovery_codes.use(user_id, self._digest(user_id, code)) else "wrong"
+
+    async def remove(self, user_id: UUID) -> bool:
+        """Ask for no second factor any more, and say whether there was one."""
+        totp = await self._totp.locked(user_id)
+        if totp is None:
+            return False
+        await self._totp.delete(totp.id)
+        await self._recovery_codes.delete_all_of(user_id)
+        return True
+
+    def _accept(self, totp: Totp, code: str) -> bool:
+        secret = self._key.unwrap(totp.wrapped, purpose=_purpose(totp.user_id))
+        step = accepted_step(secret, code, last_step=totp.last_step)
+        if step is not None:
+            totp.last_step = step
+        return step is not None
+
+    def _digest(self, user_id: UUID, code: str) -> bytes:
+        return secret_digest(f"{user_id} {plain_recovery_code(code)}", pepper=self._pepper)
+
+
+def _purpose(user_id: UUID) -> str:
+    return f"user {user_id} totp"

@@ -1,0 +1,88 @@
+"""What can be done with invitations."""
+
+from datetime import timedelta
+from uuid import UUID
+
+from advanced_alchemy.service import SQLAlchemyAsyncRepositoryService
+from sqlalchemy.exc import IntegrityError
+
+from leasehold.core.clock import utc_now
+from leasehold.core.credentials import is_secret, new_secret, secret_digest
+from leasehold.core.errors import Conflict, FieldError
+from leasehold.core.principal import Principal
+from leasehold.core.sqlstate import violated_constraint
+from leasehold.tenancy.bind import TenantSession
+from leasehold.workspace.invitations import models, schemas
+from leasehold.workspace.invitations.repository import InvitationRepository
+from leasehold.workspace.scopes import ROLE_SCOPES, Role
+from leasehold.workspace.users.repository import UserRepository
+from leasehold.workspace.users.service import EmailTaken
+
+SECRET_KIND = "invitation"
+LIFETIME = timedelta(days=7)
+
+
+class AlreadyInvited(Conflict):
+    """There is an invitation for this e-mail address already; delete it first, or wait until it is accepted."""
+
+    type = "already-invited"
+    title = "Already invited"
+
+    def __init__(self) -> None:
+        super().__init__(errors=[FieldError("/email", "was invited already")])
+
+
+class InvitationService(SQLAlchemyAsyncRepositoryService[models.Invitation, InvitationRepository]):
+    """The invitations of the bound tenant, for who writes."""
+
+    repository_type = InvitationRepository
+
+    async def invite(self, *, email: str, role: Role, by: Principal | None) -> schemas.Invitation:
+        """Make an invitation without a secret, and return it. `by` must hold what the role gives; None is the operator.
+
+        Raises:
+            EmailTaken: a user has this address.
+            AlreadyInvited: an invitation has it.
+            InsufficientScope: the role would give more than `by` holds.
+        """
+        if by is not None:
+            by.demand(*sorted(ROLE_SCOPES[role]))
+        await self.repository.delete_expired()
+        if await UserRepository(session=self._session).by_email(email) is not None:
+            raise EmailTaken
+        values: dict[str, object] = {
+            "email": email.lower(),
+            "role": role,
+            "invited_by": by.subject if by else None,
+            "expires_at": utc_now() + LIFETIME,
+        }
+        try:
+            return await self.repository.insert(values, returning=schemas.Invitation)
+        except IntegrityError as error:
+            if violated_constraint(error) == "uq_invitations_email":
+                raise AlreadyInvited from error
+            raise
+
+    async def renew_secret(self, invitation_id: UUID, *, pepper: bytes) -> str:
+        """Return a fresh secret of an invitation, which makes a former one void.
+
+        Raises:
+            advanced_alchemy.exceptions.NotFoundError: there is none with this id.
+        """
+        invitation = await self.repository.get(invitation_id)
+        secret = new_secret(SECRET_KIND, tenant_id=self._session.tenant.id)
+        invitation.digest = secret_digest(secret, pepper=pepper)
+        return secret
+
+    async def accept(self, secret: str, *, pepper: bytes) -> models.Invitation | None:
+        """Use an invitation up, and return it; None for a secret that is good for nothing."""
+        if not is_secret(secret, SECRET_KIND, tenant_id=self._session.tenant.id):
+            return None
+        return await self.repository.use(secret_digest(secret, pepper=pepper))
+
+    @property
+    def _session(self) -> TenantSession:
+        session = self.repository.session
+        if not isinstance(session, TenantSession):
+            raise TypeError("invitations are made on a TenantSession")
+        return session

@@ -1,0 +1,47 @@
+"""The forms of the OAuth endpoints, and what they answer."""
+
+from typing import Literal
+
+from msgspec import UNSET, Struct, UnsetType
+
+
+class ClientCredentials(Struct):
+    """How a client authenticates in a form, unless it does so in HTTP Basic (RFC 6749, section 2.3.1)."""
+
+    client_id: str | None = None
+    client_secret: str | None = None
+
+
+class TokenRequest(ClientCredentials):
+    """A token request: by client credentials (RFC 6749, section 4.4.2) or by a refresh token (section 6)."""
+
+    grant_type: str = ""
+    scope: str | None = None
+    refresh_token: str | None = None
+
+
+class TokenToRevoke(ClientCredentials):
+    """A revocation request (RFC 7009, section 2.1). The hint is not needed: a token shows what it is."""
+
+    token: str = ""
+    token_type_hint: str | None = None
+
+
+class TokenToInspect(ClientCredentials):
+    """An introspection request (RFC 7662, section 2.1)."""
+
+    token: str = ""
+    token_type_hint: str | None = None
+
+
+class Introspection(Struct, omit_defaults=True):
+    """What is known of a token (RFC 7662, section 2.2); of one that is not good, nothing but that."""
+
+    active: bool
+    scope: str | UnsetType = UNSET
+    client_id: str | UnsetType = UNSET
+    username: str | UnsetType = UNSET
+    token_type: Literal["Bearer", "refresh_token"] | UnsetType = UNSET
+    exp: int | UnsetType = UNSET
+    sub: str | UnsetType = UNSET
+    tenant: str | UnsetType = UNSET

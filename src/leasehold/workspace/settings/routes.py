@@ -1,0 +1,28 @@
+"""`/v1/tenant`: the tenant, as it sees itself."""
+
+from litestar import Router, get, patch
+from litestar.di import NamedDependency
+from litestar.params import JSONBody
+
+from leasehold.tenancy.bind import TenantReader, TenantSession
+from leasehold.tenancy.context import TenantRef
+from leasehold.workspace.settings.repository import SettingsReads
+from leasehold.workspace.settings.schemas import SettingsPatch, Tenant
+from leasehold.workspace.settings.service import SettingsService
+
+
+@get("/", operation_id="getOwnTenant", summary="Get the tenant", scopes=("tenant:read",))
+async def get_own_tenant(tenant: NamedDependency[TenantRef], reader: NamedDependency[TenantReader]) -> Tenant:
+    """Return the tenant of the access token with its settings."""
+    return Tenant(tenant.id, tenant.slug, await SettingsReads(reader).find())
+
+
+@patch("/", operation_id="updateOwnTenant", summary="Change the tenant's settings", scopes=("tenant:write",))
+async def update_own_tenant(
+    data: JSONBody[SettingsPatch], tenant: NamedDependency[TenantRef], session: NamedDependency[TenantSession]
+) -> Tenant:
+    """Change the settings that are given; null sets one back to its default."""
+    return Tenant(tenant.id, tenant.slug, await SettingsService(session).change(data))
+
+
+router = Router("/tenant", route_handlers=[get_own_tenant, update_own_tenant], tags=["tenant"])
