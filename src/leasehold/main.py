@@ -122,6 +122,16 @@ def installation_key(settings: Settings) -> InstallationKey:
     return InstallationKey(settings.installation_key.get_secret_value(), others=others)
 
 
+async def ensure_signing_key(process: Process) -> None:
+    """Make the first key that signs access tokens, if there is none.
+
+    Raises:
+        WrongInstallationKey: there are keys, and they were wrapped by another installation key.
+    """
+    async with platform_session(process.database) as session:
+        await KeyService(session, process.key).ensure_first()
+
+
 @asynccontextmanager
 async def running(process: Process) -> AsyncGenerator[None]:
     """Fill the directory and the key ring and keep them fresh; at the end close whatever the process opened.
@@ -129,8 +139,7 @@ async def running(process: Process) -> AsyncGenerator[None]:
     Raises:
         WrongInstallationKey: the signing keys were wrapped by another installation key.
     """
-    async with platform_session(process.database) as session:
-        await KeyService(session, process.key).ensure_first()
+    await ensure_signing_key(process)
     await process.feed.start()
     try:
         await process.database.fill_pool()

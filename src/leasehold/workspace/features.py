@@ -1,5 +1,6 @@
 """The features of the tenant plane. A new one is named here, and nowhere else."""
 
+from leasehold.workspace.auth.pepper import TENANT_SECRETS
 from leasehold.workspace.auth.routes import oauth_router, who_am_i
 from leasehold.workspace.auth.routes import router as auth_router
 from leasehold.workspace.clients.jobs import note_use
@@ -15,3 +16,6 @@ TENANT_JOBS = (note_use,)
 
 OAUTH_ROUTES = (oauth_router,)
 """What is served at the root, as the OAuth standards name it."""
+
+WRAPPED = (TENANT_SECRETS,)
+"""The columns of a tenant's tables whose values are wrapped by the installation key."""

@@ -24,6 +24,10 @@ class Login(Struct, forbid_unknown_fields=True):
     password: Annotated[str, Meta(max_length=128, examples=["correct horse battery"])]
 
 
+GRANT_TYPES = ("client_credentials",)
+"""What a client may exchange for a token at `/oauth/token`."""
+
+
 class TokenRequest(Struct):
     """The form of a token request (RFC 6749, section 4.4.2), and the client's credentials unless in HTTP Basic."""
 

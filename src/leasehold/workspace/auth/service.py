@@ -19,7 +19,7 @@ from leasehold.core.tokens import AccessTokens
 from leasehold.core.vault import InstallationKey
 from leasehold.tenancy.bind import TenantSession
 from leasehold.tenancy.context import TenantRef
-from leasehold.workspace.auth.pepper import read_pepper
+from leasehold.workspace.auth.pepper import read_peppers
 from leasehold.workspace.auth.repository import read_subject
 from leasehold.workspace.auth.schemas import IssuedToken, Me, TenantIdentity
 from leasehold.workspace.clients.repository import ApiClientRepository
@@ -83,14 +83,19 @@ class AuthService:
         """Return a token for a client (RFC 6749, section 4.4), with all its scopes unless `scope` asks for fewer."""
         async with self._open_session() as session:
             client = await ApiClientRepository(session=session).get_one_or_none(id=client_id)
-            pepper = await read_pepper(session, self._key, self._tenant)
-        digest = secret_digest(client_secret, pepper=pepper)
-        if not accepts(client, digest) or client is None or not client.is_active:
+            peppers = await read_peppers(session, self._key, self._tenant)
+        digests = [secret_digest(client_secret, pepper=pepper) for pepper in peppers]
+        if not accepts(client, digests) or client is None or not client.is_active:
             return Refusal("invalid_client", "The client is unknown, or its secret is wrong.")
         held = frozenset(client.scopes)
         wanted = frozenset(scope.split()) if scope else held
         if excess := sorted(wanted - held):
             return Refusal("invalid_scope", f"The client does not hold: {' '.join(excess)}.")
+        if client.secret_digest in digests[1:]:
+            async with self._open_session() as session:
+                await ApiClientRepository(session=session).store_anew(
+                    client.id, former_digest=client.secret_digest, digest=digests[0]
+                )
         return self._issue("client", client.id, wanted)
 
     def _issue(self, kind: Literal["user", "client"], subject: UUID, scopes: frozenset[str]) -> IssuedToken:
