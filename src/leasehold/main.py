@@ -139,9 +139,9 @@ async def running(process: Process) -> AsyncGenerator[None]:
     Raises:
         WrongInstallationKey: the signing keys were wrapped by another installation key.
     """
-    await ensure_signing_key(process)
-    await process.feed.start()
     try:
+        await ensure_signing_key(process)
+        await process.feed.start()
         await process.database.fill_pool()
         await process.readers.fill()
         yield
