@@ -24,6 +24,16 @@ DATABASE_URL = re.compile(r"^postgres(?:ql)?(?:\+asyncpg)?://[^/\s]+/[^/\s]+$")
 DatabaseUrl = Annotated[SecretStr, AfterValidator(_check_database_url)]
 
 
+def _check_issuer(issuer: str) -> str:
+    if not _ISSUER.match(issuer):
+        raise ValueError("an issuer looks like https://example.com, without a path and a slash at the end")
+    return issuer
+
+
+_ISSUER = re.compile(r"^https?://[^/?#\s]+$")
+Issuer = Annotated[str, AfterValidator(_check_issuer)]
+
+
 def _check_smtp_url(url: SecretStr) -> SecretStr:
     if not _SMTP_URL.match(url.get_secret_value()):
         raise ValueError("an SMTP URL looks like smtp://user:password@host:587 or smtps://user:password@host:465")
@@ -74,13 +84,19 @@ class Settings(BaseSettings):
     """The login `lh_owner` on PostgreSQL itself, for DDL. Without it, whatever needs DDL answers 503."""
 
     installation_key: SecretStr
-    """Wraps every stored secret and seeds the signing key: `lhk_` and 32 bytes in base64url."""
+    """Wraps every stored secret: `lhk_` and 32 bytes in base64url."""
+
+    next_installation_key: SecretStr | None = None
+    """The one that is to replace it: what is wrapped by it can be read, and nothing is wrapped by it yet."""
+
+    former_installation_key: SecretStr | None = None
+    """The one that it replaced: what is still wrapped by that can be read."""
 
     base_domain: Annotated[str, AfterValidator(str.lower)] = "localhost"
     """Tenants answer on `<slug>.<base_domain>`, the platform API on `<base_domain>` alone."""
 
-    issuer: str = "http://localhost:8000"
-    """The `iss` of every access token: one per installation."""
+    issuer: Issuer = "http://localhost:8000"
+    """The `iss` of every access token, one per installation: the URL of the base domain, without a path."""
 
     host: str = "127.0.0.1"
     """Address to serve on."""

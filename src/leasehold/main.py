@@ -11,12 +11,13 @@ from litestar import Litestar
 
 from leasehold.config import Settings
 from leasehold.core.budget import ConnectionBudget, connection_budget
-from leasehold.core.database import Database, open_engine
+from leasehold.core.database import Database, open_engine, platform_session
 from leasehold.core.errors import DatabaseUnavailable
 from leasehold.core.log import configure_logging
 from leasehold.core.models import TenantModel
 from leasehold.core.pagination import Cursors
 from leasehold.core.passwords import Passwords
+from leasehold.core.signing import KeyRing
 from leasehold.core.tokens import AccessTokens
 from leasehold.core.vault import InstallationKey
 from leasehold.http.errors import exception_handlers
@@ -25,6 +26,7 @@ from leasehold.http.request_log import RequestLog
 from leasehold.http.responses import JsonResponse
 from leasehold.http.routers import OneDependencyAfterAnother, route_handlers
 from leasehold.mail.links import Links
+from leasehold.platform.keys.service import KeyService
 from leasehold.process import Process
 from leasehold.tenancy.bind import BindableConnection, ReaderPool, prepare_engine
 from leasehold.tenancy.directory import KnownSubjects, TenantDirectory
@@ -32,6 +34,7 @@ from leasehold.tenancy.feed import DirectoryFeed
 from leasehold.tenancy.fleet.history import TenantHistory
 from leasehold.tenancy.provision import Provisioner
 from leasehold.tenancy.readiness import outdated_revisions
+from leasehold.tenancy.signing import SigningKeyWatch
 from leasehold.tenancy.window import RevisionWindow
 from leasehold.worker.running import worker_inside
 from leasehold.workspace.auth.pepper import pepper_seed
@@ -49,7 +52,8 @@ def build_process(settings: Settings, *, budget: ConnectionBudget | None = None)
         InvalidInstallationKey: the installation key is none.
         BrokenHistory: the tenant history cannot be read.
     """
-    key = InstallationKey(settings.installation_key.get_secret_value())
+    key = installation_key(settings)
+    tokens = AccessTokens(KeyRing(), issuer=settings.issuer, lifetime_s=settings.access_token_seconds)
     owner_url = settings.owner_url.get_secret_value() if settings.owner_url else None
     database_url = settings.database_url.get_secret_value()
     direct_url = settings.direct_url.get_secret_value() if settings.direct_url else None
@@ -83,6 +87,7 @@ def build_process(settings: Settings, *, budget: ConnectionBudget | None = None)
         feed=DirectoryFeed(
             directory,
             subjects,
+            SigningKeyWatch(key, tokens.use),
             url=direct_url or database_url,
             listen=direct_url is not None,
             poll_s=settings.directory_poll_s,
@@ -96,31 +101,54 @@ def build_process(settings: Settings, *, budget: ConnectionBudget | None = None)
             tenant_roles=settings.tenant_roles,
         ),
         key=key,
-        tokens=AccessTokens(
-            seed=key.derive("access token signing key"),
-            issuer=settings.issuer,
-            lifetime_s=settings.access_token_seconds,
-        ),
+        tokens=tokens,
         passwords=Passwords(
             concurrency=settings.password_hashes,
             memory_kib=settings.password_memory_kib,
             iterations=settings.password_iterations,
         ),
-        cursors=Cursors(key.derive("cursors")),
         links=Links(settings.app_url),
         lifetimes=Lifetimes(
             idle=timedelta(seconds=settings.session_idle_seconds), longest=timedelta(seconds=settings.session_seconds)
         ),
+        cursors=Cursors(*key.derived("cursors")),
         client_uses=ClientUses(),
         outdated_revisions=outdated_revisions(settings.migrations_dir),
     )
 
 
+def installation_key(settings: Settings) -> InstallationKey:
+    """Return the installation key, and with it the next and the former one where the settings have them.
+
+    Raises:
+        InvalidInstallationKey: one of them is no key.
+    """
+    others = [
+        key.get_secret_value() for key in (settings.next_installation_key, settings.former_installation_key) if key
+    ]
+    return InstallationKey(settings.installation_key.get_secret_value(), others=others)
+
+
+async def ensure_signing_key(process: Process) -> None:
+    """Make the first key that signs access tokens, if there is none.
+
+    Raises:
+        WrongInstallationKey: there are keys, and they were wrapped by another installation key.
+    """
+    async with platform_session(process.database) as session:
+        await KeyService(session, process.key).ensure_first()
+
+
 @asynccontextmanager
 async def running(process: Process) -> AsyncGenerator[None]:
-    """Fill the directory and keep it fresh; at the end close whatever the process opened."""
-    await process.feed.start()
+    """Fill the directory and the key ring and keep them fresh; at the end close whatever the process opened.
+
+    Raises:
+        WrongInstallationKey: the signing keys were wrapped by another installation key.
+    """
     try:
+        await ensure_signing_key(process)
+        await process.feed.start()
         await process.database.fill_pool()
         await process.readers.fill()
         yield

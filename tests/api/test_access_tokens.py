@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from leasehold.core.ids import new_id
+from leasehold.core.signing import KeyRing, SigningKey
 from leasehold.core.tokens import AccessTokens
 from leasehold.process import Process
 from leasehold.tenancy.context import TenantRef
@@ -16,11 +17,13 @@ from leasehold.workspace.scopes import ALL_SCOPES
 from tests.api.problems import on, problem_of, refusal_of
 from tests.factories import admin, api_client, bearer, provisioned, until
 
+_FOREIGN_RING = KeyRing([SigningKey.from_seed(b"x" * 32, signs_from=0)])
+
 
 def signer(process: Process, **changes: Any) -> AccessTokens:
     """Return what signs as this installation does, but for what is changed."""
-    seed = process.key.derive("access token signing key")
-    return AccessTokens(**{"seed": seed, "issuer": "https://leasehold.test", "lifetime_s": 900} | changes)
+    ring = changes.pop("ring", process.tokens.ring)
+    return AccessTokens(ring, **{"issuer": "https://leasehold.test", "lifetime_s": 900} | changes)
 
 
 async def token_by(tokens: AccessTokens, process: Process, tenant: TenantRef, kind: Any = "client") -> str:
@@ -83,7 +86,12 @@ async def test_a_token_that_worked_is_refused_from_the_second_it_expires(
 
 
 @pytest.mark.parametrize(
-    "changes", [{"issuer": "https://elsewhere.example"}, {"issuer": "https://leasehold.test/"}, {"seed": b"x" * 32}]
+    "changes",
+    [
+        {"issuer": "https://elsewhere.example"},
+        {"issuer": "https://leasehold.test/"},
+        {"ring": _FOREIGN_RING},
+    ],
 )
 async def test_a_token_of_another_installation_is_refused(
     http: httpx.AsyncClient, process: Process, acme: TenantRef, globex: TenantRef, changes: dict[str, Any]

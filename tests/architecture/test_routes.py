@@ -17,7 +17,7 @@ from leasehold.main import create_app
 from leasehold.platform.scopes import PLATFORM_SCOPES
 from leasehold.workspace.scopes import ALL_SCOPES
 
-_PUBLIC = ("/health", "/docs", "/openapi")
+_PUBLIC = ("/health", "/docs", "/openapi", "/.well-known")
 _OF_A_TENANT = {"session", "reader", "identity", "credential_reader", "tenant"}
 Routes = dict[str, HTTPRouteHandler]
 
@@ -107,7 +107,7 @@ def test_every_route_stands_behind_the_gate_of_its_plane_alone(routes: Routes) -
     assert {name: found for name, found in gates.items() if found != expected[_plane(name)]} == {}
 
 
-def test_only_probes_and_documentation_are_public(routes: Routes) -> None:
+def test_only_probes_documentation_and_discovery_are_public(routes: Routes) -> None:
     """Prevents data behind a route that was made public for convenience."""
     public = {name for name, handler in routes.items() if IS_PUBLIC in handler.opt}
     assert {name for name in public if not _path(name).startswith(_PUBLIC)} == set()

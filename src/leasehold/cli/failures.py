@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from leasehold.cli.fleet import UnknownFunction
 from leasehold.cli.fleet_run import Interrupted
 from leasehold.cli.installation import DataFolderNotUsable, InstalledElsewhere, NoOwnerUrl
+from leasehold.cli.keys import NextKeyPending
 from leasehold.cli.serving import DemoSecrets, PortTaken
 from leasehold.core.errors import Problem
 from leasehold.core.vault import InvalidInstallationKey, UnwrapFailed
@@ -23,6 +24,7 @@ from leasehold.tenancy.fleet.rendering import Unrenderable
 from leasehold.tenancy.fleet.run import ReferenceFailed
 from leasehold.tenancy.install import InvalidDatabaseUrl, MayNotCreateRoles, ServerTooOld
 from leasehold.tenancy.readiness import TooManyConnections
+from leasehold.tenancy.signing import WrongInstallationKey
 
 _OURS = (
     BrokenHistory,
@@ -38,6 +40,7 @@ _OURS = (
     InvalidInstallationKey,
     LeaseLost,
     MayNotCreateRoles,
+    NextKeyPending,
     NoOwnerUrl,
     PortTaken,
     ReferenceFailed,
@@ -49,6 +52,7 @@ _OURS = (
     UnknownTenantSlug,
     Unrenderable,
     UnwrapFailed,
+    WrongInstallationKey,
 )
 
 

@@ -8,7 +8,7 @@ from rich_click import RichCommand
 from leasehold.cli.serving import demand_free_port, demand_real_secrets, run_server
 from leasehold.config import Settings
 from leasehold.core.budget import connection_budget
-from leasehold.main import build_process
+from leasehold.main import build_process, ensure_signing_key
 from leasehold.tenancy.readiness import demand_connections, demand_ready
 
 
@@ -26,6 +26,7 @@ async def _demand_database(settings: Settings) -> None:
     process = build_process(settings)
     try:
         await demand_ready(process.database, process.outdated_revisions)
+        await ensure_signing_key(process)
         if settings.direct_url == settings.database_url:
             budget = connection_budget(pool_size=settings.pool_size, workers=settings.workers)
             await demand_connections(process.database, budget)

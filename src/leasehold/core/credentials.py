@@ -8,6 +8,7 @@ import hashlib
 import hmac
 import secrets
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -71,6 +72,11 @@ def parse_secret(text: str) -> ParsedSecret:
 def secret_digest(secret: str, *, pepper: bytes) -> bytes:
     """Return the 32 bytes under which a secret is stored and compared."""
     return hmac.new(pepper, secret.encode(), hashlib.sha256).digest()
+
+
+def secret_digests(secret: str, *, peppers: Sequence[bytes]) -> list[bytes]:
+    """Return what a secret may be stored under, by the newest pepper first."""
+    return [secret_digest(secret, pepper=pepper) for pepper in peppers]
 
 
 def is_secret(text: str, kind: str, *, tenant_id: UUID | None) -> bool:

@@ -1,37 +1,39 @@
 """Access tokens: signed JWTs of type `at+jwt` (RFC 9068), EdDSA alone (RFC 8037), one issuer per installation."""
 
-import base64
-import hashlib
-import json
 import time
 from typing import Any, Literal
 from uuid import UUID
 
 import jwt
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from leasehold.core.errors import InvalidToken
 from leasehold.core.ids import new_id
 from leasehold.core.principal import Principal
+from leasehold.core.signing import ALGORITHM, MAX_TOKEN_LIFE_S, KeyRing
 
-ALGORITHM = "EdDSA"
 AUDIENCE = "leasehold:tenant-api"
 _CLAIMS = ("iss", "aud", "sub", "client_id", "iat", "exp", "jti", "scope", "tenant", "kind")
+_HEADER = {"alg", "typ", "kid"}
 _MAX_LENGTH = 4096
 _REMEMBERED = 10_000
+_LEEWAY_S = 5
+"""By how many seconds the clock of who issued a token may be ahead."""
 
 
 class AccessTokens:
     """Issues access tokens and verifies them. A verified one is remembered until it expires, at most 10,000 of them."""
 
-    def __init__(self, *, seed: bytes, issuer: str, lifetime_s: int) -> None:
+    def __init__(self, ring: KeyRing, *, issuer: str, lifetime_s: int) -> None:
+        self.ring = ring
         self.lifetime_s = lifetime_s
         self._issuer = issuer
-        self._private = Ed25519PrivateKey.from_private_bytes(seed)
-        self._public = self._private.public_key()
-        self._kid = _thumbprint(self._public.public_bytes(Encoding.Raw, PublicFormat.Raw))
         self._verified: dict[str, Principal] = {}
+
+    def use(self, ring: KeyRing) -> None:
+        """Sign and verify by these keys from now on. If one has gone, its tokens are refused at once."""
+        if self.ring.kids - ring.kids:
+            self._verified.clear()
+        self.ring = ring
 
     def issue(
         self,
@@ -45,8 +47,12 @@ class AccessTokens:
         """Return a signed token for a subject of one tenant, valid for `lifetime_s` seconds.
 
         The token of a user names the session it belongs to (`sid`, as OpenID Connect has it), and ends with it.
+
+        Raises:
+            NoSigningKey: there is no key to sign with.
         """
         now = int(time.time())
+        key = self.ring.signing(now)
         claims: dict[str, object] = {
             "iss": self._issuer,
             "aud": AUDIENCE,
@@ -61,7 +67,7 @@ class AccessTokens:
         }
         if session_id is not None:
             claims["sid"] = str(session_id)
-        return jwt.encode(claims, self._private, algorithm=ALGORITHM, headers={"typ": "at+jwt", "kid": self._kid})
+        return jwt.encode(claims, key.private, algorithm=ALGORITHM, headers={"typ": "at+jwt", "kid": key.kid})
 
     def verify(self, token: str) -> Principal:
         """Return whom a token speaks for.
@@ -85,14 +91,19 @@ class AccessTokens:
             raise InvalidToken
         try:
             header = jwt.get_unverified_header(token)
-            if header.get("typ") != "at+jwt" or header.get("kid") != self._kid:
+            # Nothing else is looked at, nor may it be there: a header that brings its own key, or names one elsewhere.
+            if header.keys() != _HEADER or header["typ"] != "at+jwt":
+                raise InvalidToken
+            public = self.ring.verifying(header["kid"], time.time())
+            if public is None:
                 raise InvalidToken
             claims = jwt.decode(
                 token,
-                self._public,
+                public,
                 algorithms=[ALGORITHM],
                 issuer=self._issuer,
                 audience=AUDIENCE,
+                leeway=_LEEWAY_S,
                 options={"require": list(_CLAIMS)},
             )
             return _principal(claims)
@@ -104,6 +115,8 @@ def _principal(claims: dict[str, Any]) -> Principal:
     kind = claims["kind"]
     if kind not in {"user", "client"}:
         raise ValueError("unknown kind of subject")
+    if int(claims["exp"]) - int(claims["iat"]) > MAX_TOKEN_LIFE_S:
+        raise ValueError("it would outlive the key that signed it")
     return Principal(
         kind=kind,
         subject=UUID(str(claims["sub"])),
@@ -112,10 +125,3 @@ def _principal(claims: dict[str, Any]) -> Principal:
         expires_at=int(claims["exp"]),
         session_id=UUID(str(claims["sid"])) if "sid" in claims else None,
     )
-
-
-def _thumbprint(public: bytes) -> str:
-    """Return the key id of an Ed25519 key: its JWK thumbprint (RFC 7638, RFC 8037 appendix A.3)."""
-    x = base64.urlsafe_b64encode(public).decode().rstrip("=")
-    canonical = json.dumps({"crv": "Ed25519", "kty": "OKP", "x": x}, separators=(",", ":"), sort_keys=True)
-    return base64.urlsafe_b64encode(hashlib.sha256(canonical.encode()).digest()).decode().rstrip("=")

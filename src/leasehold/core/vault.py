@@ -2,6 +2,8 @@
 
 import base64
 import os
+from collections.abc import Sequence
+from contextlib import suppress
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -28,22 +30,20 @@ class UnwrapFailed(ValueError):
 
 
 class InstallationKey:
-    """Wraps and unwraps secrets (AES-256-GCM), derives keys (HKDF-SHA256, RFC 5869)."""
+    """Wraps and unwraps secrets (AES-256-GCM), derives keys (HKDF-SHA256, RFC 5869).
 
-    def __init__(self, text: str) -> None:
-        """Read the key from its text form.
+    While it is being replaced there are `others`, the next or the former one: what they have wrapped or derived is
+    known too, but nothing new is made by them.
+    """
+
+    def __init__(self, text: str, *, others: Sequence[str] = ()) -> None:
+        """Read the keys from their text form.
 
         Raises:
-            InvalidInstallationKey: the text is no key.
+            InvalidInstallationKey: one of the texts is no key.
         """
         self.is_demo = text.startswith(DEMO_PREFIX)
-        encoded = text.removeprefix(DEMO_PREFIX if self.is_demo else KEY_PREFIX)
-        try:
-            self._key = base64.b64decode(encoded + "=" * (-len(encoded) % 4), altchars=b"-_", validate=True)
-        except ValueError as error:
-            raise InvalidInstallationKey from error
-        if len(self._key) != 32 or not text.startswith((KEY_PREFIX, DEMO_PREFIX)):
-            raise InvalidInstallationKey
+        self._keys = tuple(map(_parsed, (text, *others)))
 
     @staticmethod
     def generate(*, demo: bool = False) -> str:
@@ -53,12 +53,18 @@ class InstallationKey:
 
     def derive(self, purpose: str) -> bytes:
         """Return 32 bytes that depend on the key and the purpose alone."""
-        return HKDF(algorithm=SHA256(), length=32, salt=None, info=purpose.encode()).derive(self._key)
+        return self.derived(purpose)[0]
+
+    def derived(self, purpose: str) -> tuple[bytes, ...]:
+        """Return what `derive` does, and then the same of the other keys."""
+        return tuple(
+            HKDF(algorithm=SHA256(), length=32, salt=None, info=purpose.encode()).derive(key) for key in self._keys
+        )
 
     def wrap(self, secret: bytes, *, purpose: str) -> bytes:
         """Return nonce and ciphertext; only the same key and purpose can unwrap them."""
         nonce = os.urandom(_NONCE_BYTES)
-        return nonce + AESGCM(self._key).encrypt(nonce, secret, purpose.encode())
+        return nonce + AESGCM(self._keys[0]).encrypt(nonce, secret, purpose.encode())
 
     def unwrap(self, wrapped: bytes, *, purpose: str) -> bytes:
         """Return the secret that was wrapped for this purpose.
@@ -66,7 +72,30 @@ class InstallationKey:
         Raises:
             UnwrapFailed: another key, another purpose, or altered bytes.
         """
-        try:
-            return AESGCM(self._key).decrypt(wrapped[:_NONCE_BYTES], wrapped[_NONCE_BYTES:], purpose.encode())
-        except (InvalidTag, ValueError) as error:
-            raise UnwrapFailed from error
+        return self._unwrap(wrapped, purpose)[1]
+
+    def rewrap(self, wrapped: bytes, *, purpose: str) -> bytes | None:
+        """Return the same secret wrapped by the key itself, None if it is already.
+
+        Raises:
+            UnwrapFailed: as for `unwrap`.
+        """
+        place, secret = self._unwrap(wrapped, purpose)
+        return self.wrap(secret, purpose=purpose) if place else None
+
+    def _unwrap(self, wrapped: bytes, purpose: str) -> tuple[int, bytes]:
+        for place, key in enumerate(self._keys):
+            with suppress(InvalidTag, ValueError):
+                return place, AESGCM(key).decrypt(wrapped[:_NONCE_BYTES], wrapped[_NONCE_BYTES:], purpose.encode())
+        raise UnwrapFailed
+
+
+def _parsed(text: str) -> bytes:
+    encoded = text.removeprefix(DEMO_PREFIX if text.startswith(DEMO_PREFIX) else KEY_PREFIX)
+    try:
+        key = base64.b64decode(encoded + "=" * (-len(encoded) % 4), altchars=b"-_", validate=True)
+    except ValueError as error:
+        raise InvalidInstallationKey from error
+    if len(key) != 32 or not text.startswith((KEY_PREFIX, DEMO_PREFIX)):
+        raise InvalidInstallationKey
+    return key

@@ -7,6 +7,7 @@ from litestar.routes import BaseRoute, HTTPRoute
 from litestar.types import ControllerRouterHandler
 
 from leasehold.http.dependencies import platform_dependencies, tenant_dependencies
+from leasehold.http.discovery import discovery_router
 from leasehold.http.gates import PlatformGate, TenantGate
 from leasehold.http.health import health_router
 from leasehold.http.openapi import docs_assets, openapi_document, swagger_page
@@ -29,6 +30,7 @@ def route_handlers(process: Process) -> list[ControllerRouterHandler]:
             middleware=[DefineMiddleware(PlatformGate, process=process)],
         ),
         health_router(process),
+        discovery_router(process),
         openapi_document,
         swagger_page,
         docs_assets(),

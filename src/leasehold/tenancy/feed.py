@@ -1,9 +1,10 @@
-"""Keeps the directory equal to the registry, over one connection of its own.
+"""Keeps the directory equal to the registry, and the signing keys too, over one connection of its own.
 
 With LISTEN (which needs PostgreSQL itself: a pooler accepts it and never delivers) a notification wakes the reader
 at once, and a heartbeat proves each second that the connection still lives. Without it the change log is polled.
 Either way what is read is the log, so both forms see the same. A connection that was lost may have missed a
-revocation: all remembered statuses are dropped and everything is read anew.
+revocation: all remembered statuses are dropped and everything is read anew. The few signing keys need no log: each
+look compares them as a whole.
 """
 
 import asyncio
@@ -19,6 +20,7 @@ from leasehold.core.database import DriverConnection, driver_url
 from leasehold.tenancy.context import TenantRef
 from leasehold.tenancy.directory import KnownSubjects, TenantDirectory
 from leasehold.tenancy.registry import CHANNEL, tenant_ref_of
+from leasehold.tenancy.signing import KEYS_VERSION, SigningKeyWatch
 
 APPLICATION_NAME = "leasehold-directory"
 HEARTBEAT_S = 1.0
@@ -34,7 +36,7 @@ SELECT t.id, t.slug, t.schema_name, t.role_name, t.state, t.revision,
  WHERE t.state IN ('active', 'suspended', 'maintenance')
 """
 _ONE_TENANT = _TENANTS + " AND t.id = ANY($1)"
-_HORIZON = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
+_HORIZON = f"SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS xact, {KEYS_VERSION} AS keys"
 _CHANGES = "SELECT id, tenant_id, subject FROM platform.registry_changes WHERE xact >= $1"
 
 _log = structlog.get_logger(__name__)
@@ -44,10 +46,18 @@ class DirectoryFeed:
     """Fills a directory at start and follows the registry until closed."""
 
     def __init__(
-        self, directory: TenantDirectory, subjects: KnownSubjects, *, url: str, listen: bool, poll_s: float
+        self,
+        directory: TenantDirectory,
+        subjects: KnownSubjects,
+        keys: SigningKeyWatch,
+        *,
+        url: str,
+        listen: bool,
+        poll_s: float,
     ) -> None:
         self._directory = directory
         self._subjects = subjects
+        self._keys = keys
         self._url = driver_url(url)
         self._listen = listen
         self._interval_s = HEARTBEAT_S if listen else poll_s
@@ -62,6 +72,7 @@ class DirectoryFeed:
 
         Raises:
             OSError, asyncpg.PostgresError: the database does not answer.
+            WrongInstallationKey: the signing keys were wrapped by another installation key.
         """
         connection = await self._connect()
         self._task = asyncio.create_task(self._follow(connection), name="directory-feed")
@@ -138,8 +149,10 @@ class DirectoryFeed:
         asked_at = time.monotonic()
         async with connection.transaction():
             # Taken first: what commits while the tenants are read is then read once more, never skipped.
-            self._horizon = await connection.fetchval(_HORIZON)
+            (horizon,) = await connection.fetch(_HORIZON)
             rows = await connection.fetch(_TENANTS)
+            await self._keys.follow(connection, horizon["keys"])
+        self._horizon = horizon["xact"]
         self._seen = set()
         self._subjects.forget_all()
         self._directory.replace_all(_tenant_refs(rows))
@@ -149,8 +162,9 @@ class DirectoryFeed:
         asked_at = time.monotonic()
         # A transaction, for a pooler must not hand the two halves of a query to two servers.
         async with connection.transaction():
-            horizon = await connection.fetchval(_HORIZON)
+            (horizon,) = await connection.fetch(_HORIZON)
             rows = await connection.fetch(_CHANGES, self._horizon)
+            await self._keys.follow(connection, horizon["keys"])
             changes = [row for row in rows if row["id"] not in self._seen]
             changed = {row["tenant_id"] for row in changes if row["subject"] is None}
             tenants = await connection.fetch(_ONE_TENANT, list(changed)) if changed else []
@@ -163,7 +177,7 @@ class DirectoryFeed:
         for tenant_id in changed - {tenant.id for tenant, _ in found}:
             self._directory.remove(tenant_id)
         self._seen = {row["id"] for row in rows}
-        self._horizon = horizon
+        self._horizon = horizon["xact"]
         self._directory.confirm(asked_at)
 
 

@@ -3,10 +3,12 @@
 from leasehold.tenancy.jobs.definition import TenantPeriodic
 from leasehold.workspace.account.routes import router as account_router
 from leasehold.workspace.attempts.jobs import forget_attempts
+from leasehold.workspace.auth.pepper import TENANT_SECRETS
 from leasehold.workspace.auth.routes import router as auth_router
 from leasehold.workspace.clients.jobs import note_use
 from leasehold.workspace.clients.routes import router as clients_router
 from leasehold.workspace.confirmations.jobs import expire_confirmations, send_confirmation
+from leasehold.workspace.factors.service import TOTP_SECRETS
 from leasehold.workspace.invitations.jobs import expire_invitations, send_invitation
 from leasehold.workspace.invitations.routes import router as invitations_router
 from leasehold.workspace.items.routes import router as items_router
@@ -39,3 +41,6 @@ TENANT_PERIODIC = (
 
 OAUTH_ROUTES = (oauth_router,)
 """What is served at the root, as the OAuth standards name it."""
+
+WRAPPED = (TENANT_SECRETS, TOTP_SECRETS)
+"""The columns of a tenant's tables whose values are wrapped by the installation key."""

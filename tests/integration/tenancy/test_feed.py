@@ -10,11 +10,13 @@ import pytest
 from leasehold.config import Settings
 from leasehold.core.database import driver_url
 from leasehold.core.ids import new_id
+from leasehold.core.vault import InstallationKey
 from leasehold.process import Process
 from leasehold.tenancy.context import TenantRef, TenantState
 from leasehold.tenancy.directory import KnownSubjects, TenantDirectory
 from leasehold.tenancy.feed import DirectoryFeed
 from leasehold.tenancy.fleet.history import TenantHistory
+from leasehold.tenancy.signing import SigningKeyWatch
 from tests.factories import principal, provisioned, until
 
 _SUSPEND = "UPDATE platform.tenants SET state = 'suspended' WHERE id = $1"
@@ -30,6 +32,7 @@ async def directory(settings: Settings, request: pytest.FixtureRequest) -> Async
     feed = DirectoryFeed(
         made,
         KnownSubjects(),
+        SigningKeyWatch(InstallationKey(settings.installation_key.get_secret_value()), lambda _ring: None),
         url=settings.database_url.get_secret_value(),
         listen=request.param,
         poll_s=0.05,
@@ -110,6 +113,7 @@ async def test_a_feed_closes_at_whatever_moment_it_is_told_to(settings: Settings
             feed = DirectoryFeed(
                 TenantDirectory(max_age_s=5),
                 KnownSubjects(),
+                SigningKeyWatch(InstallationKey(settings.installation_key.get_secret_value()), lambda _ring: None),
                 url=settings.database_url.get_secret_value(),
                 listen=False,
                 poll_s=0.001,

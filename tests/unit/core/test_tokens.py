@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from leasehold.core import tokens as module
 from leasehold.core.errors import InvalidToken
 from leasehold.core.principal import Principal
+from leasehold.core.signing import KeyRing, SigningKey
 from leasehold.core.tokens import AccessTokens
 
 _ISSUER = "https://leasehold.test"
@@ -25,12 +26,13 @@ _TENANT = UUID("0199a1f0-0000-7000-8000-000000000002")
 # The key of RFC 8037, appendix A.1; its thumbprint stands in A.3.
 _SEED = base64.urlsafe_b64decode("nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A=")
 _KID = "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k"
+_RING = KeyRing([SigningKey.from_seed(_SEED, signs_from=0)])
 _CLAIMS = ("iss", "aud", "sub", "client_id", "iat", "exp", "jti", "scope", "tenant", "kind")
 
 
 @pytest.fixture
 def tokens() -> AccessTokens:
-    return AccessTokens(seed=_SEED, issuer=_ISSUER, lifetime_s=900)
+    return AccessTokens(_RING, issuer=_ISSUER, lifetime_s=900)
 
 
 def _issued(tokens: AccessTokens, *scopes: str) -> str:
@@ -95,7 +97,7 @@ def test_no_two_tokens_are_equal(tokens: AccessTokens) -> None:
 
 
 def test_another_process_with_the_same_key_verifies(tokens: AccessTokens) -> None:
-    other = AccessTokens(seed=_SEED, issuer=_ISSUER, lifetime_s=60)
+    other = AccessTokens(_RING, issuer=_ISSUER, lifetime_s=60)
     assert other.verify(_issued(tokens)).subject == _SUBJECT
 
 
@@ -150,8 +152,9 @@ def test_the_signature_of_another_key_is_refused(tokens: AccessTokens) -> None:
 
 
 def test_a_token_of_another_installation_is_refused(tokens: AccessTokens) -> None:
+    foreign = KeyRing([SigningKey.from_seed(b"x" * 32, signs_from=0)])
     with pytest.raises(InvalidToken):
-        tokens.verify(_issued(AccessTokens(seed=b"x" * 32, issuer=_ISSUER, lifetime_s=900)))
+        tokens.verify(_issued(AccessTokens(foreign, issuer=_ISSUER, lifetime_s=900)))
 
 
 @pytest.mark.parametrize("algorithm", ["none", "None", "NONE", ""])
@@ -259,3 +262,87 @@ def test_the_memory_is_bounded_and_the_oldest_go_first(tokens: AccessTokens, mon
         tokens.verify(token)
     assert list(tokens._verified) == issued[2:]
     assert tokens.verify(issued[0]).subject == _SUBJECT
+
+
+_NEXT = SigningKey.from_seed(b"n" * 32, signs_from=time.time() + 100)
+
+
+def test_the_next_key_signs_from_its_time_on_and_both_are_verified(
+    tokens: AccessTokens, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tokens.use(KeyRing([SigningKey.from_seed(_SEED, signs_from=0), _NEXT]))
+    before = _issued(tokens)
+    assert jwt.get_unverified_header(before)["kid"] == _KID
+    now = time.time() + 101
+    monkeypatch.setattr(module, "time", SimpleNamespace(time=lambda: now))
+    assert tokens.ring.signing(now) is _NEXT
+    assert tokens.verify(before).subject == _SUBJECT
+
+
+def test_a_key_that_is_published_verifies_before_it_signs(tokens: AccessTokens) -> None:
+    tokens.use(KeyRing([SigningKey.from_seed(_SEED, signs_from=0), _NEXT]))
+    ahead = AccessTokens(KeyRing([_NEXT]), issuer=_ISSUER, lifetime_s=900)
+    assert tokens.verify(_issued(ahead)).subject == _SUBJECT
+
+
+def test_remembered_tokens_of_a_key_that_has_gone_are_refused_at_once(tokens: AccessTokens) -> None:
+    token = _issued(tokens)
+    assert tokens.verify(token).subject == _SUBJECT
+    tokens.use(KeyRing([_NEXT]))
+    with pytest.raises(InvalidToken):
+        tokens.verify(token)
+
+
+def test_remembered_tokens_stay_so_when_a_key_is_added(tokens: AccessTokens, monkeypatch: pytest.MonkeyPatch) -> None:
+    token = _issued(tokens)
+    tokens.verify(token)
+    tokens.use(KeyRing([SigningKey.from_seed(_SEED, signs_from=0), _NEXT]))
+    monkeypatch.setattr(tokens, "_decode", lambda _: pytest.fail("verified again"))
+    assert tokens.verify(token).subject == _SUBJECT
+
+
+@pytest.mark.parametrize(("ahead_s", "is_accepted"), [(0, True), (3, True), (30, False), (3600, False)])
+def test_a_token_from_the_future_is_refused_beyond_what_clocks_differ(
+    tokens: AccessTokens, ahead_s: int, is_accepted: bool
+) -> None:
+    now = int(time.time())
+    token = _signed(_claims(iat=now + ahead_s, exp=now + ahead_s + 60))
+    if is_accepted:
+        assert tokens.verify(token).subject == _SUBJECT
+    else:
+        with pytest.raises(InvalidToken):
+            tokens.verify(token)
+
+
+def test_a_token_that_lives_longer_than_any_may_is_refused(tokens: AccessTokens) -> None:
+    now = int(time.time())
+    assert tokens.verify(_signed(_claims(iat=now, exp=now + 900))).subject == _SUBJECT
+    with pytest.raises(InvalidToken):
+        tokens.verify(_signed(_claims(iat=now, exp=now + 901)))
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        {"jwk": {"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}},
+        {"jku": "https://elsewhere.example/jwks.json"},
+        {"x5u": "https://elsewhere.example/x5u"},
+        {"x5c": ["MIIB"]},
+        {"crit": ["exp"]},
+        {"b64": False},
+        {"zip": "DEF"},
+        {"cty": "JWT"},
+    ],
+    ids=lambda header: next(iter(header)),
+)
+def test_a_header_that_says_more_than_ours_do_is_refused(tokens: AccessTokens, header: dict[str, Any]) -> None:
+    private = Ed25519PrivateKey.from_private_bytes(_SEED)
+    body = {"alg": "EdDSA", "typ": "at+jwt", "kid": _KID}
+    for told, is_accepted in ((body, True), (body | header, False)):
+        text = f"{_encoded(json.dumps(told).encode())}.{_encoded(json.dumps(_claims()).encode())}"
+        token = f"{text}.{_encoded(private.sign(text.encode()))}"
+        if is_accepted:
+            assert tokens.verify(token).subject == _SUBJECT
+        else:
+            with pytest.raises(InvalidToken):
+                tokens.verify(token)

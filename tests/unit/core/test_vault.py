@@ -92,3 +92,37 @@ def test_generated_keys_differ() -> None:
 def test_a_text_that_is_no_key_is_refused_by_name(text: str) -> None:
     with pytest.raises(InvalidInstallationKey, match="LEASEHOLD_INSTALLATION_KEY must be"):
         InstallationKey(text)
+
+
+def test_what_another_key_wrapped_is_unwrapped_while_that_key_is_known() -> None:
+    former = InstallationKey.generate()
+    wrapped = InstallationKey(former).wrap(b"pepper", purpose="p")
+    assert InstallationKey(_TEXT, others=[former]).unwrap(wrapped, purpose="p") == b"pepper"
+    with pytest.raises(UnwrapFailed):
+        InstallationKey(_TEXT, others=[former]).unwrap(wrapped, purpose="q")
+
+
+def test_nothing_is_wrapped_or_derived_by_another_key(key: InstallationKey) -> None:
+    both = InstallationKey(_TEXT, others=[InstallationKey.generate()])
+    assert key.unwrap(both.wrap(b"pepper", purpose="p"), purpose="p") == b"pepper"
+    assert both.derive("cursors") == key.derive("cursors")
+
+
+def test_what_other_keys_derive_comes_after_the_own(key: InstallationKey) -> None:
+    former = InstallationKey.generate()
+    both = InstallationKey(_TEXT, others=[former])
+    assert both.derived("cursors") == (key.derive("cursors"), InstallationKey(former).derive("cursors"))
+
+
+def test_a_secret_is_wrapped_anew_once(key: InstallationKey) -> None:
+    former = InstallationKey.generate()
+    both = InstallationKey(_TEXT, others=[former])
+    anew = both.rewrap(InstallationKey(former).wrap(b"pepper", purpose="p"), purpose="p")
+    assert anew is not None
+    assert key.unwrap(anew, purpose="p") == b"pepper"
+    assert both.rewrap(anew, purpose="p") is None
+
+
+def test_another_key_that_is_none_is_refused() -> None:
+    with pytest.raises(InvalidInstallationKey):
+        InstallationKey(_TEXT, others=["lhk_short"])

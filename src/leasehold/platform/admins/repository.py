@@ -1,5 +1,7 @@
 """How admins and their tokens are read and written."""
 
+from collections.abc import Sequence
+
 from sqlalchemy import delete, select
 
 from leasehold.core.clock import utc_now
@@ -18,12 +20,12 @@ class AdminTokenRepository(KeysetRepository[AdminToken]):
 
     model_type = AdminToken
 
-    async def valid(self, digest: bytes) -> AdminToken | None:
-        """Return the unexpired token of an active admin with this digest."""
+    async def valid(self, digests: Sequence[bytes]) -> AdminToken | None:
+        """Return the unexpired token of an active admin with one of these digests."""
         statement = (
             select(AdminToken)
             .join(Admin, Admin.id == AdminToken.admin_id)
-            .where(AdminToken.digest == digest, AdminToken.expires_at > utc_now(), Admin.is_active)
+            .where(AdminToken.digest.in_(digests), AdminToken.expires_at > utc_now(), Admin.is_active)
         )
         return await self.session.scalar(statement)
 

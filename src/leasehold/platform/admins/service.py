@@ -30,7 +30,7 @@ class AdminService:
     def __init__(self, session: PlatformSession, key: InstallationKey) -> None:
         self._admins = AdminRepository(session=session)
         self._tokens = AdminTokenRepository(session=session)
-        self._pepper = key.derive(_PEPPER)
+        self._peppers = key.derived(_PEPPER)
 
     async def issue_token(self, *, admin_name: str, scopes: Sequence[str], lifetime: timedelta) -> str:
         """Return a new token of an admin, who is made if there is none of this name. It cannot be read again.
@@ -47,7 +47,7 @@ class AdminService:
         secret = new_secret(SECRET_KIND, tenant_id=None)
         token = AdminToken(
             admin_id=admin.id,
-            digest=secret_digest(secret, pepper=self._pepper),
+            digest=self._digests(secret)[0],
             scopes=sorted(set(scopes)),
             expires_at=utc_now() + lifetime,
         )
@@ -66,9 +66,12 @@ class AdminService:
             raise InvalidToken from error
         if parsed.kind != SECRET_KIND:
             raise InvalidToken
-        token = await self._tokens.valid(secret_digest(secret, pepper=self._pepper))
+        digests = self._digests(secret)
+        token = await self._tokens.valid(digests)
         if token is None:
             raise InvalidToken
+        # Stored by another installation key's pepper, it would end with that key.
+        token.digest = digests[0]
         return Principal(
             kind="admin",
             subject=token.admin_id,
@@ -76,3 +79,7 @@ class AdminService:
             tenant_id=None,
             expires_at=int(token.expires_at.timestamp()),
         )
+
+    def _digests(self, secret: str) -> list[bytes]:
+        """Return under what a secret is stored, and then under what it may be stored still."""
+        return [secret_digest(secret, pepper=pepper) for pepper in self._peppers]

@@ -4,7 +4,7 @@ A connection must not be held while a password hash is computed, so whoever prov
 before the hash and another behind it. What must survive a refusal is returned, not raised, and so is committed.
 """
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,7 +18,7 @@ from leasehold.core.vault import InstallationKey
 from leasehold.tenancy.bind import OpenSession, TenantSession
 from leasehold.tenancy.context import TenantRef
 from leasehold.workspace.attempts.service import AttemptService
-from leasehold.workspace.auth.pepper import read_pepper
+from leasehold.workspace.auth.pepper import read_peppers
 from leasehold.workspace.confirmations.repository import ConfirmationRepository
 from leasehold.workspace.factors.service import FactorService
 from leasehold.workspace.invitations.service import InvitationService
@@ -50,7 +50,8 @@ class Desk:
     """The services of one transaction."""
 
     session: TenantSession
-    pepper: bytes
+    peppers: Sequence[bytes]
+    """The keys of what is stored as a digest; the first is the one to store by."""
     key: InstallationKey
     lifetimes: Lifetimes
 
@@ -67,17 +68,17 @@ class Desk:
     @cached_property
     def sessions(self) -> SessionService:
         """Their sessions."""
-        return SessionService(self.session, pepper=self.pepper, lifetimes=self.lifetimes)
+        return SessionService(self.session, peppers=self.peppers, lifetimes=self.lifetimes)
 
     @cached_property
     def attempts(self) -> AttemptService:
         """Their failed attempts."""
-        return AttemptService(self.session, pepper=self.pepper)
+        return AttemptService(self.session, pepper=self.peppers[0])
 
     @cached_property
     def factors(self) -> FactorService:
         """Their second factors."""
-        return FactorService(self.session, key=self.key, pepper=self.pepper)
+        return FactorService(self.session, key=self.key, peppers=self.peppers)
 
     @cached_property
     def confirmations(self) -> ConfirmationRepository:
@@ -105,5 +106,5 @@ class Identity:
     async def desk(self) -> AsyncGenerator[Desk]:
         """Open a transaction, and commit it at the end."""
         async with self.open_session() as session:
-            pepper = await read_pepper(session, self.key, self.tenant)
-            yield Desk(session, pepper, self.key, self.lifetimes)
+            peppers = await read_peppers(session, self.key, self.tenant)
+            yield Desk(session, peppers, self.key, self.lifetimes)

@@ -67,7 +67,7 @@ class AuthService:
             raise InvitationRequired
         password_hash = await self._identity.passwords.hash_new(data.password)
         async with self._identity.desk() as desk:
-            invited = await desk.invitations.accept(data.invitation, pepper=desk.pepper) if data.invitation else None
+            invited = await desk.invitations.accept(data.invitation, peppers=desk.peppers) if data.invitation else None
             if data.invitation and (invited is None or invited.email != data.email.lower()):
                 raise InvalidInvitation
             user = await desk.user_service.add(

@@ -54,3 +54,12 @@ class ApiClientRepository(KeysetRepository[models.ApiClient]):
             # Being used changes nothing about a client.
             .values(last_used_at=func.greatest(table.last_used_at, used_at), updated_at=table.updated_at)
         )
+
+    async def store_anew(self, client_id: UUID, *, former_digest: bytes, digest: bytes) -> None:
+        """Keep a client's secret by another digest, unless it was replaced in the meantime."""
+        table = models.ApiClient
+        await self.session.execute(
+            update(table)
+            .where(table.id == client_id, table.secret_digest == former_digest)
+            .values(secret_digest=digest, updated_at=table.updated_at)
+        )

@@ -100,13 +100,20 @@ class ApiClientService(SQLAlchemyAsyncRepositoryService[models.ApiClient, ApiCli
         await announce_revocation(session, client_id)
 
 
-def accepts(client: models.ApiClient | None, digest: bytes) -> bool:
-    """Tell whether a secret with this digest is one of a client's, in the same time for a client that is not there."""
-    present = hmac.compare_digest(digest, client.secret_digest if client else b"")
+def accepts(client: models.ApiClient | None, digests: Sequence[bytes]) -> bool:
+    """Tell whether a secret with one of these digests is one of a client's.
+
+    It takes the same time for a client that is not there.
+    """
+    present = _any_equals(digests, client.secret_digest if client else b"")
     former = client.previous_secret_digest if client else None
     expires_at = client.previous_secret_expires_at if client else None
-    is_former = hmac.compare_digest(digest, former or b"") and expires_at is not None and expires_at > utc_now()
+    is_former = _any_equals(digests, former or b"") and expires_at is not None and expires_at > utc_now()
     return present or is_former
+
+
+def _any_equals(digests: Sequence[bytes], stored: bytes) -> bool:
+    return sum(hmac.compare_digest(digest, stored) for digest in digests) > 0  # not `any`, which would end early
 
 
 def _allowed(scopes: Sequence[str], by: Principal | None) -> list[str]:

@@ -1,5 +1,6 @@
 """How secrets that were sent by mail are kept and found."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -26,19 +27,21 @@ class ConfirmationRepository(KeysetRepository[Confirmation]):
             statement.on_conflict_do_update(index_elements=["user_id", "purpose"], set_=changed),
         )
 
-    async def use(self, purpose: str, digest: bytes) -> Confirmation | None:
+    async def use(self, purpose: str, digests: Sequence[bytes]) -> Confirmation | None:
         """Delete and return a confirmation that has not expired: of two at once, one only gets it."""
         statement = (
             delete(Confirmation)
-            .where(Confirmation.purpose == purpose, Confirmation.digest == digest, Confirmation.expires_at > utc_now())
+            .where(
+                Confirmation.purpose == purpose, Confirmation.digest.in_(digests), Confirmation.expires_at > utc_now()
+            )
             .returning(Confirmation)
         )
         return await self.session.scalar(statement)
 
-    async def is_good(self, purpose: str, digest: bytes) -> bool:
+    async def is_good(self, purpose: str, digests: Sequence[bytes]) -> bool:
         """Tell whether there is such a confirmation that has not expired."""
         question = exists().where(
-            Confirmation.purpose == purpose, Confirmation.digest == digest, Confirmation.expires_at > utc_now()
+            Confirmation.purpose == purpose, Confirmation.digest.in_(digests), Confirmation.expires_at > utc_now()
         )
         return bool(await self.session.scalar(select(question)))
 

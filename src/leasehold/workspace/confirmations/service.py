@@ -3,7 +3,7 @@
 from sqlalchemy.exc import IntegrityError
 
 from leasehold.core.clock import utc_now
-from leasehold.core.credentials import is_secret, secret_digest
+from leasehold.core.credentials import is_secret, secret_digests
 from leasehold.core.errors import FieldError, Invalid
 from leasehold.core.sqlstate import violated_constraint
 from leasehold.tenancy.bind import announce_revocation
@@ -51,8 +51,7 @@ class ConfirmationService:
             CommonPassword: the password is guessed first; the secret stays good.
         """
         async with self._identity.desk() as desk:
-            digest = self._digest(secret, "password", desk)
-            if not await desk.confirmations.is_good("password", digest):
+            if not await desk.confirmations.is_good("password", self._digests(secret, "password", desk)):
                 raise InvalidConfirmation
         password_hash = await self._identity.passwords.hash_new(password)
         async with self._identity.desk() as desk:
@@ -84,12 +83,12 @@ class ConfirmationService:
             await announce_revocation(desk.session, user.id)
 
     async def _use(self, desk: Desk, secret: str, purpose: Purpose) -> Confirmation:
-        confirmation = await desk.confirmations.use(purpose, self._digest(secret, purpose, desk))
+        confirmation = await desk.confirmations.use(purpose, self._digests(secret, purpose, desk))
         if confirmation is None:
             raise InvalidConfirmation
         return confirmation
 
-    def _digest(self, secret: str, purpose: Purpose, desk: Desk) -> bytes:
+    def _digests(self, secret: str, purpose: Purpose, desk: Desk) -> list[bytes]:
         if not is_secret(secret, SECRET_KINDS[purpose], tenant_id=self._identity.tenant.id):
             raise InvalidConfirmation
-        return secret_digest(secret, pepper=desk.pepper)
+        return secret_digests(secret, peppers=desk.peppers)

@@ -1,5 +1,6 @@
 """How second factors and recovery codes are read and written."""
 
+from collections.abc import Sequence
 from uuid import UUID
 
 from sqlalchemy import delete, exists, select
@@ -30,9 +31,9 @@ class RecoveryCodeRepository(KeysetRepository[RecoveryCode]):
 
     model_type = RecoveryCode
 
-    async def use(self, user_id: UUID, digest: bytes) -> bool:
+    async def use(self, user_id: UUID, digests: Sequence[bytes]) -> bool:
         """Delete a code of a user, and say whether it was there: of two at once, one only finds it."""
-        statement = delete(RecoveryCode).where(RecoveryCode.user_id == user_id, RecoveryCode.digest == digest)
+        statement = delete(RecoveryCode).where(RecoveryCode.user_id == user_id, RecoveryCode.digest.in_(digests))
         return (await self.session.scalar(statement.returning(RecoveryCode.id))) is not None
 
     async def delete_all_of(self, user_id: UUID) -> None:

@@ -1,10 +1,11 @@
 """What can be done with the second factor of a user. Each code of the authenticator app works once (RFC 6238, 5.2)."""
 
+from collections.abc import Sequence
 from typing import Literal
 from uuid import UUID
 
 from leasehold.core.clock import utc_now
-from leasehold.core.credentials import secret_digest
+from leasehold.core.credentials import secret_digests
 from leasehold.core.errors import Conflict, FieldError, Invalid
 from leasehold.core.totp import (
     accepted_step,
@@ -16,6 +17,7 @@ from leasehold.core.totp import (
 )
 from leasehold.core.vault import InstallationKey
 from leasehold.tenancy.bind import TenantSession
+from leasehold.tenancy.secrets import SecretColumn
 from leasehold.workspace.factors.models import RecoveryCode, Totp
 from leasehold.workspace.factors.repository import RecoveryCodeRepository, TotpRepository
 from leasehold.workspace.factors.schemas import NewRecoveryCodes, NewTotp
@@ -50,11 +52,11 @@ class WrongCode(Invalid):
 class FactorService:
     """The second factors of the bound tenant's users, for one unit of work."""
 
-    def __init__(self, session: TenantSession, *, key: InstallationKey, pepper: bytes) -> None:
+    def __init__(self, session: TenantSession, *, key: InstallationKey, peppers: Sequence[bytes]) -> None:
         self._totp = TotpRepository(session=session)
         self._recovery_codes = RecoveryCodeRepository(session=session)
         self._key = key
-        self._pepper = pepper
+        self._peppers = peppers
 
     async def begin(self, user_id: UUID, *, account: str, issuer: str) -> NewTotp:
         """Return a fresh secret for the authenticator app; it is asked for once a first code has confirmed it.
@@ -91,7 +93,7 @@ class FactorService:
         """Replace the recovery codes of a user, and return the new ones, shown this once."""
         await self._recovery_codes.delete_all_of(user_id)
         codes = new_recovery_codes()
-        rows = [RecoveryCode(user_id=user_id, digest=self._digest(user_id, code)) for code in codes]
+        rows = [RecoveryCode(user_id=user_id, digest=self._digests(user_id, code)[0]) for code in codes]
         await self._recovery_codes.add_many(rows)
         return NewRecoveryCodes(codes)
 
@@ -104,7 +106,7 @@ class FactorService:
             return "missing"
         if self._accept(totp, code):
             return "proved"
-        return "proved" if await self._recovery_codes.use(user_id, self._digest(user_id, code)) else "wrong"
+        return "proved" if await self._recovery_codes.use(user_id, self._digests(user_id, code)) else "wrong"
 
     async def remove(self, user_id: UUID) -> bool:
         """Ask for no second factor any more, and say whether there was one."""
@@ -122,9 +124,15 @@ class FactorService:
             totp.last_step = step
         return step is not None
 
-    def _digest(self, user_id: UUID, code: str) -> bytes:
-        return secret_digest(f"{user_id} {plain_recovery_code(code)}", pepper=self._pepper)
+    def _digests(self, user_id: UUID, code: str) -> list[bytes]:
+        return secret_digests(f"{user_id} {plain_recovery_code(code)}", peppers=self._peppers)
 
 
 def _purpose(user_id: UUID) -> str:
     return f"user {user_id} totp"
+
+
+TOTP_SECRETS = SecretColumn(
+    table="totp", column="wrapped", name="user_id", purpose=lambda _tenant_id, user_id: _purpose(UUID(user_id))
+)
+"""Where the secrets of second factors stand, for the owner."""

@@ -1,5 +1,6 @@
 """How invitations are read and written."""
 
+from collections.abc import Sequence
 from uuid import UUID
 
 from sqlalchemy import bindparam, delete, select
@@ -47,10 +48,10 @@ class InvitationRepository(KeysetRepository[models.Invitation]):
 
     model_type = models.Invitation
 
-    async def use(self, digest: bytes) -> models.Invitation | None:
+    async def use(self, digests: Sequence[bytes]) -> models.Invitation | None:
         """Delete and return an invitation that has not expired: of two at once, one only gets it."""
         invitation = models.Invitation
-        statement = delete(invitation).where(invitation.digest == digest, invitation.expires_at > utc_now())
+        statement = delete(invitation).where(invitation.digest.in_(digests), invitation.expires_at > utc_now())
         return await self.session.scalar(statement.returning(invitation))
 
     async def delete_expired(self) -> None:

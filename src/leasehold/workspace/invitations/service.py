@@ -1,5 +1,6 @@
 """What can be done with invitations."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from uuid import UUID
 
@@ -7,7 +8,7 @@ from advanced_alchemy.service import SQLAlchemyAsyncRepositoryService
 from sqlalchemy.exc import IntegrityError
 
 from leasehold.core.clock import utc_now
-from leasehold.core.credentials import is_secret, new_secret, secret_digest
+from leasehold.core.credentials import is_secret, new_secret, secret_digest, secret_digests
 from leasehold.core.errors import Conflict, FieldError
 from leasehold.core.principal import Principal
 from leasehold.core.sqlstate import violated_constraint
@@ -74,11 +75,11 @@ class InvitationService(SQLAlchemyAsyncRepositoryService[models.Invitation, Invi
         invitation.digest = secret_digest(secret, pepper=pepper)
         return secret
 
-    async def accept(self, secret: str, *, pepper: bytes) -> models.Invitation | None:
+    async def accept(self, secret: str, *, peppers: Sequence[bytes]) -> models.Invitation | None:
         """Use an invitation up, and return it; None for a secret that is good for nothing."""
         if not is_secret(secret, SECRET_KIND, tenant_id=self._session.tenant.id):
             return None
-        return await self.repository.use(secret_digest(secret, pepper=pepper))
+        return await self.repository.use(secret_digests(secret, peppers=peppers))
 
     @property
     def _session(self) -> TenantSession:

@@ -4,6 +4,9 @@ from typing import Literal
 
 from msgspec import UNSET, Struct, UnsetType
 
+GRANT_TYPES = ("client_credentials", "refresh_token")
+"""What may be exchanged for a token at `/oauth/token`."""
+
 
 class ClientCredentials(Struct):
     """How a client authenticates in a form, unless it does so in HTTP Basic (RFC 6749, section 2.3.1)."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 from uuid import UUID
 
-from leasehold.core.credentials import is_secret, secret_digest
+from leasehold.core.credentials import is_secret, secret_digests
 from leasehold.core.errors import InvalidToken
 from leasehold.core.reads import Reader
 from leasehold.workspace.auth.identity import Identity
@@ -52,9 +52,14 @@ class OAuthService:
         except ValueError:
             return None
         async with self._identity.desk() as desk:
-            client = await ApiClientRepository(session=desk.session).get_one_or_none(id=client_id)
-            digest = secret_digest(credentials.client_secret, pepper=desk.pepper)
-        return client if accepts(client, digest) and client is not None and client.is_active else None
+            clients = ApiClientRepository(session=desk.session)
+            client = await clients.get_one_or_none(id=client_id)
+            digests = secret_digests(credentials.client_secret, peppers=desk.peppers)
+            if not accepts(client, digests) or client is None or not client.is_active:
+                return None
+            if client.secret_digest in digests[1:]:
+                await clients.store_anew(client.id, former_digest=client.secret_digest, digest=digests[0])
+        return client
 
     def issue(self, client: ApiClient, *, scope: str | None) -> IssuedToken | Refusal:
         """Return a token for a client (RFC 6749, section 4.4), with all its scopes unless `scope` asks for fewer."""

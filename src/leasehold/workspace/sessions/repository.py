@@ -1,5 +1,6 @@
 """How sessions and their refresh tokens are read and written."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
@@ -48,17 +49,22 @@ class RefreshTokenRepository(KeysetRepository[RefreshToken]):
 
     model_type = RefreshToken
 
-    async def locked(self, digest: bytes) -> TokenInSession | None:
-        """Return the token with this digest; who asks for another token of its session must wait."""
+    async def locked(self, digests: Sequence[bytes]) -> TokenInSession | None:
+        """Return the token with one of these digests; who asks for another token of its session must wait."""
         statement = (
             select(RefreshToken, UserSession, User)
             .join(UserSession, UserSession.id == RefreshToken.session_id)
             .join(User, User.id == UserSession.user_id)
-            .where(RefreshToken.digest == digest)
+            .where(RefreshToken.digest.in_(digests))
             .with_for_update(of=(RefreshToken, UserSession))
         )
         row = (await self.session.execute(statement)).one_or_none()
         return TokenInSession(*row) if row else None
+
+    async def unused(self, digests: Sequence[bytes]) -> RefreshToken | None:
+        """Return the token with one of these digests, if it was not replaced yet."""
+        statement = select(RefreshToken).where(RefreshToken.digest.in_(digests), RefreshToken.replaced_at.is_(None))
+        return await self.session.scalar(statement)
 
     async def delete_replaced(self, before: datetime) -> None:
         """Delete the tokens that were replaced before a time."""

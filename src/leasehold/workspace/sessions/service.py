@@ -6,13 +6,14 @@ successor was ever used: within the grace the same successor is handed out again
 past it the session ends, and the thief with it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
 from uuid import UUID
 
 from leasehold.core.clock import utc_now
-from leasehold.core.credentials import is_secret, new_secret, secret_digest, succeeding_secret
+from leasehold.core.credentials import is_secret, new_secret, secret_digest, secret_digests, succeeding_secret
 from leasehold.tenancy.bind import TenantSession, announce_revocation
 from leasehold.workspace.sessions.models import RefreshToken, UserSession
 from leasehold.workspace.sessions.repository import RefreshTokenRepository, TokenInSession, UserSessionRepository
@@ -56,11 +57,11 @@ class NotContinued:
 class SessionService:
     """The sessions of the bound tenant's users, for one unit of work."""
 
-    def __init__(self, session: TenantSession, *, pepper: bytes, lifetimes: Lifetimes) -> None:
+    def __init__(self, session: TenantSession, *, peppers: Sequence[bytes], lifetimes: Lifetimes) -> None:
         self._session = session
         self._sessions = UserSessionRepository(session=session)
         self._tokens = RefreshTokenRepository(session=session)
-        self._pepper = pepper
+        self._peppers = peppers
         self._lifetimes = lifetimes
 
     async def start(self, user: User) -> Continued:
@@ -85,11 +86,13 @@ class SessionService:
             return NotContinued("ended", user.id)
         if session.expires_at <= now or (token.replaced_at is None and token.expires_at <= now):
             return NotContinued("expired", user.id)
-        successor = succeeding_secret(refresh_token, pepper=self._pepper)
         if token.replaced_at is None:
+            successor = succeeding_secret(refresh_token, pepper=self._peppers[0])
             token.replaced_at = session.continued_at = now
             await self._add_token(session, successor)
-        elif not await self._was_lost(token, successor):
+        else:
+            successor = await self._lost_successor(token, refresh_token)
+        if successor is None:
             session.ended_at, session.end_reason = now, "replayed"
             await announce_revocation(self._session, user.id)
             return NotContinued("replayed", user.id)
@@ -125,19 +128,23 @@ class SessionService:
     async def _find(self, refresh_token: str) -> TokenInSession | None:
         if not is_secret(refresh_token, SECRET_KIND, tenant_id=self._session.tenant.id):
             return None
-        return await self._tokens.locked(secret_digest(refresh_token, pepper=self._pepper))
+        return await self._tokens.locked(secret_digests(refresh_token, peppers=self._peppers))
 
-    async def _was_lost(self, token: RefreshToken, successor: str) -> bool:
+    async def _lost_successor(self, token: RefreshToken, secret: str) -> str | None:
+        """Return the successor of a token that was replaced just now, unless it was used."""
         if token.replaced_at is None or utc_now() - token.replaced_at > GRACE:
-            return False
-        following = await self._tokens.get_one_or_none(digest=secret_digest(successor, pepper=self._pepper))
-        return following is not None and following.replaced_at is None
+            return None
+        for pepper in self._peppers:
+            successor = succeeding_secret(secret, pepper=pepper)
+            if await self._tokens.unused(secret_digests(successor, peppers=self._peppers)):
+                return successor
+        return None
 
     async def _add_token(self, session: UserSession, secret: str) -> None:
         await self._tokens.add(
             RefreshToken(
                 session_id=session.id,
-                digest=secret_digest(secret, pepper=self._pepper),
+                digest=secret_digest(secret, pepper=self._peppers[0]),
                 expires_at=min(utc_now() + self._lifetimes.idle, session.expires_at),
             )
         )
