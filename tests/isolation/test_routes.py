@@ -18,7 +18,7 @@ from leasehold.tenancy.bind import open_tenant_session
 from leasehold.tenancy.context import TenantRef
 from leasehold.workspace.features import V1_ROUTES
 from leasehold.workspace.users.service import UserService
-from tests.factories import api_client, bearer, item, new_slug
+from tests.factories import OPERATOR, api_client, bearer, item, new_slug
 
 assert V1_ROUTES
 
@@ -127,7 +127,7 @@ async def test_a_platform_session_reaches_no_tenants_data(process: Process, acme
 async def _fresh_ids(process: Process, tenant: TenantRef) -> dict[str, UUID]:
     async with open_tenant_session(process.database, tenant) as session:
         user = await UserService(session=session).add(
-            email=f"{new_slug()}@example.org", name="", role="member", password_hash=None, by=None
+            email=f"{new_slug()}@example.org", name="", role="member", password_hash=None, by=OPERATOR
         )
     client = await api_client(process, tenant)
     return {"item_id": (await item(process, tenant)).id, "user_id": user.id, "client_id": client.client_id}

@@ -13,9 +13,11 @@ from litestar import Request
 from litestar.datastructures import State
 from litestar.di import NamedDependency, Provide
 
+from leasehold.core.actor import Actor
 from leasehold.core.database import PlatformSession, platform_session
 from leasehold.core.errors import InvalidToken
 from leasehold.core.principal import Principal
+from leasehold.http.request_log import request_id_of
 from leasehold.process import Process
 from leasehold.tenancy.bind import TenantReader, TenantSession, open_tenant_session, tenant_reader
 from leasehold.tenancy.context import TenantRef
@@ -32,6 +34,13 @@ def provide_principal(request: AnyRequest) -> Principal:
 def provide_tenant(request: AnyRequest) -> TenantRef:
     """Return the tenant of the request, as the gate found out."""
     return request.scope["state"]["tenant"]
+
+
+def provide_actor(request: AnyRequest) -> Actor:
+    """Return who acts by this request: whom its token names, or anybody at an endpoint that hands out credentials."""
+    principal: Principal | None = request.scope["state"].get("principal")
+    request_id = request_id_of(request.scope)
+    return Actor.of(principal, request_id=request_id) if principal else Actor.anonymous(request_id=request_id)
 
 
 def tenant_dependencies(process: Process) -> Mapping[str, Provide]:
@@ -54,6 +63,7 @@ def tenant_dependencies(process: Process) -> Mapping[str, Provide]:
         "open_session": Provide(provide_open_session, sync_to_thread=False),
         "tenant": Provide(provide_tenant, sync_to_thread=False),
         "principal": Provide(provide_principal, sync_to_thread=False),
+        "actor": Provide(provide_actor, sync_to_thread=False),
         "tokens": Provide(lambda: process.tokens, sync_to_thread=False),
         "passwords": Provide(lambda: process.passwords, sync_to_thread=False),
         "client_uses": Provide(lambda: process.client_uses, sync_to_thread=False),
@@ -78,6 +88,7 @@ def platform_dependencies(process: Process) -> Mapping[str, Provide]:
     return {
         "session": Provide(provide_session),
         "principal": Provide(provide_principal, sync_to_thread=False),
+        "actor": Provide(provide_actor, sync_to_thread=False),
         "provisioner": Provide(lambda: process.provisioner, sync_to_thread=False),
         "window": Provide(lambda: process.window, sync_to_thread=False),
         "base_domain": Provide(lambda: process.settings.base_domain, sync_to_thread=False),

@@ -3,6 +3,7 @@
 import os
 from uuid import UUID
 
+from leasehold.core.actor import Actor
 from leasehold.core.database import DriverConnection
 from leasehold.core.ids import new_id
 from leasehold.core.vault import InstallationKey
@@ -17,7 +18,7 @@ _NAME = "pepper"
 def pepper_seed(key: InstallationKey) -> Seed:
     """Return the seed that gives a new tenant its pepper."""
 
-    async def seed(connection: DriverConnection, tenant: TenantRef) -> None:
+    async def seed(connection: DriverConnection, tenant: TenantRef, _by: Actor) -> None:
         wrapped = key.wrap(os.urandom(32), purpose=_purpose(tenant.id))
         await connection.execute(
             "INSERT INTO tenant_secrets (id, name, wrapped) VALUES ($1, $2, $3)", new_id(), _NAME, wrapped

@@ -10,6 +10,7 @@ from litestar.di import NamedDependency, Provide
 from litestar.exceptions import ValidationException
 from litestar.params import JSONBody, URLEncodedBody
 
+from leasehold.core.actor import Actor
 from leasehold.core.credentials import MalformedSecret, parse_secret
 from leasehold.core.errors import Unauthenticated
 from leasehold.core.passwords import Passwords
@@ -39,9 +40,10 @@ def provide_auth(
     tokens: NamedDependency[AccessTokens],
     passwords: NamedDependency[Passwords],
     installation_key: NamedDependency[InstallationKey],
+    actor: NamedDependency[Actor],
 ) -> AuthService:
     """Return the service for the tenant of the request."""
-    return AuthService(tenant, open_session, tokens=tokens, passwords=passwords, key=installation_key)
+    return AuthService(tenant, open_session, tokens=tokens, passwords=passwords, key=installation_key, by=actor)
 
 
 @post(

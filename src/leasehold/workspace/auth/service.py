@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 from uuid import UUID
 
+from leasehold.core.actor import Actor
 from leasehold.core.credentials import secret_digest
 from leasehold.core.errors import InvalidToken
 from leasehold.core.passwords import Passwords
@@ -17,6 +18,7 @@ from leasehold.core.principal import Principal
 from leasehold.core.reads import Reader
 from leasehold.core.tokens import AccessTokens
 from leasehold.core.vault import InstallationKey
+from leasehold.tenancy.audit import AuditLog
 from leasehold.tenancy.bind import TenantSession
 from leasehold.tenancy.context import TenantRef
 from leasehold.workspace.auth.pepper import read_pepper
@@ -51,12 +53,14 @@ class AuthService:
         tokens: AccessTokens,
         passwords: Passwords,
         key: InstallationKey,
+        by: Actor,
     ) -> None:
         self._tenant = tenant
         self._open_session = open_session
         self._tokens = tokens
         self._passwords = passwords
         self._key = key
+        self._by = by
 
     async def register(self, *, email: str, password: str, name: str) -> User:
         """Make a user with the role of a member.
@@ -67,7 +71,7 @@ class AuthService:
         password_hash = await self._passwords.hash(password)
         async with self._open_session() as session:
             return await UserService(session=session).add(
-                email=email, name=name, role="member", password_hash=password_hash, by=None
+                email=email, name=name, role="member", password_hash=password_hash, by=self._by
             )
 
     async def login(self, *, email: str, password: str) -> IssuedToken | None:
@@ -75,8 +79,13 @@ class AuthService:
         async with self._open_session() as session:
             user = await UserRepository(session=session).by_email(email)
         matches = await self._passwords.matches(password, user.password_hash if user else None)
-        if user is None or not matches or not user.is_active:
-            return None
+        target = ("user", user.id if user else None)
+        async with self._open_session() as session:
+            if user is None or not matches or not user.is_active:
+                reason = "unknown user" if user is None else "wrong password" if not matches else "disabled user"
+                await AuditLog(session, self._by).record("login.refused", target, outcome="refused", reason=reason)
+                return None
+            await AuditLog(session, self._by.proven("user", user.id)).record("login.succeeded", target)
         return self._issue("user", user.id, ROLE_SCOPES[_role(user.role)])
 
     async def exchange(self, *, client_id: UUID, client_secret: str, scope: str | None) -> IssuedToken | Refusal:
@@ -84,13 +93,17 @@ class AuthService:
         async with self._open_session() as session:
             client = await ApiClientRepository(session=session).get_one_or_none(id=client_id)
             pepper = await read_pepper(session, self._key, self._tenant)
-        digest = secret_digest(client_secret, pepper=pepper)
-        if not accepts(client, digest) or client is None or not client.is_active:
-            return Refusal("invalid_client", "The client is unknown, or its secret is wrong.")
-        held = frozenset(client.scopes)
-        wanted = frozenset(scope.split()) if scope else held
-        if excess := sorted(wanted - held):
-            return Refusal("invalid_scope", f"The client does not hold: {' '.join(excess)}.")
+            log, target = AuditLog(session, self._by), ("client", client_id)
+            digest = secret_digest(client_secret, pepper=pepper)
+            if not accepts(client, digest) or client is None or not client.is_active:
+                reason = "unknown client or wrong secret" if client is None or client.is_active else "disabled client"
+                await log.record("token.refused", target, outcome="refused", reason=reason)
+                return Refusal("invalid_client", "The client is unknown, or its secret is wrong.")
+            held = frozenset(client.scopes)
+            wanted = frozenset(scope.split()) if scope else held
+            if excess := sorted(wanted - held):
+                await log.record("token.refused", target, outcome="refused", reason="scope not held")
+                return Refusal("invalid_scope", f"The client does not hold: {' '.join(excess)}.")
         return self._issue("client", client.id, wanted)
 
     def _issue(self, kind: Literal["user", "client"], subject: UUID, scopes: frozenset[str]) -> IssuedToken:

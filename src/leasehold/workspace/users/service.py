@@ -6,13 +6,17 @@ from advanced_alchemy.service import SQLAlchemyAsyncRepositoryService
 from msgspec import UNSET
 from sqlalchemy.exc import IntegrityError
 
+from leasehold.core.actor import Actor
+from leasehold.core.changes import applied, created
 from leasehold.core.errors import Conflict, FieldError
-from leasehold.core.principal import Principal
 from leasehold.core.sqlstate import violated_constraint
+from leasehold.tenancy.audit import AuditLog
 from leasehold.tenancy.bind import TenantSession, announce_revocation
 from leasehold.workspace.scopes import ROLE_SCOPES, Role
 from leasehold.workspace.users import models, schemas
 from leasehold.workspace.users.repository import UserRepository
+
+_ACTIONS = {"name": "user.renamed", "role": "user.role_changed", "is_active": ("user.disabled", "user.enabled")}
 
 
 class EmailTaken(Conflict):
@@ -30,26 +34,26 @@ class UserService(SQLAlchemyAsyncRepositoryService[models.User, UserRepository])
 
     repository_type = UserRepository
 
-    async def add(
-        self, *, email: str, name: str, role: Role, password_hash: str | None, by: Principal | None
-    ) -> schemas.User:
-        """Make a user and return it. `by` must hold every scope of the role; None is the tenant's own sign-up.
+    async def add(self, *, email: str, name: str, role: Role, password_hash: str | None, by: Actor) -> schemas.User:
+        """Make a user and return it. `by` must hold every scope of the role; who is anonymous signs up.
 
         Raises:
             EmailTaken: another user has this address.
             InsufficientScope: the role would give more than `by` holds.
         """
-        if by is not None:
-            by.demand(*sorted(ROLE_SCOPES[role]))
+        by.demand(*sorted(ROLE_SCOPES[role]))
         values = {"email": email.lower(), "name": name, "role": role, "password_hash": password_hash, "is_active": True}
         try:
-            return await self.repository.insert(values, returning=schemas.User)
+            user = await self.repository.insert(values, returning=schemas.User)
         except IntegrityError as error:
             if violated_constraint(error) == "uq_users_email":
                 raise EmailTaken from error
             raise
+        action = "user.registered" if by.kind == "anonymous" else "user.created"
+        await AuditLog(self.repository.session, by).record(action, ("user", user.id), changes=created(role=role))
+        return user
 
-    async def change(self, user_id: UUID, patch: schemas.UserPatch, *, by: Principal) -> schemas.User:
+    async def change(self, user_id: UUID, patch: schemas.UserPatch, *, by: Actor) -> schemas.User:
         """Change the fields that the patch has, and return the user; what it was logged in with is checked anew.
 
         Raises:
@@ -58,17 +62,21 @@ class UserService(SQLAlchemyAsyncRepositoryService[models.User, UserRepository])
         """
         if patch.role is not UNSET:
             by.demand(*sorted(ROLE_SCOPES[patch.role]))
-        user = await self.update(patch, item_id=user_id)
+        user = await self.repository.get(user_id, with_for_update=True)
+        changes = applied(user, patch, unkept={"name"})
+        await self.repository.session.flush()
+        await AuditLog(self.repository.session, by).record_changes(("user", user_id), changes, _ACTIONS)
         await self._announce(user_id)
         return self.to_schema(user, schema_type=schemas.User)
 
-    async def remove(self, user_id: UUID) -> None:
+    async def remove(self, user_id: UUID, *, by: Actor) -> None:
         """Delete a user, whose tokens end with it.
 
         Raises:
             advanced_alchemy.exceptions.NotFoundError: there is none with this id.
         """
-        await self.delete(user_id)
+        await self.repository.session.delete(await self.repository.get(user_id, with_for_update=True))
+        await AuditLog(self.repository.session, by).record("user.deleted", ("user", user_id))
         await self._announce(user_id)
 
     async def _announce(self, user_id: UUID) -> None:
