@@ -8,6 +8,7 @@ nothing and needs no end.
 from collections.abc import AsyncGenerator, Mapping
 from functools import partial
 from typing import Any
+from uuid import UUID
 
 from litestar import Request
 from litestar.datastructures import State
@@ -21,6 +22,8 @@ from leasehold.http.request_log import request_id_of
 from leasehold.process import Process
 from leasehold.tenancy.bind import TenantReader, TenantSession, open_tenant_session, tenant_reader
 from leasehold.tenancy.context import TenantRef
+from leasehold.tenancy.resolve import resolve_tenant
+from leasehold.workspace.audit.repository import OpenReader
 from leasehold.workspace.auth.service import OpenSession, is_active
 
 AnyRequest = Request[Any, Any, State]
@@ -54,12 +57,22 @@ def tenant_dependencies(process: Process) -> Mapping[str, Provide]:
     async def provide_reader(request: AnyRequest) -> TenantReader:
         return tenant_reader(process.readers, await _active_tenant(process, request))
 
+    def provide_open_reader(request: AnyRequest, reader: NamedDependency[TenantReader]) -> OpenReader:
+        """What is read for long is asked for anew in between: a suspension or a revocation ends it."""
+
+        async def open_reader() -> TenantReader:
+            tenant = _present_tenant(process, reader.tenant_id)
+            return tenant_reader(process.readers, await _with_active_subject(process, request, tenant))
+
+        return open_reader
+
     def provide_open_session(tenant: NamedDependency[TenantRef]) -> OpenSession:
         return partial(open_tenant_session, process.database, tenant)
 
     return {
         "session": Provide(provide_session),
         "reader": Provide(provide_reader),
+        "open_reader": Provide(provide_open_reader, sync_to_thread=False),
         "open_session": Provide(provide_open_session, sync_to_thread=False),
         "tenant": Provide(provide_tenant, sync_to_thread=False),
         "principal": Provide(provide_principal, sync_to_thread=False),
@@ -87,6 +100,7 @@ def platform_dependencies(process: Process) -> Mapping[str, Provide]:
 
     return {
         "session": Provide(provide_session),
+        "open_session": Provide(lambda: partial(platform_session, process.database), sync_to_thread=False),
         "principal": Provide(provide_principal, sync_to_thread=False),
         "actor": Provide(provide_actor, sync_to_thread=False),
         "provisioner": Provide(lambda: process.provisioner, sync_to_thread=False),
@@ -96,15 +110,38 @@ def platform_dependencies(process: Process) -> Mapping[str, Provide]:
     }
 
 
+def _present_tenant(process: Process, tenant_id: UUID) -> TenantRef:
+    """Return a tenant as it is now.
+
+    Raises:
+        Problem: it cannot be served; see `resolve_tenant`.
+    """
+    base = process.settings.base_domain
+    tenant = resolve_tenant(
+        process.directory,
+        host=base,
+        base_domain=base,
+        header=None,
+        credential_tenant=tenant_id,
+        window=process.window,
+    )
+    if tenant is None:
+        raise InvalidToken
+    return tenant
+
+
 async def _active_tenant(process: Process, request: AnyRequest) -> TenantRef:
-    """Return the tenant of a request whose user or client is active.
+    """Return the tenant of a request whose user or client is active."""
+    return await _with_active_subject(process, request, request.scope["state"]["tenant"])
+
+
+async def _with_active_subject(process: Process, request: AnyRequest, tenant: TenantRef) -> TenantRef:
+    """Return a tenant in which the user or client of a request is active.
 
     The status of one that this process has not seen yet is read in a short transaction that is over before the
     request's own begins; then it is remembered until it is revoked.
     """
-    state = request.scope["state"]
-    tenant: TenantRef = state["tenant"]
-    principal: Principal = state["principal"]
+    principal: Principal = request.scope["state"]["principal"]
     subjects = process.subjects
     if (tenant.id, principal.subject) not in subjects:
         epoch = subjects.epoch

@@ -1,5 +1,6 @@
 """The features of the tenant plane. A new one is named here, and nowhere else."""
 
+from leasehold.workspace.audit.routes import router as audit_router
 from leasehold.workspace.auth.routes import oauth_router, who_am_i
 from leasehold.workspace.auth.routes import router as auth_router
 from leasehold.workspace.clients.jobs import note_use
@@ -7,7 +8,7 @@ from leasehold.workspace.clients.routes import router as clients_router
 from leasehold.workspace.items.routes import router as items_router
 from leasehold.workspace.users.routes import router as users_router
 
-V1_ROUTES = (items_router, users_router, clients_router, auth_router, who_am_i)
+V1_ROUTES = (items_router, users_router, clients_router, auth_router, audit_router, who_am_i)
 """What is served under `/v1`. Importing it also registers every table of a tenant's schema."""
 
 TENANT_JOBS = (note_use,)
