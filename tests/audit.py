@@ -1,5 +1,7 @@
 """What tests ask of the audit logs, past the API."""
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import Any
 
 import psycopg
@@ -21,3 +23,16 @@ def events_of(settings: Settings, tenant: TenantRef | None, *, action: str | Non
         names = [column.name for column in cursor.description or ()]
         found = [dict(zip(names, row, strict=True)) for row in cursor]
     return [event for event in found if action in {None, event["action"]}]
+
+
+@contextmanager
+def refusing_events(settings: Settings, tenant: TenantRef | None) -> Generator[None]:
+    """Let a tenant's log, or that of the platform for None, take no event while this lasts."""
+    assert settings.owner_url is not None
+    table = f'"{tenant.schema if tenant else "platform"}".audit_events'
+    with psycopg.connect(driver_url(settings.owner_url.get_secret_value()), autocommit=True) as owner:
+        owner.execute(f"ALTER TABLE {table} ADD CONSTRAINT none CHECK (false) NOT VALID")
+        try:
+            yield
+        finally:
+            owner.execute(f"ALTER TABLE {table} DROP CONSTRAINT none")

@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Any, cast
 
 from litestar import Litestar, Request
 from litestar.response import Stream
 from litestar.response.base import ASGIResponse
-from litestar.types import ASGIApp, Receive, Scope, Send
+from litestar.types import Receive, Scope, Send
 
 NDJSON = "application/x-ndjson"
 TIMEOUT_S = 300.0
@@ -22,21 +23,44 @@ class LineStream(Stream):
 
     def __init__(self, lines: AsyncGenerator[bytes]) -> None:
         super().__init__(lines, media_type=NDJSON)
+        self._lines = lines
 
-    def to_asgi_response(self, app: Litestar | None, request: Request[Any, Any, Any], **changes: Any) -> ASGIResponse:
+    def to_asgi_response(self, app: Litestar | None, request: Request[Any, Any, Any], **_: Any) -> ASGIResponse:
         """Return what sends the lines."""
-        response = super().to_asgi_response(app, request, **changes)  # pyright: ignore[reportUnknownMemberType]
-        return cast("ASGIResponse", _Limited(response))
+        return cast("ASGIResponse", _Lines(self._lines))
 
 
-class _Limited:
-    """An ASGI application that is ended after a time."""
+class _Lines:
+    """An ASGI application that sends lines until they end, its client goes away, or its time is over.
 
-    __slots__ = ("_app",)
+    Litestar's own waits for the client to go away even when all is sent, which a kept connection may do much later.
+    """
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+    __slots__ = ("_lines",)
+
+    def __init__(self, lines: AsyncGenerator[bytes]) -> None:
+        self._lines = lines
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async with asyncio.timeout(TIMEOUT_S):
-            await self._app(scope, receive, send)
+        sending, leaving = asyncio.ensure_future(self._send(send)), asyncio.ensure_future(_disconnect(receive))
+        try:
+            async with asyncio.timeout(TIMEOUT_S):
+                await asyncio.wait((sending, leaving), return_when=asyncio.FIRST_COMPLETED)
+            if sending.done():
+                sending.result()
+        finally:
+            sending.cancel()
+            leaving.cancel()
+            await asyncio.gather(sending, leaving, return_exceptions=True)
+
+    async def _send(self, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", NDJSON.encode())]})
+        async with aclosing(self._lines) as lines:
+            async for line in lines:
+                await send({"type": "http.response.body", "body": line, "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def _disconnect(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
