@@ -22,6 +22,7 @@ from benchmarks.progress import say
 from leasehold.cli.clients import issue_client
 from leasehold.cli.session import run_with
 from leasehold.config import Settings
+from leasehold.core.actor import Actor
 from leasehold.embedded import EmbeddedPostgres
 from leasehold.process import Process
 from leasehold.tenancy.install import install, with_login
@@ -131,7 +132,7 @@ async def _make_tenants(process: Process, count: int) -> tuple[Tenant, ...]:
         async with turns:
             if number and number % _SAY_EVERY == 0:
                 say(f"made {number:,} of {count:,}")
-            await process.provisioner.provision(slug=slug, name="Bench")
+            await process.provisioner.provision(slug=slug, name="Bench", by=Actor.operator("benchmarks"))
             client = await issue_client(process, slug, name="bench", scopes=_SCOPES)
         return Tenant(slug, str(client.client_id), client.client_secret)
 

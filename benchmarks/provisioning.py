@@ -8,6 +8,7 @@ import asyncpg
 from benchmarks.fleet import NOBODY, ROLE, SCHEMA, Fleet, Measured, for_each, measured
 from benchmarks.progress import say
 from leasehold.cli.session import run_with
+from leasehold.core.actor import Actor
 from leasehold.core.ids import new_id
 from leasehold.core.models import TenantModel
 from leasehold.process import Process
@@ -89,7 +90,9 @@ async def in_turns(fleet: Fleet, by_hand: ByHand, turns: int) -> dict[str, list[
 
         async def ours(count: int) -> None:
             for _ in range(count):
-                await process.provisioner.provision(slug=f"ours-{new_id().hex}", name="Bench")
+                await process.provisioner.provision(
+                    slug=f"ours-{new_id().hex}", name="Bench", by=Actor.operator("benchmarks")
+                )
 
         async def theirs(count: int) -> None:
             for _ in range(count):

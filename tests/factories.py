@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from uuid import UUID
 
+from leasehold.core.actor import Actor
 from leasehold.core.database import platform_session
 from leasehold.core.principal import Principal
 from leasehold.platform.admins.service import AdminService
@@ -20,6 +21,8 @@ from leasehold.workspace.items.schemas import Item, ItemCreate
 from leasehold.workspace.items.service import ItemService
 from leasehold.workspace.scopes import ALL_SCOPES
 
+OPERATOR = Actor.operator("tests")
+
 
 def new_slug() -> str:
     """Return a slug that no other test has."""
@@ -28,7 +31,7 @@ def new_slug() -> str:
 
 async def provisioned(process: Process, slug: str | None = None) -> TenantRef:
     """Provision a tenant and wait until the directory of the process knows it."""
-    tenant = await process.provisioner.provision(slug=slug or new_slug(), name="A tenant")
+    tenant = await process.provisioner.provision(slug=slug or new_slug(), name="A tenant", by=OPERATOR)
     await process.feed.caught_up()
     found = process.directory.by_id(tenant.id)
     assert found is not None
@@ -40,7 +43,7 @@ async def api_client(process: Process, tenant: TenantRef, *scopes: str) -> NewAp
     async with open_tenant_session(process.database, tenant) as session:
         pepper = await read_pepper(session, process.key, tenant)
         return await ApiClientService(session=session).issue(
-            tenant=tenant, name="test", scopes=scopes or tuple(ALL_SCOPES), pepper=pepper
+            tenant=tenant, name="test", scopes=scopes or tuple(ALL_SCOPES), pepper=pepper, by=OPERATOR
         )
 
 
@@ -62,7 +65,7 @@ async def admin(process: Process, *scopes: str) -> dict[str, str]:
     """Return the headers of a fresh platform admin; with all scopes if none is named."""
     async with platform_session(process.database) as session:
         token = await AdminService(session, process.key).issue_token(
-            admin_name=new_slug(), scopes=scopes or tuple(PLATFORM_SCOPES), lifetime=timedelta(hours=1)
+            admin_name=new_slug(), scopes=scopes or tuple(PLATFORM_SCOPES), lifetime=timedelta(hours=1), by=OPERATOR
         )
     return {"Authorization": f"Bearer {token}"}
 

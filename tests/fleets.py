@@ -10,7 +10,7 @@ from leasehold.tenancy.fleet.history import TenantHistory
 from leasehold.tenancy.fleet.plan import RunOptions
 from leasehold.tenancy.fleet.run import RunSummary
 from leasehold.tenancy.provision import Provisioner
-from tests.factories import new_slug
+from tests.factories import OPERATOR, new_slug
 
 HEAD = TenantHistory.load(PROJECT_ROOT / "migrations").revisions[-1]
 """Where the tenant history of the repository ends."""
@@ -102,7 +102,7 @@ async def provision(settings: Settings, count: int) -> list[TenantRef]:
         seeds=[],
         tenant_roles=True,
     )
-    made = [await provisioner.provision(slug=new_slug(), name="x") for _ in range(count)]
+    made = [await provisioner.provision(slug=new_slug(), name="x", by=OPERATOR) for _ in range(count)]
     await provisioner.close()
     return made
 

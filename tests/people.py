@@ -25,6 +25,7 @@ from leasehold.workspace.settings.service import SettingsService
 from leasehold.workspace.users.schemas import User
 from leasehold.workspace.users.service import UserService
 from tests.api.problems import on
+from tests.factories import OPERATOR
 
 PASSWORD = "correct horse battery"
 SAM = "sam@acme.example"
@@ -35,14 +36,14 @@ async def user(process: Process, tenant: TenantRef, address: str = SAM, role: Ro
     password_hash = await process.passwords.hash(PASSWORD)
     async with open_tenant_session(process.database, tenant) as session:
         return await UserService(session=session).add(
-            email=address, name="Sam Doe", role=role, password_hash=password_hash, by=None
+            email=address, name="Sam Doe", role=role, password_hash=password_hash, by=OPERATOR
         )
 
 
 async def set_registration(process: Process, tenant: TenantRef, registration: Registration) -> None:
     """Decide who may sign up in a tenant."""
     async with open_tenant_session(process.database, tenant) as session:
-        await SettingsService(session).change(SettingsPatch(registration=registration))
+        await SettingsService(session).change(SettingsPatch(registration=registration), by=OPERATOR)
 
 
 async def post(http: httpx.AsyncClient, tenant: TenantRef, path: str, body: Any, **headers: str) -> httpx.Response:

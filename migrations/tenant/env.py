@@ -10,6 +10,7 @@ from sqlalchemy import Connection, text
 from leasehold.cli.failures import as_command_error
 from leasehold.cli.installation import installation, owner_url_of
 from leasehold.config import Settings
+from leasehold.core.actor import Actor
 from leasehold.core.database import driver_url, open_engine
 from leasehold.core.models import TenantModel
 from leasehold.tenancy.fleet.history import TenantHistory
@@ -70,6 +71,7 @@ async def run_on_tenant(settings: Settings, slug: str) -> None:
     for direction in ("upgrade", "downgrade"):
         fleet = FleetRun(
             owner_url=url,
+            by=Actor.operator("alembic"),
             history=TenantHistory.load(settings.migrations_dir),
             metadata=TenantModel.metadata,
             tenant_roles=settings.tenant_roles,

@@ -28,6 +28,7 @@ from leasehold.http.routers import OneDependencyAfterAnother, route_handlers
 from leasehold.mail.links import Links
 from leasehold.platform.keys.service import KeyService
 from leasehold.process import Process
+from leasehold.tenancy.audit.owner import record_provisioning
 from leasehold.tenancy.bind import BindableConnection, ReaderPool, prepare_engine
 from leasehold.tenancy.directory import KnownSubjects, TenantDirectory
 from leasehold.tenancy.feed import DirectoryFeed
@@ -97,7 +98,7 @@ def build_process(settings: Settings, *, budget: ConnectionBudget | None = None)
             owner_url=owner_url,
             migrations_dir=settings.migrations_dir,
             metadata=TenantModel.metadata,
-            seeds=[pepper_seed(key)],
+            seeds=[pepper_seed(key), record_provisioning],
             tenant_roles=settings.tenant_roles,
         ),
         key=key,

@@ -293,6 +293,8 @@ async def test_a_suspended_tenant_is_refused_and_the_other_is_not(
         ("DELETE", "/v1/invitations/0198c5f2-0000-7000-8000-000000000000", "users:write"),
         ("GET", "/v1/tenant", "tenant:read"),
         ("PATCH", "/v1/tenant", "tenant:write"),
+        ("GET", "/v1/audit", "audit:read"),
+        ("GET", "/v1/audit/export", "audit:read"),
         ("DELETE", "/v1/clients/0198c5f2-0000-7000-8000-000000000000", "clients:write"),
     ],
 )

@@ -11,7 +11,7 @@ from leasehold.process import Process
 from leasehold.tenancy.context import TenantRef
 from leasehold.tenancy.fleet.ledger import TenantResult, finish_run, record_failure, start_run, success_sql
 from tests.api.problems import refusal_of
-from tests.factories import admin, bearer
+from tests.factories import OPERATOR, admin, bearer
 
 FLEET = "/platform/v1/fleet"
 
@@ -23,7 +23,7 @@ async def run_path(settings: Settings, acme: TenantRef, globex: TenantRef) -> st
     run_id = new_id()
     owner = await asyncpg.connect(driver_url(settings.owner_url.get_secret_value()))
     try:
-        await start_run(owner, run_id, kind="upgrade", target="0009", planned=3)
+        await start_run(owner, run_id, kind="upgrade", target="0009", planned=3, by=OPERATOR)
         done = TenantResult(acme.id, acme.slug, "0001", "0009", attempts=2, duration_ms=12)
         await owner.execute(success_sql(run_id, done))
         failed = TenantResult(globex.id, globex.slug, "0001", "0009", attempts=1, duration_ms=5, error="it broke")

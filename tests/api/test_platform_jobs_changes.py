@@ -16,7 +16,7 @@ from leasehold.tenancy.context import TenantRef
 from leasehold.tenancy.jobs.models import CHANNEL
 from leasehold.worker.running import build_worker
 from tests.api.problems import problem_of, refusal_of
-from tests.factories import admin
+from tests.factories import OPERATOR, admin
 from tests.queued import queued, row_of
 
 JOBS = "/platform/v1/jobs"
@@ -203,7 +203,7 @@ async def test_all_dead_jobs_are_retried_at_once_but_for_those_that_cannot_run(
     put_tenant(url, globex, "deleted")
     for expected in (3, 0):
         async with platform_session(process.database) as session:
-            assert await JobService(session).retry_dead(name) == expected
+            assert await JobService(session).retry_dead(name, by=OPERATOR) == expected
     assert [(row_of(url, job_id) or {})["state"] for job_id in dead] == ["ready"] * 3
     assert {job_id: (row_of(url, job_id) or {})["state"] for job_id in others} == others
 

@@ -138,7 +138,7 @@ async def test_nobody_can_give_a_role_more_than_they_hold(
     http: httpx.AsyncClient, process: Process, acme: TenantRef, globex: TenantRef
 ) -> None:
     limited = await bearer(process, acme, "items:read", "users:read", "users:write")
-    for role, missing in (("owner", "clients:read"), ("admin", "clients:read"), ("member", "items:write")):
+    for role, missing in (("owner", "audit:read"), ("admin", "audit:read"), ("member", "items:write")):
         refused = await http.post("/v1/users", headers=limited, json={"email": "sam@acme.example", "role": role})
         assert refusal_of(refused) == (403, "insufficient-scope")
         assert missing in problem_of(refused)["detail"]

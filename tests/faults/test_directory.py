@@ -15,7 +15,7 @@ from leasehold.platform.tenants.service import TenantService
 from leasehold.process import Process
 from leasehold.tenancy.context import TenantRef
 from leasehold.tenancy.feed import APPLICATION_NAME
-from tests.factories import bearer
+from tests.factories import OPERATOR, bearer
 from tests.faults.serving import served
 
 WITHIN_S = 1.0
@@ -43,7 +43,7 @@ async def test_two_processes_obey_within_a_second(
         async def change(verb: str, status: int) -> None:
             async with platform_session(process.database) as session:
                 service = TenantService(session, process.provisioner, base_domain=settings.base_domain)
-                await getattr(service, verb)(acme.id)
+                await getattr(service, verb)(acme.id, by=OPERATOR)
             committed = time.monotonic()
             seconds = await asyncio.gather(
                 *(_seconds_until(address, headers, status, since=committed) for address in addresses)
@@ -61,7 +61,7 @@ async def test_two_processes_obey_within_a_second(
         async with platform_session(process.database) as session:
             await _cut_feeds(settings)
             service = TenantService(session, process.provisioner, base_domain=settings.base_domain)
-            await service.suspend(acme.id)
+            await service.suspend(acme.id, by=OPERATOR)
         committed = time.monotonic()
         for address in addresses:
             assert await _seconds_until(address, headers, 403, since=committed) < WITHIN_S

@@ -13,7 +13,7 @@ from leasehold.cli.session import run_with, tenant_service
 from leasehold.platform.tenants.schemas import TenantPatch
 from leasehold.platform.tenants.service import TenantService
 from leasehold.process import Process
-from tests.factories import new_slug
+from tests.factories import OPERATOR, new_slug
 from tests.faults.agreement import demand_agreement, eventually, members, waiting
 from tests.faults.migrating import FIRST, HEAD, Ended, Fleet, installed_fleet
 from tests.fleets import provision
@@ -45,7 +45,7 @@ class Admin:
         self.done.add(verb)
 
     async def _provision(self, service: TenantService) -> None:
-        made = await service.provision(slug=new_slug(), name="Made in mid-run")
+        made = await service.provision(slug=new_slug(), name="Made in mid-run", by=OPERATOR)
         self.tenants[made.id] = (made.slug, "active")
 
     async def _rename(self, service: TenantService) -> None:

@@ -21,7 +21,7 @@ from leasehold.core.database import driver_url
 from leasehold.process import Process
 from leasehold.tenancy.fleet.history import TenantHistory
 from tests.conftest import installed, migrate
-from tests.factories import bearer, new_slug
+from tests.factories import OPERATOR, bearer, new_slug
 from tests.faults.releases import CONTRACT, EXPAND, NEUTRAL, Answer, Server, Tenant, is_right, old_and_new
 from tests.integration.cli.shell import Finished, succeeded
 
@@ -177,7 +177,7 @@ async def provision(own: Settings, servers: tuple[Server, Server], count: int) -
     """Make tenants as the old release does, and wait until both servers know them."""
 
     async def work(process: Process) -> list[Tenant]:
-        refs = [await process.provisioner.provision(slug=new_slug(), name="x") for _ in range(count)]
+        refs = [await process.provisioner.provision(slug=new_slug(), name="x", by=OPERATOR) for _ in range(count)]
         return [Tenant(ref, await bearer(process, ref)) for ref in refs]
 
     made = await run_with(own, work)

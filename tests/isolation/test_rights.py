@@ -14,6 +14,10 @@ from leasehold.tenancy.context import TenantRef
 OK = None
 DENIED = asyncpg.InsufficientPrivilegeError
 MISSING = asyncpg.UndefinedTableError
+_EVENT = (
+    "(id, created_at, actor_kind, action, outcome, changes)"
+    " VALUES (gen_random_uuid(), now(), 'system', 'x', 'refused', '{{}}')"
+)
 
 # {own} is the schema of the tenant whose role is taken (acme's for owner and app), {other} that of another tenant.
 MATRIX: list[tuple[str, str, dict[str, Any]]] = [
@@ -32,6 +36,42 @@ MATRIX: list[tuple[str, str, dict[str, Any]]] = [
     ("write its secrets", "UPDATE {own}.tenant_secrets SET name = 'x'", {"owner": OK, "app": DENIED, "tenant": DENIED}),
     ("read its revision", "SELECT version_num FROM {own}.alembic_version", {"owner": OK, "app": DENIED, "tenant": OK}),
     ("set its revision", "DELETE FROM {own}.alembic_version", {"owner": OK, "app": DENIED, "tenant": DENIED}),
+    (
+        "write its log",
+        f"INSERT INTO {{own}}.audit_events {_EVENT}",
+        {"owner": OK, "app": DENIED, "tenant": OK},
+    ),
+    ("read its log", "SELECT id FROM {own}.audit_events", {"owner": OK, "app": DENIED, "tenant": OK}),
+    (
+        "rewrite its log",
+        "UPDATE {own}.audit_events SET action = 'y'",
+        {"owner": OK, "app": DENIED, "tenant": DENIED},
+    ),
+    ("shorten its log", "DELETE FROM {own}.audit_events", {"owner": OK, "app": DENIED, "tenant": DENIED}),
+    ("empty its log", "TRUNCATE {own}.audit_events", {"owner": OK, "app": DENIED, "tenant": DENIED}),
+    ("read another's log", "SELECT id FROM {other}.audit_events", {"owner": OK, "app": DENIED, "tenant": DENIED}),
+    (
+        "write another's log",
+        f"INSERT INTO {{other}}.audit_events {_EVENT}",
+        {"owner": OK, "app": DENIED, "tenant": DENIED},
+    ),
+    (
+        "write the platform's log",
+        f"INSERT INTO platform.audit_events {_EVENT}",
+        {"owner": OK, "app": OK, "tenant": DENIED},
+    ),
+    ("read the platform's log", "SELECT id FROM platform.audit_events", {"owner": OK, "app": OK, "tenant": DENIED}),
+    (
+        "rewrite the platform's log",
+        "UPDATE platform.audit_events SET action = 'y'",
+        {"owner": OK, "app": DENIED, "tenant": DENIED},
+    ),
+    (
+        "shorten the platform's log",
+        "DELETE FROM platform.audit_events",
+        {"owner": OK, "app": DENIED, "tenant": DENIED},
+    ),
+    ("empty the platform's log", "TRUNCATE platform.audit_events", {"owner": OK, "app": DENIED, "tenant": DENIED}),
     ("make a table", "CREATE TABLE {own}.planted (id int)", {"owner": OK, "app": DENIED, "tenant": DENIED}),
     ("alter a table", "ALTER TABLE {own}.items ADD planted int", {"owner": OK, "app": DENIED, "tenant": DENIED}),
     ("drop its schema", "DROP SCHEMA {own} CASCADE", {"owner": OK, "app": DENIED, "tenant": DENIED}),

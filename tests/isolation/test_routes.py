@@ -19,7 +19,7 @@ from leasehold.tenancy.context import TenantRef
 from leasehold.workspace.features import V1_ROUTES
 from leasehold.workspace.invitations.service import InvitationService
 from leasehold.workspace.users.service import UserService
-from tests.factories import api_client, bearer, item, new_slug
+from tests.factories import OPERATOR, api_client, bearer, item, new_slug
 from tests.people import PASSWORD, headers_of, logged_in, user
 
 assert V1_ROUTES
@@ -157,10 +157,10 @@ async def _owner(http: httpx.AsyncClient, process: Process, tenant: TenantRef) -
 async def _fresh_ids(process: Process, tenant: TenantRef) -> dict[str, UUID]:
     async with open_tenant_session(process.database, tenant) as session:
         invitation = await InvitationService(session=session).invite(
-            email=f"{new_slug()}@example.org", role="member", by=None
+            email=f"{new_slug()}@example.org", role="member", by=OPERATOR
         )
         made = await UserService(session=session).add(
-            email=f"{new_slug()}@example.org", name="", role="member", password_hash=None, by=None
+            email=f"{new_slug()}@example.org", name="", role="member", password_hash=None, by=OPERATOR
         )
     client = await api_client(process, tenant)
     return {

@@ -3,6 +3,7 @@
 import click
 from rich_click import RichGroup
 
+from leasehold.cli.operator import operator
 from leasehold.cli.session import find_tenant, run, show
 from leasehold.process import Process
 from leasehold.tenancy.bind import open_tenant_session
@@ -38,4 +39,6 @@ async def issue_client(process: Process, slug: str, *, name: str, scopes: tuple[
     tenant = await find_tenant(process, slug)
     async with open_tenant_session(process.database, tenant) as session:
         pepper = await read_pepper(session, process.key, tenant)
-        return await ApiClientService(session=session).issue(tenant=tenant, name=name, scopes=scopes, pepper=pepper)
+        return await ApiClientService(session=session).issue(
+            tenant=tenant, name=name, scopes=scopes, pepper=pepper, by=operator()
+        )

@@ -9,6 +9,7 @@ import msgspec
 
 from leasehold.cli.clients import issue_client
 from leasehold.cli.installation import write_private
+from leasehold.cli.operator import operator
 from leasehold.cli.session import find_tenant, run_with, tenant_service
 from leasehold.cli.tokens import issue_admin_token
 from leasehold.config import Settings
@@ -78,7 +79,7 @@ async def _provision_if_missing(process: Process, slug: str, name: str) -> bool:
         try:
             await service.find_by_slug(slug)
         except UnknownSlug:
-            await service.provision(slug=slug, name=name)
+            await service.provision(slug=slug, name=name, by=operator())
             return True
     return False
 

@@ -11,6 +11,7 @@ from rich_click import RichGroup
 
 from leasehold.cli.fleet_run import performed
 from leasehold.cli.installation import installation, owner_url_of
+from leasehold.cli.operator import operator
 from leasehold.cli.options import as_json, exclude, jobs, max_failures, only, slugs_in
 from leasehold.cli.progress import reporting, summary_lines
 from leasehold.cli.session import run_with, show
@@ -55,6 +56,7 @@ def run_function(
         async def work(process: Process) -> RunSummary:
             call = FleetCall(
                 owner_url=owner_url_of(made),
+                by=operator(),
                 database=process.database,
                 window=process.window,
                 name=name,

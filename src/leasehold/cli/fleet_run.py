@@ -13,6 +13,7 @@ from alembic.config import Config
 from rich.console import Console
 
 from leasehold.cli.installation import owner_url_of
+from leasehold.cli.operator import operator
 from leasehold.cli.progress import reporting, summary_lines
 from leasehold.config import Settings
 from leasehold.core.models import TenantModel
@@ -42,6 +43,7 @@ def fleet_run(settings: Settings, options: RunOptions, *, verify: str | None = N
     """
     return FleetRun(
         owner_url=owner_url_of(settings),
+        by=operator(),
         history=TenantHistory.load(settings.migrations_dir),
         metadata=TenantModel.metadata,
         tenant_roles=settings.tenant_roles,

@@ -9,6 +9,7 @@ import click
 from msgspec import Struct
 from rich_click import RichGroup
 
+from leasehold.cli.operator import operator
 from leasehold.cli.options import as_json
 from leasehold.cli.session import run, show, tenant_service
 from leasehold.core.database import platform_session
@@ -86,12 +87,12 @@ def retry(job_ids: tuple[UUID, ...], all_dead: bool, name: str | None, as_json: 
     if name is not None and not all_dead:
         raise click.UsageError("--name goes with --all-dead.")
     if job_ids:
-        _change(job_ids, lambda service, job_id: service.retry(job_id), as_json=as_json)
+        _change(job_ids, lambda service, job_id: service.retry(job_id, by=operator()), as_json=as_json)
         return
 
     async def work(process: Process) -> Retried:
         async with _job_service(process) as service:
-            return Retried(await service.retry_dead(name))
+            return Retried(await service.retry_dead(name, by=operator()))
 
     retried = run(work)
     show(retried, [f"Jobs that were dead and are ready: {retried.jobs}"], as_json=as_json)
@@ -104,7 +105,7 @@ def drop(job_ids: tuple[UUID, ...], as_json: bool) -> None:
     """Drop jobs that do not run: all that are named, or none. Records of them are kept for a while."""
     if not job_ids:
         raise click.UsageError("Name jobs.")
-    _change(job_ids, lambda service, job_id: service.drop(job_id), as_json=as_json)
+    _change(job_ids, lambda service, job_id: service.drop(job_id, by=operator()), as_json=as_json)
 
 
 @jobs.command()

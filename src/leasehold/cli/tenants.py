@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 import click
 from rich_click import RichGroup
 
+from leasehold.cli.operator import operator
 from leasehold.cli.options import as_json
 from leasehold.cli.session import run, show, tenant_service
 from leasehold.core.pagination import MAX_LIMIT, Pager
@@ -29,7 +30,7 @@ def create(slug: str, name: str | None, as_json: bool) -> None:
 
     async def work(process: Process) -> Tenant:
         async with tenant_service(process) as service:
-            return await service.provision(slug=slug, name=name or slug)
+            return await service.provision(slug=slug, name=name or slug, by=operator())
 
     _show_tenant(run(work), as_json=as_json)
 
@@ -75,7 +76,7 @@ def show_one(slug: str, as_json: bool) -> None:
 @as_json
 def suspend(slug: str, as_json: bool) -> None:
     """Refuse all requests of a tenant, within a second."""
-    _change(slug, lambda service, tenant: service.suspend(tenant.id), as_json=as_json)
+    _change(slug, lambda service, tenant: service.suspend(tenant.id, by=operator()), as_json=as_json)
 
 
 @tenants.command()
@@ -83,7 +84,7 @@ def suspend(slug: str, as_json: bool) -> None:
 @as_json
 def resume(slug: str, as_json: bool) -> None:
     """Serve a suspended tenant again."""
-    _change(slug, lambda service, tenant: service.resume(tenant.id), as_json=as_json)
+    _change(slug, lambda service, tenant: service.resume(tenant.id, by=operator()), as_json=as_json)
 
 
 @tenants.command()
@@ -94,7 +95,7 @@ def delete(slug: str, yes: bool, as_json: bool) -> None:
     """Stop serving a tenant; its data is kept."""
     if not yes:
         click.confirm(f"Delete the tenant {slug}?", abort=True, err=True)
-    _change(slug, lambda service, tenant: service.remove(tenant.id), as_json=as_json)
+    _change(slug, lambda service, tenant: service.remove(tenant.id, by=operator()), as_json=as_json)
 
 
 @tenants.command("flag-canary")
@@ -104,7 +105,7 @@ def delete(slug: str, yes: bool, as_json: bool) -> None:
 def flag_canary(slug: str, off: bool, as_json: bool) -> None:
     """Let migrations go to a tenant before they go to the others."""
     patch = TenantPatch(is_canary=not off)
-    _change(slug, lambda service, tenant: service.change(tenant.id, patch), as_json=as_json)
+    _change(slug, lambda service, tenant: service.change(tenant.id, patch, by=operator()), as_json=as_json)
 
 
 @tenants.command("add-domain")
@@ -117,7 +118,7 @@ def add_domain(slug: str, hostname: str, as_json: bool) -> None:
     async def work(process: Process) -> Domain:
         async with tenant_service(process) as service:
             tenant = await service.find_by_slug(slug)
-            return await service.add_domain(tenant.id, hostname)
+            return await service.add_domain(tenant.id, hostname, by=operator())
 
     domain = run(work)
     show(domain, [f"{slug} answers on {domain.hostname}."], as_json=as_json)

@@ -5,6 +5,7 @@ from datetime import timedelta
 import click
 from rich_click import RichGroup
 
+from leasehold.cli.operator import operator
 from leasehold.cli.session import run
 from leasehold.core.database import platform_session
 from leasehold.platform.admins.service import AdminService
@@ -34,4 +35,4 @@ async def issue_admin_token(process: Process, admin: str, *, scopes: tuple[str, 
     """Make a token for the admin of this name, who is made if there is none, and return it."""
     async with platform_session(process.database) as session:
         service = AdminService(session, process.key)
-        return await service.issue_token(admin_name=admin, scopes=scopes, lifetime=timedelta(days=days))
+        return await service.issue_token(admin_name=admin, scopes=scopes, lifetime=timedelta(days=days), by=operator())

@@ -4,6 +4,7 @@ import click
 import msgspec
 from rich_click import RichGroup
 
+from leasehold.cli.operator import operator
 from leasehold.cli.session import find_tenant, run, show
 from leasehold.process import Process
 from leasehold.tenancy.bind import open_tenant_session
@@ -34,7 +35,7 @@ def invite(slug: str, email: str, role: str, as_json: bool) -> None:
         tenant = await find_tenant(process, slug)
         async with open_tenant_session(process.database, tenant) as session:
             invitations = InvitationService(session=session)
-            made = await invitations.invite(email=asked.email, role=asked.role, by=None)
+            made = await invitations.invite(email=asked.email, role=asked.role, by=operator())
             pepper = await read_pepper(session, process.key, tenant)
             secret = await invitations.renew_secret(made.id, pepper=pepper)
             link = process.links.to(tenant.slug, "accept-invitation", secret=secret)

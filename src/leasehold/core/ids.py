@@ -1,5 +1,6 @@
 """Identifiers: UUIDv7, made in Python, and the short text form that stands inside credentials."""
 
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from uuid_utils.compat import uuid7
@@ -7,11 +8,25 @@ from uuid_utils.compat import uuid7
 _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _VALUES = {letter: value for value, letter in enumerate(_ALPHABET)}
 SHORT_LENGTH = 22
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+_TIME_BITS = 48
 
 
 def new_id() -> UUID:
     """Return a fresh UUIDv7 (RFC 9562, section 5.7): ids sort by the millisecond they were made in."""
     return uuid7()
+
+
+def made_at(value: UUID) -> datetime:
+    """Return the moment that a UUIDv7 carries, in UTC, to the millisecond."""
+    return _EPOCH + (value.int >> (128 - _TIME_BITS)) * _MILLISECOND
+
+
+def id_bound(moment: datetime) -> UUID:
+    """Return the id before which all UUIDv7 sort that were made before a moment, and behind which all others do."""
+    milliseconds = -((_EPOCH - moment) // _MILLISECOND)  # rounded up
+    return UUID(int=min(max(milliseconds, 0), (1 << _TIME_BITS) - 1) << (128 - _TIME_BITS))
 
 
 def base62(number: int, *, length: int) -> str:

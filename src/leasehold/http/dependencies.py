@@ -8,20 +8,25 @@ nothing and needs no end.
 from collections.abc import AsyncGenerator, Mapping
 from functools import partial
 from typing import Any
+from uuid import UUID
 
 from litestar import Request
 from litestar.datastructures import State
 from litestar.di import NamedDependency, Provide
 
 from leasehold.config import networks_of
+from leasehold.core.actor import Actor
 from leasehold.core.database import PlatformSession, platform_session
 from leasehold.core.errors import InvalidToken
 from leasehold.core.principal import Principal
 from leasehold.http.address import client_address
 from leasehold.http.marks import CREDENTIAL_ENDPOINT
+from leasehold.http.request_log import request_id_of
 from leasehold.process import Process
 from leasehold.tenancy.bind import TenantReader, TenantSession, open_tenant_session, tenant_reader
 from leasehold.tenancy.context import TenantRef
+from leasehold.tenancy.resolve import resolve_tenant
+from leasehold.workspace.audit.repository import OpenReader
 from leasehold.workspace.auth.identity import Identity
 from leasehold.workspace.auth.repository import may_act
 
@@ -38,6 +43,13 @@ def provide_tenant(request: AnyRequest) -> TenantRef:
     return request.scope["state"]["tenant"]
 
 
+def provide_actor(request: AnyRequest) -> Actor:
+    """Return who acts by this request: whom its token names, or anybody at an endpoint that hands out credentials."""
+    principal: Principal | None = request.scope["state"].get("principal")
+    request_id = request_id_of(request.scope)
+    return Actor.of(principal, request_id=request_id) if principal else Actor.anonymous(request_id=request_id)
+
+
 def tenant_dependencies(process: Process) -> Mapping[str, Provide]:
     """Return the dependencies of the routes of the tenant plane."""
 
@@ -52,6 +64,15 @@ def tenant_dependencies(process: Process) -> Mapping[str, Provide]:
     def provide_credential_reader(tenant: NamedDependency[TenantRef]) -> TenantReader:
         return tenant_reader(process.readers, tenant)
 
+    def provide_open_reader(request: AnyRequest, reader: NamedDependency[TenantReader]) -> OpenReader:
+        """What is read for long is asked for anew in between: a suspension or a revocation ends it."""
+
+        async def open_reader() -> TenantReader:
+            tenant = _present_tenant(process, reader.tenant_id)
+            return tenant_reader(process.readers, await _with_active_subject(process, request, tenant))
+
+        return open_reader
+
     async def provide_identity(request: AnyRequest) -> Identity:
         proves_itself = request.route_handler.opt.get(CREDENTIAL_ENDPOINT)
         tenant = provide_tenant(request) if proves_itself else await _active_tenant(process, request)
@@ -62,6 +83,7 @@ def tenant_dependencies(process: Process) -> Mapping[str, Provide]:
             passwords=process.passwords,
             key=process.key,
             lifetimes=process.lifetimes,
+            by=provide_actor(request),
         )
 
     trusted_proxies = networks_of(process.settings.trusted_proxies)
@@ -72,11 +94,13 @@ def tenant_dependencies(process: Process) -> Mapping[str, Provide]:
     return {
         "session": Provide(provide_session),
         "reader": Provide(provide_reader),
+        "open_reader": Provide(provide_open_reader, sync_to_thread=False),
         "credential_reader": Provide(provide_credential_reader, sync_to_thread=False),
         "identity": Provide(provide_identity),
         "client_address": Provide(provide_client_address, sync_to_thread=False),
         "tenant": Provide(provide_tenant, sync_to_thread=False),
         "principal": Provide(provide_principal, sync_to_thread=False),
+        "actor": Provide(provide_actor, sync_to_thread=False),
         "passwords": Provide(lambda: process.passwords, sync_to_thread=False),
         "client_uses": Provide(lambda: process.client_uses, sync_to_thread=False),
         "installation_key": Provide(lambda: process.key, sync_to_thread=False),
@@ -99,7 +123,9 @@ def platform_dependencies(process: Process) -> Mapping[str, Provide]:
 
     return {
         "session": Provide(provide_session),
+        "open_session": Provide(lambda: partial(platform_session, process.database), sync_to_thread=False),
         "principal": Provide(provide_principal, sync_to_thread=False),
+        "actor": Provide(provide_actor, sync_to_thread=False),
         "provisioner": Provide(lambda: process.provisioner, sync_to_thread=False),
         "window": Provide(lambda: process.window, sync_to_thread=False),
         "base_domain": Provide(lambda: process.settings.base_domain, sync_to_thread=False),
@@ -107,15 +133,38 @@ def platform_dependencies(process: Process) -> Mapping[str, Provide]:
     }
 
 
+def _present_tenant(process: Process, tenant_id: UUID) -> TenantRef:
+    """Return a tenant as it is now.
+
+    Raises:
+        Problem: it cannot be served; see `resolve_tenant`.
+    """
+    base = process.settings.base_domain
+    tenant = resolve_tenant(
+        process.directory,
+        host=base,
+        base_domain=base,
+        header=None,
+        credential_tenant=tenant_id,
+        window=process.window,
+    )
+    if tenant is None:
+        raise InvalidToken
+    return tenant
+
+
 async def _active_tenant(process: Process, request: AnyRequest) -> TenantRef:
-    """Return the tenant of a request whose user or client is active.
+    """Return the tenant of a request whose user or client is active."""
+    return await _with_active_subject(process, request, request.scope["state"]["tenant"])
+
+
+async def _with_active_subject(process: Process, request: AnyRequest, tenant: TenantRef) -> TenantRef:
+    """Return a tenant in which the user or client of a request is active.
 
     The status of one that this process has not seen yet is read in a short transaction that is over before the
     request's own begins; then it is remembered until it is revoked.
     """
-    state = request.scope["state"]
-    tenant: TenantRef = state["tenant"]
-    principal: Principal = state["principal"]
+    principal: Principal = request.scope["state"]["principal"]
     subjects = process.subjects
     if not subjects.knows(tenant.id, principal):
         epoch = subjects.epoch

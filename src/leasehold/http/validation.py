@@ -26,10 +26,16 @@ def explain_parameters(extra: Any, handler: BaseRouteHandler | None = None) -> l
 
 
 def _name_of(key: str, handler: BaseRouteHandler | None) -> str:
-    """Return what clients call a parameter that Litestar names after the argument of the handler."""
-    field = handler.parsed_fn_signature.parameters.get(key) if handler else None
-    definition = field.kwarg_definition if field else None
-    return (definition.name if isinstance(definition, ParameterKwarg) else None) or key
+    """Return what clients call a parameter that Litestar names after the argument of a handler or dependency."""
+    if handler is None:
+        return key
+    providers = handler.resolve_dependencies().values()
+    for signature in (handler.parsed_fn_signature, *(provider.parsed_fn_signature for provider in providers)):
+        field = signature.parameters.get(key)
+        definition = field.kwarg_definition if field else None
+        if isinstance(definition, ParameterKwarg) and definition.name:
+            return definition.name
+    return key
 
 
 def explain_body(handler: BaseRouteHandler, body: bytes) -> list[FieldError]:

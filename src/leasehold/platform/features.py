@@ -2,6 +2,7 @@
 
 from leasehold.platform.admins.jobs import expire_tokens
 from leasehold.platform.admins.models import Admin, AdminToken
+from leasehold.platform.audit.routes import router as audit_router
 from leasehold.platform.fleet.routes import router as fleet_router
 from leasehold.platform.jobs.routes import router as jobs_router
 from leasehold.platform.keys.jobs import forget_gone
@@ -11,7 +12,7 @@ from leasehold.tenancy.jobs.models import JobWorker, PeriodicTask, QueuedJob
 from leasehold.tenancy.signing import StoredSigningKey
 from leasehold.tenancy.upkeep import tidy_up
 
-PLATFORM_ROUTES = (tenants_router, fleet_router, jobs_router)
+PLATFORM_ROUTES = (tenants_router, fleet_router, jobs_router, audit_router)
 """What is served under `/platform/v1`. Importing it also registers the tables of the shared schema."""
 
 MODELS = (Admin, AdminToken, QueuedJob, JobWorker, PeriodicTask, StoredSigningKey)

@@ -2,6 +2,7 @@
 
 PLATFORM_SCOPES = frozenset(
     {
+        "platform:audit:read",
         "platform:fleet:read",
         "platform:jobs:read",
         "platform:jobs:write",

@@ -13,6 +13,7 @@ import asyncpg
 import structlog
 from sqlalchemy import MetaData
 
+from leasehold.core.actor import Actor
 from leasehold.core.budget import OWNER_CONNECTIONS
 from leasehold.core.database import DriverConnection, DriverPool, driver_url
 from leasehold.core.errors import Conflict, DatabaseUnavailable, FieldError, Unavailable
@@ -27,8 +28,8 @@ from leasehold.tenancy.names import APP_ROLE, TENANT_GROUP, check_slug, literal,
 from leasehold.tenancy.registry import announcement_sql
 from leasehold.tenancy.rights import rights_sql
 
-Seed = Callable[[DriverConnection, TenantRef], Awaitable[None]]
-"""Writes the first rows of a new tenant, on a connection whose transaction is bound to its schema."""
+Seed = Callable[[DriverConnection, TenantRef, Actor], Awaitable[None]]
+"""Writes the first rows of a tenant that somebody makes, on a connection whose transaction is bound to its schema."""
 
 _FINGERPRINT = "SELECT fingerprint FROM platform.tenant_revisions WHERE revision = $1"
 
@@ -96,7 +97,7 @@ class Provisioner:
         if self._pool:
             await self._pool.close()
 
-    async def provision(self, *, slug: str, name: str) -> TenantRef:
+    async def provision(self, *, slug: str, name: str, by: Actor) -> TenantRef:
         """Return a new active tenant, complete and committed.
 
         Raises:
@@ -125,7 +126,7 @@ class Provisioner:
                 if self._expected is None:
                     raise FleetNotReady
                 async with undone_by_an_error(connection):
-                    await self._build(connection, tenant, name, rendering)
+                    await self._build(connection, tenant, name, rendering, by)
         except asyncpg.UniqueViolationError as error:
             if error.constraint_name == "uq_tenants_slug":
                 raise SlugTaken from error
@@ -135,7 +136,9 @@ class Provisioner:
         _log.info("tenant_provisioned", tenant=str(tenant.id), slug=slug)
         return tenant
 
-    async def _build(self, connection: DriverConnection, tenant: TenantRef, name: str, rendering: Rendering) -> None:
+    async def _build(
+        self, connection: DriverConnection, tenant: TenantRef, name: str, rendering: Rendering, by: Actor
+    ) -> None:
         """Make all of a tenant, in one message as soon as the tables of a new schema are known."""
         target = SchemaTarget(tenant.schema, tenant.role if self._tenant_roles else APP_ROLE)
         work = message("BEGIN", _row_sql(tenant, name), self._schema_sql(target), build_sql(target, rendering))
@@ -146,7 +149,7 @@ class Provisioner:
         rights = rights_sql(self._metadata, self._new_tables, schema=target.schema, role=target.role)
         await connection.execute(message(work, *rights))
         for seed in self._seeds:
-            await seed(connection, tenant)
+            await seed(connection, tenant, by)
         if await fingerprint(connection, target) != self._expected:
             self._expected = None  # what was remembered may be what is wrong
             raise FingerprintMismatch

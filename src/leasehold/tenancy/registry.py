@@ -173,6 +173,16 @@ def tenant_ref_of(row: asyncpg.Record) -> TenantRef:
     )
 
 
+def tenant_ref(row: Tenant) -> TenantRef:
+    """Return the tenant of a row of the registry."""
+    return TenantRef(row.id, row.slug, row.schema_name, row.role_name, TenantState(row.state), row.revision)
+
+
+async def tenant_ref_by_id(session: AsyncSession, tenant_id: UUID) -> TenantRef:
+    """Return a tenant straight from the registry, whatever its state."""
+    return tenant_ref(await session.get_one(Tenant, tenant_id))
+
+
 async def tenant_ref_by_slug(session: AsyncSession, slug: str) -> TenantRef:
     """Return an active tenant straight from the registry, for those who have no directory.
 
@@ -183,4 +193,4 @@ async def tenant_ref_by_slug(session: AsyncSession, slug: str) -> TenantRef:
     row = await session.scalar(statement)
     if row is None:
         raise NoActiveTenant(slug=slug)
-    return TenantRef(row.id, row.slug, row.schema_name, row.role_name, TenantState(row.state), row.revision)
+    return tenant_ref(row)

@@ -3,6 +3,7 @@
 from leasehold.tenancy.jobs.definition import TenantPeriodic
 from leasehold.workspace.account.routes import router as account_router
 from leasehold.workspace.attempts.jobs import forget_attempts
+from leasehold.workspace.audit.routes import router as audit_router
 from leasehold.workspace.auth.pepper import TENANT_SECRETS
 from leasehold.workspace.auth.routes import router as auth_router
 from leasehold.workspace.clients.jobs import note_use
@@ -23,6 +24,7 @@ V1_ROUTES = (
     invitations_router,
     clients_router,
     settings_router,
+    audit_router,
     auth_router,
     account_router,
 )

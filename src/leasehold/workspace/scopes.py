@@ -8,7 +8,8 @@ ITEM_SCOPES = frozenset({"items:read", "items:write"})
 USER_SCOPES = frozenset({"users:read", "users:write"})
 CLIENT_SCOPES = frozenset({"clients:read", "clients:write"})
 TENANT_SCOPES = frozenset({"tenant:read", "tenant:write"})
-ALL_SCOPES = ITEM_SCOPES | USER_SCOPES | CLIENT_SCOPES | TENANT_SCOPES
+AUDIT_SCOPES = frozenset({"audit:read"})
+ALL_SCOPES = ITEM_SCOPES | USER_SCOPES | CLIENT_SCOPES | TENANT_SCOPES | AUDIT_SCOPES
 
 ROLE_SCOPES: dict[Role, frozenset[str]] = {
     "owner": ALL_SCOPES,

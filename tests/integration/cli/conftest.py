@@ -12,6 +12,7 @@ from leasehold.config import Settings
 from leasehold.embedded import EmbeddedPostgres
 from leasehold.main import build_process
 from leasehold.tenancy.install import install
+from tests.factories import OPERATOR
 from tests.integration.cli.shell import FAST, Environment, leasehold, settings_of, succeeded
 
 
@@ -62,7 +63,7 @@ def provision() -> Callable[..., None]:
         process = build_process(settings_for(env))
         try:
             for slug in slugs:
-                await process.provisioner.provision(slug=slug, name=slug.title())
+                await process.provisioner.provision(slug=slug, name=slug.title(), by=OPERATOR)
         finally:
             await process.provisioner.close()
             process.passwords.close()

@@ -20,7 +20,7 @@ from leasehold.workspace.clients.models import ApiClient
 from leasehold.workspace.clients.repository import ApiClientRepository
 from leasehold.workspace.clients.schemas import NewApiClient
 from leasehold.workspace.oauth.service import Credentials, OAuthService
-from tests.factories import api_client, provisioned
+from tests.factories import OPERATOR, api_client, provisioned
 from tests.integration.keys.conftest import Start
 
 
@@ -58,6 +58,7 @@ async def is_let_in(process: Process, tenant: TenantRef, client: NewApiClient, s
         passwords=process.passwords,
         key=process.key,
         lifetimes=process.lifetimes,
+        by=OPERATOR,
     )
     given = Credentials(str(client.client_id), secret or client.client_secret)
     return await OAuthService(identity).authenticate(given) is not None

@@ -16,6 +16,7 @@ from leasehold.tenancy.fleet.calls import FleetCall, TenantCall
 from leasehold.tenancy.fleet.lease import LeaseLost, RunnerBusy
 from leasehold.tenancy.fleet.plan import UnknownTenantSlug
 from leasehold.tenancy.fleet.run import RunSummary
+from tests.factories import OPERATOR
 from tests.fleets import ADD_COLUMN, add, provision, run
 
 _INSERT = text("INSERT INTO items (id, title, created_at, updated_at) VALUES (gen_random_uuid(), :title, now(), now())")
@@ -33,6 +34,7 @@ async def _call(own: Settings, process: Process, function: TenantCall, **options
     assert own.owner_url is not None
     return await FleetCall(
         owner_url=own.owner_url.get_secret_value(),
+        by=OPERATOR,
         database=process.database,
         window=process.window,
         name="work:greet",

@@ -19,7 +19,7 @@ from leasehold.tenancy.fleet.reference import open_reference
 from leasehold.tenancy.fleet.replay import SchemaTarget
 from leasehold.tenancy.provision import FingerprintMismatch, FleetNotReady, NoOwner, Provisioner, SlugTaken
 from leasehold.workspace.auth.pepper import pepper_seed, read_pepper
-from tests.factories import new_slug, provisioned
+from tests.factories import OPERATOR, new_slug, provisioned
 
 _LEFT = """
 SELECT (SELECT count(*) FROM platform.tenants) AS tenants,
@@ -72,7 +72,7 @@ async def test_every_tenant_has_a_pepper_of_its_own(process: Process) -> None:
 async def test_twenty_at_once_with_one_slug_make_one_tenant(process: Process, owner: Any) -> None:
     slug = new_slug()
     outcomes = await asyncio.gather(
-        *(process.provisioner.provision(slug=slug, name="x") for _ in range(20)), return_exceptions=True
+        *(process.provisioner.provision(slug=slug, name="x", by=OPERATOR) for _ in range(20)), return_exceptions=True
     )
     assert sum(isinstance(outcome, SlugTaken) for outcome in outcomes) == 19
     (made,) = [outcome for outcome in outcomes if not isinstance(outcome, BaseException)]
@@ -81,7 +81,9 @@ async def test_twenty_at_once_with_one_slug_make_one_tenant(process: Process, ow
 
 
 async def test_twenty_at_once_with_twenty_slugs_make_twenty_tenants(process: Process) -> None:
-    made = await asyncio.gather(*(process.provisioner.provision(slug=new_slug(), name="x") for _ in range(20)))
+    made = await asyncio.gather(
+        *(process.provisioner.provision(slug=new_slug(), name="x", by=OPERATOR) for _ in range(20))
+    )
     assert len({tenant.schema for tenant in made}) == 20
     await process.feed.caught_up()
     assert all(process.directory.by_id(tenant.id) for tenant in made)
@@ -125,7 +127,7 @@ async def test_a_crash_at_any_statement_leaves_nothing_behind(
         provisioner = _provisioner(settings, process)
         DyingConnection.remaining = step
         try:
-            await provisioner.provision(slug=new_slug(), name="x")
+            await provisioner.provision(slug=new_slug(), name="x", by=OPERATOR)
         except DatabaseUnavailable:
             assert await owner.fetchrow(_LEFT) == before, f"statement {step} left something behind"
         else:
@@ -146,7 +148,7 @@ async def test_a_seed_that_fails_leaves_nothing_behind(settings: Settings, proce
     before = await owner.fetchrow(_LEFT)
     provisioner = _provisioner(settings, process, seeds=[broken])
     with pytest.raises(LookupError):
-        await provisioner.provision(slug=new_slug(), name="x")
+        await provisioner.provision(slug=new_slug(), name="x", by=OPERATOR)
     await provisioner.close()
     assert await owner.fetchrow(_LEFT) == before
 
@@ -154,20 +156,20 @@ async def test_a_seed_that_fails_leaves_nothing_behind(settings: Settings, proce
 async def test_a_schema_that_differs_from_the_reference_is_not_let_in(
     settings: Settings, process: Process, owner: Any
 ) -> None:
-    async def one_column_more(connection: Any, _tenant: object) -> None:
+    async def one_column_more(connection: Any, *_: object) -> None:
         await connection.execute("ALTER TABLE items ADD COLUMN planted int")
 
     before = await owner.fetchrow(_LEFT)
     provisioner = _provisioner(settings, process, seeds=[one_column_more])
     with pytest.raises(FingerprintMismatch):
-        await provisioner.provision(slug=new_slug(), name="x")
+        await provisioner.provision(slug=new_slug(), name="x", by=OPERATOR)
     await provisioner.close()
     assert await owner.fetchrow(_LEFT) == before
 
 
 async def test_a_process_without_the_owner_says_so(settings: Settings, process: Process) -> None:
     with pytest.raises(NoOwner):
-        await _provisioner(settings, process, owner_url=None).provision(slug=new_slug(), name="x")
+        await _provisioner(settings, process, owner_url=None).provision(slug=new_slug(), name="x", by=OPERATOR)
 
 
 async def test_a_database_that_does_not_know_the_head_says_so(settings: Settings, process: Process, owner: Any) -> None:
@@ -177,7 +179,7 @@ async def test_a_database_that_does_not_know_the_head_says_so(settings: Settings
     await owner.execute("UPDATE platform.tenant_revisions SET revision = 'unknown'")
     try:
         with pytest.raises(FleetNotReady):
-            await provisioner.provision(slug=new_slug(), name="x")
+            await provisioner.provision(slug=new_slug(), name="x", by=OPERATOR)
     finally:
         await owner.execute("UPDATE platform.tenant_revisions SET revision = $1", rows[0]["revision"])
         await provisioner.close()
@@ -187,7 +189,7 @@ async def test_without_roles_a_tenant_is_made_for_the_login_of_the_app(
     settings: Settings, process: Process, owner: Any
 ) -> None:
     provisioner = _provisioner(settings, process, tenant_roles=False)
-    tenant = await provisioner.provision(slug=new_slug(), name="x")
+    tenant = await provisioner.provision(slug=new_slug(), name="x", by=OPERATOR)
     await provisioner.close()
     assert await owner.fetchval("SELECT 1 FROM pg_roles WHERE rolname = $1", tenant.role) is None
     assert await owner.fetchval("SELECT has_schema_privilege('lh_app', $1, 'USAGE')", tenant.schema) is True

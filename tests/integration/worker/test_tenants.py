@@ -13,7 +13,7 @@ from leasehold.tenancy.directory import TenantDirectory
 from leasehold.tenancy.jobs.definition import tenant_job
 from leasehold.workspace.items.schemas import ItemCreate
 from leasehold.workspace.items.service import ItemService
-from tests.factories import until
+from tests.factories import OPERATOR, until
 from tests.integration.worker.crew import Title, all_done, ask, at_work, came_to, titles
 
 
@@ -33,7 +33,7 @@ async def _change(process: Process, tenant: TenantRef, verb: str) -> None:
     """Do with a tenant what an admin does."""
     async with platform_session(process.database) as session:
         service = TenantService(session, process.provisioner, base_domain="leasehold.test")
-        await getattr(service, verb)(tenant.id)
+        await getattr(service, verb)(tenant.id, by=OPERATOR)
 
 
 async def test_jobs_of_a_suspended_tenant_wait_while_others_run_and_run_when_it_is_resumed(

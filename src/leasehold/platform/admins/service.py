@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from datetime import timedelta
 
+from leasehold.core.actor import Actor
+from leasehold.core.changes import created
 from leasehold.core.clock import utc_now
 from leasehold.core.credentials import MalformedSecret, new_secret, parse_secret, secret_digest
 from leasehold.core.database import PlatformSession
@@ -12,6 +14,7 @@ from leasehold.core.vault import InstallationKey
 from leasehold.platform.admins.models import Admin, AdminToken
 from leasehold.platform.admins.repository import AdminRepository, AdminTokenRepository
 from leasehold.platform.scopes import PLATFORM_SCOPES
+from leasehold.tenancy.audit import AuditLog
 
 SECRET_KIND = "admin"
 _PEPPER = "platform pepper"
@@ -28,11 +31,12 @@ class AdminService:
     """The admins of the platform, for one unit of work."""
 
     def __init__(self, session: PlatformSession, key: InstallationKey) -> None:
+        self._session = session
         self._admins = AdminRepository(session=session)
         self._tokens = AdminTokenRepository(session=session)
         self._peppers = key.derived(_PEPPER)
 
-    async def issue_token(self, *, admin_name: str, scopes: Sequence[str], lifetime: timedelta) -> str:
+    async def issue_token(self, *, admin_name: str, scopes: Sequence[str], lifetime: timedelta, by: Actor) -> str:
         """Return a new token of an admin, who is made if there is none of this name. It cannot be read again.
 
         Raises:
@@ -41,9 +45,11 @@ class AdminService:
         for scope in scopes:
             if scope not in PLATFORM_SCOPES:
                 raise UnknownPlatformScope(scope=scope, known=", ".join(sorted(PLATFORM_SCOPES)))
+        log = AuditLog(self._session, by)
         admin = await self._admins.get_one_or_none(name=admin_name)
         if admin is None:
             admin = await self._admins.add(Admin(name=admin_name, is_active=True))
+            await log.record("admin.created", ("admin", admin.id))
         secret = new_secret(SECRET_KIND, tenant_id=None)
         token = AdminToken(
             admin_id=admin.id,
@@ -52,6 +58,8 @@ class AdminService:
             expires_at=utc_now() + lifetime,
         )
         await self._tokens.add(token)
+        changes = created(admin_id=admin.id, scopes=token.scopes, expires_at=token.expires_at)
+        await log.record("admin_token.issued", ("admin_token", token.id), changes=changes)
         return secret
 
     async def authenticate(self, secret: str) -> Principal:

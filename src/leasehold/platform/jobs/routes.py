@@ -7,6 +7,7 @@ from litestar import Router, get, post
 from litestar.di import NamedDependency, Provide
 from litestar.params import FromPath, QueryParameter
 
+from leasehold.core.actor import Actor
 from leasehold.core.database import PlatformSession
 from leasehold.core.pagination import DEFAULT_LIMIT, Cursors, Page, Pager
 from leasehold.core.parameters import CursorText, Limit
@@ -54,15 +55,19 @@ async def get_job(job_id: FromPath[UUID], jobs: NamedDependency[JobService]) -> 
 
 
 @post("/jobs/{job_id:uuid}/retry", operation_id="retryJob", summary="Retry a job", scopes=WRITE, status_code=200)
-async def retry_job(job_id: FromPath[UUID], jobs: NamedDependency[JobService]) -> JobDetail:
+async def retry_job(
+    job_id: FromPath[UUID], jobs: NamedDependency[JobService], actor: NamedDependency[Actor]
+) -> JobDetail:
     """Let a dead or dropped job run again, at once and with all its attempts."""
-    return await jobs.retry(job_id)
+    return await jobs.retry(job_id, by=actor)
 
 
 @post("/jobs/{job_id:uuid}/drop", operation_id="dropJob", summary="Drop a job", scopes=WRITE, status_code=200)
-async def drop_job(job_id: FromPath[UUID], jobs: NamedDependency[JobService]) -> JobDetail:
+async def drop_job(
+    job_id: FromPath[UUID], jobs: NamedDependency[JobService], actor: NamedDependency[Actor]
+) -> JobDetail:
     """Drop a delayed, ready or dead job; a record of it is kept for a while."""
-    return await jobs.drop(job_id)
+    return await jobs.drop(job_id, by=actor)
 
 
 @get("/workers", operation_id="listWorkers", summary="List workers", scopes=READ)

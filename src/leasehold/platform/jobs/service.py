@@ -5,11 +5,15 @@ from uuid import UUID
 
 import msgspec
 
+from leasehold.core.actor import Actor
+from leasehold.core.changes import created
 from leasehold.core.database import PlatformSession
 from leasehold.core.errors import Conflict, NotFound
 from leasehold.core.pagination import Page, Pager
 from leasehold.platform.jobs import schemas
 from leasehold.platform.jobs.repository import RETRIABLE, JobRepository
+from leasehold.tenancy.audit import AuditLog
+from leasehold.tenancy.registry import tenant_ref_by_id
 
 _JOBS = b"jobs"
 _WORKERS = b"workers"
@@ -42,6 +46,7 @@ class JobService:
     """
 
     def __init__(self, session: PlatformSession) -> None:
+        self._session = session
         self._jobs = JobRepository(session)
 
     async def page(self, pager: Pager, wanted: schemas.JobFilter) -> Page[schemas.Job]:
@@ -58,7 +63,7 @@ class JobService:
         """
         return (await self._found(job_id))[0]
 
-    async def retry(self, job_id: UUID) -> schemas.JobDetail:
+    async def retry(self, job_id: UUID, *, by: Actor) -> schemas.JobDetail:
         """Let a dead or dropped job run again, at once and with all its attempts; its error stays until it has ended.
 
         Raises:
@@ -73,16 +78,20 @@ class JobService:
                 raise TenantOfJobDeleted(id=job_id)
             raise WrongJobState(id=job_id, state=job.state)
         await self._jobs.wake_workers()
-        return schemas.JobDetail(**row)
+        job = schemas.JobDetail(**row)
+        await self._record("job.retried", job, by)
+        return job
 
-    async def retry_dead(self, name: str | None = None) -> int:
+    async def retry_dead(self, name: str | None = None, *, by: Actor) -> int:
         """Let all dead jobs run again, or those of a name, and return how many; those of deleted tenants stay dead."""
         retried = await self._jobs.retry_dead(name)
         if retried:
             await self._jobs.wake_workers()
+            changes = created(retried=retried, name=name)
+            await AuditLog(self._session, by).record("jobs.retried", ("job", None), changes=changes)
         return retried
 
-    async def drop(self, job_id: UUID) -> schemas.JobDetail:
+    async def drop(self, job_id: UUID, *, by: Actor) -> schemas.JobDetail:
         """Drop a job that does not run. A record of it is kept for a while.
 
         Raises:
@@ -92,7 +101,9 @@ class JobService:
         row = await self._jobs.drop(job_id)
         if row is None:
             raise WrongJobState(id=job_id, state=(await self.find(job_id)).state)
-        return schemas.JobDetail(**row)
+        job = schemas.JobDetail(**row)
+        await self._record("job.dropped", job, by)
+        return job
 
     async def summary(self) -> schemas.JobSummary:
         """Return how many jobs there are in each state."""
@@ -107,6 +118,14 @@ class JobService:
         """Return one page of what runs by the clock, with what the last call of each came to."""
         rows = await self._jobs.periodic_tasks(after=pager.after(_PERIODIC_TASKS), limit=pager.limit + 1)
         return pager.page([schemas.PeriodicTask(**row) for row in rows], _PERIODIC_TASKS)
+
+    async def _record(self, action: str, job: schemas.JobDetail, by: Actor) -> None:
+        """Write down what was done to a job; one of a tenant is the tenant's affair too."""
+        log, target, changes = AuditLog(self._session, by), ("job", job.id), created(state=job.state)
+        if job.tenant_id is None:
+            await log.record(action, target, changes=changes)
+        else:
+            await log.record_to(await tenant_ref_by_id(self._session, job.tenant_id), action, target, changes=changes)
 
     async def _found(self, job_id: UUID) -> tuple[schemas.JobDetail, bool]:
         """Return a job, and whether it can ever run."""

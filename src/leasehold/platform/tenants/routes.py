@@ -6,6 +6,7 @@ from litestar import Router, delete, get, patch, post, put
 from litestar.di import NamedDependency, Provide
 from litestar.params import FromPath, JSONBody
 
+from leasehold.core.actor import Actor
 from leasehold.core.database import PlatformSession
 from leasehold.core.pagination import DEFAULT_LIMIT, Cursors, Page, Pager
 from leasehold.core.parameters import CursorText, Limit
@@ -38,9 +39,11 @@ async def list_tenants(
 
 
 @post("/", operation_id="createTenant", summary="Provision a tenant", scopes=WRITE)
-async def create_tenant(data: JSONBody[TenantCreate], tenants: NamedDependency[TenantService]) -> Tenant:
+async def create_tenant(
+    data: JSONBody[TenantCreate], tenants: NamedDependency[TenantService], actor: NamedDependency[Actor]
+) -> Tenant:
     """Make a tenant with a schema of its own, ready to be used."""
-    return await tenants.provision(slug=data.slug, name=data.name)
+    return await tenants.provision(slug=data.slug, name=data.name, by=actor)
 
 
 @get("/{tenant_id:uuid}", operation_id="getTenant", summary="Get a tenant", scopes=READ)
@@ -51,22 +54,29 @@ async def get_tenant(tenant_id: FromPath[UUID], tenants: NamedDependency[TenantS
 
 @patch("/{tenant_id:uuid}", operation_id="updateTenant", summary="Rename a tenant", scopes=WRITE)
 async def update_tenant(
-    tenant_id: FromPath[UUID], data: JSONBody[TenantPatch], tenants: NamedDependency[TenantService]
+    tenant_id: FromPath[UUID],
+    data: JSONBody[TenantPatch],
+    tenants: NamedDependency[TenantService],
+    actor: NamedDependency[Actor],
 ) -> Tenant:
     """Change slug or name; the data stays where it is."""
-    return await tenants.change(tenant_id, data)
+    return await tenants.change(tenant_id, data, by=actor)
 
 
 @delete("/{tenant_id:uuid}", operation_id="deleteTenant", summary="Delete a tenant", scopes=WRITE)
-async def delete_tenant(tenant_id: FromPath[UUID], tenants: NamedDependency[TenantService]) -> None:
+async def delete_tenant(
+    tenant_id: FromPath[UUID], tenants: NamedDependency[TenantService], actor: NamedDependency[Actor]
+) -> None:
     """Stop serving a tenant; its data and its slug are kept."""
-    await tenants.remove(tenant_id)
+    await tenants.remove(tenant_id, by=actor)
 
 
 @put("/{tenant_id:uuid}/suspension", operation_id="suspendTenant", summary="Suspend a tenant", scopes=WRITE)
-async def suspend_tenant(tenant_id: FromPath[UUID], tenants: NamedDependency[TenantService]) -> Tenant:
+async def suspend_tenant(
+    tenant_id: FromPath[UUID], tenants: NamedDependency[TenantService], actor: NamedDependency[Actor]
+) -> Tenant:
     """Refuse all requests of a tenant within a second."""
-    return await tenants.suspend(tenant_id)
+    return await tenants.suspend(tenant_id, by=actor)
 
 
 @delete(
@@ -76,17 +86,22 @@ async def suspend_tenant(tenant_id: FromPath[UUID], tenants: NamedDependency[Ten
     scopes=WRITE,
     status_code=200,
 )
-async def resume_tenant(tenant_id: FromPath[UUID], tenants: NamedDependency[TenantService]) -> Tenant:
+async def resume_tenant(
+    tenant_id: FromPath[UUID], tenants: NamedDependency[TenantService], actor: NamedDependency[Actor]
+) -> Tenant:
     """Serve a suspended tenant again."""
-    return await tenants.resume(tenant_id)
+    return await tenants.resume(tenant_id, by=actor)
 
 
 @post("/{tenant_id:uuid}/domains", operation_id="addDomain", summary="Add a custom domain", scopes=WRITE)
 async def add_domain(
-    tenant_id: FromPath[UUID], data: JSONBody[DomainCreate], tenants: NamedDependency[TenantService]
+    tenant_id: FromPath[UUID],
+    data: JSONBody[DomainCreate],
+    tenants: NamedDependency[TenantService],
+    actor: NamedDependency[Actor],
 ) -> Domain:
     """Let a tenant answer on a domain of its own."""
-    return await tenants.add_domain(tenant_id, data.hostname)
+    return await tenants.add_domain(tenant_id, data.hostname, by=actor)
 
 
 @delete(
@@ -96,10 +111,13 @@ async def add_domain(
     scopes=WRITE,
 )
 async def remove_domain(
-    tenant_id: FromPath[UUID], hostname: FromPath[str], tenants: NamedDependency[TenantService]
+    tenant_id: FromPath[UUID],
+    hostname: FromPath[str],
+    tenants: NamedDependency[TenantService],
+    actor: NamedDependency[Actor],
 ) -> None:
     """Take a custom domain from a tenant."""
-    await tenants.remove_domain(tenant_id, hostname)
+    await tenants.remove_domain(tenant_id, hostname, by=actor)
 
 
 router = Router(

@@ -6,6 +6,8 @@ from advanced_alchemy.service import SQLAlchemyAsyncRepositoryService
 from msgspec import UNSET
 from sqlalchemy.exc import IntegrityError
 
+from leasehold.core.actor import Actor
+from leasehold.core.changes import applied, created
 from leasehold.core.clock import utc_now
 from leasehold.core.database import PlatformSession
 from leasehold.core.errors import Conflict, FieldError, NotFound
@@ -14,12 +16,18 @@ from leasehold.core.sqlstate import violated_constraint
 from leasehold.platform.tenants import schemas
 from leasehold.platform.tenants.repository import TenantDomainRepository, TenantRepository
 from leasehold.tenancy import registry
+from leasehold.tenancy.audit import AuditLog, by_action
 from leasehold.tenancy.context import TenantState
 from leasehold.tenancy.names import check_hostname, check_slug
 from leasehold.tenancy.provision import Provisioner, SlugTaken
-from leasehold.tenancy.registry import announce_tenant
+from leasehold.tenancy.registry import announce_tenant, tenant_ref
 
 _TENANTS = b"tenants"
+_ACTIONS = {
+    "slug": "tenant.renamed",
+    "name": "tenant.renamed",
+    "is_canary": ("tenant.canary_unflagged", "tenant.canary_flagged"),
+}
 
 
 class UnknownSlug(NotFound):
@@ -78,16 +86,16 @@ class TenantService(SQLAlchemyAsyncRepositoryService[registry.Tenant, TenantRepo
             raise UnknownSlug(slug=slug)
         return self.to_schema(row, schema_type=schemas.Tenant)
 
-    async def provision(self, *, slug: str, name: str) -> schemas.Tenant:
+    async def provision(self, *, slug: str, name: str, by: Actor) -> schemas.Tenant:
         """Make a tenant, ready to be used, and return it.
 
         Raises:
             InvalidSlug, SlugTaken, NoOwner, FleetNotReady: see `Provisioner.provision`.
         """
-        tenant = await self._provisioner.provision(slug=slug, name=name)
+        tenant = await self._provisioner.provision(slug=slug, name=name, by=by)
         return await self.find(tenant.id)
 
-    async def change(self, tenant_id: UUID, patch: schemas.TenantPatch) -> schemas.Tenant:
+    async def change(self, tenant_id: UUID, patch: schemas.TenantPatch, *, by: Actor) -> schemas.Tenant:
         """Rename a tenant; its data stays where it is.
 
         Raises:
@@ -97,35 +105,38 @@ class TenantService(SQLAlchemyAsyncRepositoryService[registry.Tenant, TenantRepo
         """
         if patch.slug is not UNSET:
             check_slug(patch.slug)
-        await self._locked(tenant_id, TenantState.ACTIVE, TenantState.SUSPENDED, TenantState.MAINTENANCE)
+        row = await self._locked(tenant_id, TenantState.ACTIVE, TenantState.SUSPENDED, TenantState.MAINTENANCE)
+        changes = applied(row, patch, unkept={"name"})
         try:
-            row = await self.update(patch, item_id=tenant_id)
+            await self._session.flush()
         except IntegrityError as error:
             if violated_constraint(error) == "uq_tenants_slug":
                 raise SlugTaken from error
             raise
+        for action, told in by_action(changes, _ACTIONS).items():
+            await AuditLog(self._session, by).record_to(tenant_ref(row), action, changes=told)
         await announce_tenant(self._session, tenant_id)
         return self.to_schema(row, schema_type=schemas.Tenant)
 
-    async def suspend(self, tenant_id: UUID) -> schemas.Tenant:
+    async def suspend(self, tenant_id: UUID, *, by: Actor) -> schemas.Tenant:
         """Refuse all requests of a tenant, in every process within a second. One that is suspended stays so.
 
         Raises:
             WrongState: the tenant is neither active nor suspended.
         """
         row = await self._locked(tenant_id, TenantState.ACTIVE, TenantState.SUSPENDED)
-        return await self._move(row, TenantState.SUSPENDED)
+        return await self._move(row, TenantState.SUSPENDED, "tenant.suspended", by)
 
-    async def resume(self, tenant_id: UUID) -> schemas.Tenant:
+    async def resume(self, tenant_id: UUID, *, by: Actor) -> schemas.Tenant:
         """Serve a suspended tenant again. One that is active stays so.
 
         Raises:
             WrongState: the tenant is neither suspended nor active.
         """
         row = await self._locked(tenant_id, TenantState.SUSPENDED, TenantState.ACTIVE)
-        return await self._move(row, TenantState.ACTIVE)
+        return await self._move(row, TenantState.ACTIVE, "tenant.resumed", by)
 
-    async def remove(self, tenant_id: UUID) -> schemas.Tenant:
+    async def remove(self, tenant_id: UUID, *, by: Actor) -> schemas.Tenant:
         """Delete a tenant: it is served no more, and its schema and slug are kept.
 
         Raises:
@@ -133,9 +144,9 @@ class TenantService(SQLAlchemyAsyncRepositoryService[registry.Tenant, TenantRepo
         """
         row = await self._locked(tenant_id, TenantState.ACTIVE, TenantState.SUSPENDED, TenantState.MAINTENANCE)
         row.deleted_at = utc_now()
-        return await self._move(row, TenantState.DELETED)
+        return await self._move(row, TenantState.DELETED, "tenant.deleted", by)
 
-    async def add_domain(self, tenant_id: UUID, hostname: str) -> schemas.Domain:
+    async def add_domain(self, tenant_id: UUID, hostname: str, *, by: Actor) -> schemas.Domain:
         """Let a tenant answer on a domain of its own.
 
         Raises:
@@ -144,7 +155,7 @@ class TenantService(SQLAlchemyAsyncRepositoryService[registry.Tenant, TenantRepo
             WrongState: the tenant is deleted.
         """
         check_hostname(hostname, base_domain=self._base_domain)
-        await self._locked(tenant_id, TenantState.ACTIVE, TenantState.SUSPENDED, TenantState.MAINTENANCE)
+        tenant = await self._locked(tenant_id, TenantState.ACTIVE, TenantState.SUSPENDED, TenantState.MAINTENANCE)
         domains = TenantDomainRepository(session=self._session)
         try:
             row = await domains.add(registry.TenantDomain(tenant_id=tenant_id, hostname=hostname))
@@ -152,18 +163,22 @@ class TenantService(SQLAlchemyAsyncRepositoryService[registry.Tenant, TenantRepo
             if violated_constraint(error) == "uq_tenant_domains_hostname":
                 raise HostnameTaken from error
             raise
+        changes = created(hostname=hostname)
+        await AuditLog(self._session, by).record_to(tenant_ref(tenant), "tenant.domain_added", changes=changes)
         await announce_tenant(self._session, tenant_id)
         return schemas.Domain(row.id, row.hostname, row.created_at)
 
-    async def remove_domain(self, tenant_id: UUID, hostname: str) -> None:
+    async def remove_domain(self, tenant_id: UUID, hostname: str, *, by: Actor) -> None:
         """Take a custom domain from a tenant.
 
         Raises:
             advanced_alchemy.exceptions.NotFoundError: the tenant has no such domain.
         """
         domains = TenantDomainRepository(session=self._session)
-        row = await domains.get_one(tenant_id=tenant_id, hostname=hostname)
+        row = await domains.get_one(tenant_id=tenant_id, hostname=hostname, with_for_update=True)
         await domains.delete(row.id)
+        tenant, changes = await self.get(tenant_id), {"hostname": {"from": hostname, "to": None}}
+        await AuditLog(self._session, by).record_to(tenant_ref(tenant), "tenant.domain_removed", changes=changes)
         await announce_tenant(self._session, tenant_id)
 
     async def _locked(self, tenant_id: UUID, *allowed: TenantState) -> registry.Tenant:
@@ -173,8 +188,11 @@ class TenantService(SQLAlchemyAsyncRepositoryService[registry.Tenant, TenantRepo
             raise WrongState(state=row.state)
         return row
 
-    async def _move(self, row: registry.Tenant, state: TenantState) -> schemas.Tenant:
-        row.state = state
+    async def _move(self, row: registry.Tenant, state: TenantState, action: str, by: Actor) -> schemas.Tenant:
+        before, row.state = row.state, state
         await self._session.flush()
+        if before != state:
+            changes = {"state": {"from": before, "to": state}}
+            await AuditLog(self._session, by).record_to(tenant_ref(row), action, changes=changes)
         await announce_tenant(self._session, row.id)
         return self.to_schema(row, schema_type=schemas.Tenant)

@@ -9,6 +9,7 @@ There are two kinds, told apart by type: a `TenantReader` can only read, and cos
 """
 
 from leasehold.tenancy.bind.binding import binding_sql
+from leasehold.tenancy.bind.crossing import inside_tenant
 from leasehold.tenancy.bind.pool import ReaderPool
 from leasehold.tenancy.bind.reader import TenantReader, tenant_reader
 from leasehold.tenancy.bind.session import (
@@ -32,6 +33,7 @@ __all__ = [
     "Unbound",
     "announce_revocation",
     "binding_sql",
+    "inside_tenant",
     "leave_role",
     "open_tenant_session",
     "prepare_engine",

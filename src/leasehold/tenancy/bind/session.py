@@ -95,7 +95,7 @@ def _bind(session: Session, transaction: SessionTransaction, connection: Connect
     tenant: TenantRef | None = session.info.get(_TENANT)
     if tenant is None:
         raise Unbound
-    driver = _driver_of(connection)
+    driver = driver_of(connection)
     driver.next_binding = binding_sql(tenant, tenant_roles=session.info[_ROLES])
     driver.tenant = tenant
     driver.tenants.add(tenant.id)
@@ -152,7 +152,7 @@ def _run(
     execute: Callable[[str, object], object], statement: str, parameters: object, context: ExecutionContext
 ) -> bool:
     """Run a statement in place of the dialect, as a reader would; True tells SQLAlchemy that it has been run."""
-    tenant = _driver_of(context.root_connection).tenant
+    tenant = driver_of(context.root_connection).tenant
     sql, started = remarked(statement, tenant) if tenant else statement, time.perf_counter()
     try:
         execute(sql, parameters)
@@ -161,7 +161,8 @@ def _run(
     return True
 
 
-def _driver_of(connection: Connection) -> BindableConnection:
+def driver_of(connection: Connection) -> BindableConnection:
+    """Return the driver's connection below one of SQLAlchemy."""
     return cast("BindableConnection", connection.connection.driver_connection)
 
 

@@ -13,6 +13,7 @@ from uuid import UUID
 
 import asyncpg
 
+from leasehold.core.actor import Actor
 from leasehold.core.database import Database, DriverConnection
 from leasehold.core.sqlstate import LOST_CONNECTION, sqlstate_of
 from leasehold.tenancy.bind import TenantSession, open_tenant_session, record_call
@@ -46,6 +47,7 @@ class FleetCall:
     """A function to be called for tenants."""
 
     owner_url: str
+    by: Actor
     database: Database
     window: RevisionWindow
     name: str
@@ -76,7 +78,7 @@ class FleetCall:
 
     async def _run(self, connection: DriverConnection, lease: Lease) -> RunSummary:
         fleet, tenants = await self._tenants(connection)
-        await start_run(connection, lease.run_id, kind="call", target=self.name, planned=len(tenants))
+        await start_run(connection, lease.run_id, kind="call", target=self.name, planned=len(tenants), by=self.by)
         self.report.on_start(len(tenants))
         results: list[TenantResult] = []
         stopped: str | None = "it was interrupted"

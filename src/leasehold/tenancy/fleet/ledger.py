@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from typing import Literal
 from uuid import UUID
 
+from leasehold.core.actor import Actor
 from leasehold.core.database import DriverConnection
 from leasehold.core.ids import new_id
+from leasehold.tenancy.audit.owner import record_run
 from leasehold.tenancy.fleet.replay import message
 from leasehold.tenancy.names import literal
 from leasehold.tenancy.registry import announcement_sql
@@ -41,9 +43,13 @@ class TenantResult:
     error: str | None = None
 
 
-async def start_run(connection: DriverConnection, run_id: UUID, *, kind: RunKind, target: str, planned: int) -> None:
-    """Write down that a run begins."""
-    await connection.execute(_START, run_id, kind, target, socket.gethostname(), os.getpid(), planned)
+async def start_run(
+    connection: DriverConnection, run_id: UUID, *, kind: RunKind, target: str, planned: int, by: Actor
+) -> None:
+    """Write down that a run begins, in the ledger and in the audit log."""
+    async with connection.transaction():
+        await connection.execute(_START, run_id, kind, target, socket.gethostname(), os.getpid(), planned)
+        await record_run(connection, run_id, by, kind=kind, target=target)
 
 
 async def finish_run(connection: DriverConnection, run_id: UUID, outcome: Outcome, reason: str | None) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import asyncpg
 from sqlalchemy import MetaData
 
+from leasehold.core.actor import Actor
 from leasehold.core.database import DriverConnection, driver_url
 from leasehold.core.sqlstate import LOST_CONNECTION
 from leasehold.tenancy.fleet.history import RELATIVE, DatabaseNewer, TenantHistory
@@ -96,6 +97,7 @@ class FleetRun:
     """A run, with all that it needs to know."""
 
     owner_url: str
+    by: Actor
     history: TenantHistory
     metadata: MetaData
     tenant_roles: bool
@@ -195,7 +197,7 @@ class FleetRun:
         except (asyncpg.PostgresError, LiveRevisionFailed) as error:
             raise ReferenceFailed(error) from error
         kind, planned = self.options.direction, len(plan.tenants)
-        await start_run(connection, lease.run_id, kind=kind, target=self._target, planned=planned)
+        await start_run(connection, lease.run_id, kind=kind, target=self._target, planned=planned, by=self.by)
         crew = Crew(
             self.owner_url,
             lease=lease,

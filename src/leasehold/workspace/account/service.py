@@ -69,10 +69,12 @@ class AccountService:
         """Change the name at once, and the e-mail address as soon as a mail to the new one was answered."""
         async with self._identity.desk() as desk:
             user = await desk.users.get(self._user_id)
-            if patch.name is not UNSET:
+            if patch.name is not UNSET and patch.name != user.name:
                 user.name = patch.name
+                await desk.log.record("user.renamed", ("user", user.id), changes={"name": {}})
             if patch.email is not UNSET and patch.email.lower() != user.email:
                 await enqueue(desk.session, send_confirmation, Asked("email", user.id, patch.email.lower()))
+                await desk.log.record("email.change_asked_for", ("user", user.id))
 
     async def ask_to_confirm_email(self) -> None:
         """Send the mail that confirms the present address once more.
@@ -84,6 +86,7 @@ class AccountService:
             user = await desk.users.get(self._user_id)
             await desk.attempts.begin(desk.attempts.account(user.email, "confirm"))
             await enqueue(desk.session, send_confirmation, Asked("email", user.id))
+            await desk.log.record("email.confirmation_asked_for", ("user", user.id))
 
     async def change_password(self, data: PasswordChange) -> None:
         """Set a new password and end all other sessions.
@@ -101,6 +104,7 @@ class AccountService:
             await desk.session.flush()
             await desk.sessions.end("password_changed", user_id=user.id, but=self._session_id)
             await desk.attempts.forget(desk.attempts.account(user.email))
+            await desk.log.record("password.changed", ("user", user.id))
 
     async def begin_totp(self, password: str) -> NewTotp:
         """Return a secret for an authenticator app, which a first code must confirm.
@@ -113,6 +117,7 @@ class AccountService:
         async with self._identity.desk() as desk:
             user = await desk.users.get(self._user_id)
             await desk.attempts.forget(desk.attempts.account(user.email))
+            await desk.log.record("second_factor.begun", ("user", user.id))
             return await desk.factors.begin(user.id, account=user.email, issuer=self._identity.tenant.slug)
 
     async def confirm_totp(self, code: str) -> NewRecoveryCodes:
@@ -123,7 +128,9 @@ class AccountService:
             WrongCode: the code is not the app's.
         """
         async with self._identity.desk() as desk:
-            return await desk.factors.confirm(self._user_id, code)
+            codes = await desk.factors.confirm(self._user_id, code)
+            await desk.log.record("second_factor.added", ("user", self._user_id))
+            return codes
 
     async def remove_totp(self, data: PasswordAndCode) -> None:
         """Ask for no codes any more.
@@ -134,6 +141,7 @@ class AccountService:
         """
         async with self._proved(data) as desk:
             await desk.factors.remove(self._user_id)
+            await desk.log.record("second_factor.removed", ("user", self._user_id))
 
     async def renew_recovery_codes(self, data: PasswordAndCode) -> NewRecoveryCodes:
         """Replace the recovery codes.
@@ -144,6 +152,7 @@ class AccountService:
             NoTotp: there is no second factor that they could stand in for.
         """
         async with self._proved(data) as desk:
+            await desk.log.record("recovery_codes.renewed", ("user", self._user_id))
             return await desk.factors.renew_recovery_codes(self._user_id)
 
     async def end_session(self, session_id: UUID) -> None:
@@ -155,6 +164,7 @@ class AccountService:
         async with self._identity.desk() as desk:
             if not await desk.sessions.end("logged_out", user_id=self._user_id, only=session_id):
                 raise NotFound
+            await desk.log.record("session.ended", ("session", session_id))
 
     async def _demand_password(self, password: str, pointer: str = "/password") -> None:
         async with self._identity.desk() as desk:

@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from uuid import UUID
 
+from leasehold.core.actor import Actor
 from leasehold.core.errors import Forbidden
 from leasehold.core.passwords import Passwords
 from leasehold.core.principal import Principal
 from leasehold.core.tokens import AccessTokens
 from leasehold.core.vault import InstallationKey
+from leasehold.tenancy.audit import AuditLog
 from leasehold.tenancy.bind import OpenSession, TenantSession
 from leasehold.tenancy.context import TenantRef
 from leasehold.workspace.attempts.service import AttemptService
@@ -54,6 +56,12 @@ class Desk:
     """The keys of what is stored as a digest; the first is the one to store by."""
     key: InstallationKey
     lifetimes: Lifetimes
+    by: Actor
+
+    @cached_property
+    def log(self) -> AuditLog:
+        """What is done in it is written down here."""
+        return AuditLog(self.session, self.by)
 
     @cached_property
     def users(self) -> UserRepository:
@@ -101,10 +109,11 @@ class Identity:
     passwords: Passwords
     key: InstallationKey
     lifetimes: Lifetimes
+    by: Actor
 
     @asynccontextmanager
     async def desk(self) -> AsyncGenerator[Desk]:
         """Open a transaction, and commit it at the end."""
         async with self.open_session() as session:
             peppers = await read_peppers(session, self.key, self.tenant)
-            yield Desk(session, peppers, self.key, self.lifetimes)
+            yield Desk(session, peppers, self.key, self.lifetimes, self.by)

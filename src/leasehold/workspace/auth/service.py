@@ -5,6 +5,7 @@ from typing import Literal
 from leasehold.core.clock import utc_now
 from leasehold.core.errors import FieldError, Forbidden, Invalid
 from leasehold.core.principal import Principal
+from leasehold.tenancy.audit import AuditLog
 from leasehold.tenancy.jobs.enqueue import enqueue
 from leasehold.workspace.auth.identity import Desk, Identity, user_id_of
 from leasehold.workspace.auth.schemas import IssuedToken, Login, Registration
@@ -75,10 +76,12 @@ class AuthService:
                 name=data.name,
                 role=as_role(invited.role) if invited else "member",
                 password_hash=password_hash,
-                by=None,
+                by=desk.by,
                 email_confirmed_at=utc_now() if invited else None,
             )
-            if invited is None:
+            if invited is not None:
+                await desk.log.record("invitation.accepted", ("invitation", invited.id))
+            else:
                 await enqueue(desk.session, send_confirmation, Asked("email", user.id))
         return user
 
@@ -97,18 +100,20 @@ class AuthService:
             known_hash = user.password_hash if user and user.is_active else None
         for _ in range(_TRIES):
             if not await passwords.matches(data.password, known_hash) or known_hash is None:
-                return "credentials"
+                break
             is_outdated = passwords.is_outdated(known_hash)
             renewed_hash = await passwords.hash(data.password) if is_outdated else known_hash
             async with self._identity.desk() as desk:
                 user = await desk.users.locked(data.email)
                 if user is None or not user.is_active:
-                    return "credentials"
+                    break
                 if user.password_hash == known_hash:
                     user.password_hash = renewed_hash
                     return await self._start(desk, user, data.code, address)
                 # It was changed or hashed anew since it was read: it is the new one that must match.
                 known_hash = user.password_hash
+        async with self._identity.desk() as desk:
+            await _refuse(desk, user, "unknown user" if user is None else "wrong password or disabled user")
         return "credentials"
 
     async def refresh(self, refresh_token: str, *, scope: str | None = None) -> IssuedToken | NotContinued | None:
@@ -120,26 +125,38 @@ class AuthService:
             if scope and not await self._is_within(desk, refresh_token, scope):
                 return None
             continued = await desk.sessions.rotate(refresh_token)
-            return self._issue(continued, scope) if isinstance(continued, Continued) else continued
+            if isinstance(continued, Continued):
+                return self._issue(continued, scope)
+            if continued.reason == "replayed":
+                target = ("user", continued.user_id)
+                await desk.log.record("refresh_token.replayed", target, outcome="refused", reason="its session ends")
+            return continued
 
     async def logout(self, principal: Principal) -> None:
         """End the session of an access token."""
         async with self._identity.desk() as desk:
             await desk.sessions.end("logged_out", user_id=user_id_of(principal), only=principal.session_id)
+            await desk.log.record("session.ended", ("session", principal.session_id))
 
     async def logout_everywhere(self, principal: Principal) -> None:
         """End all sessions of the user of an access token."""
         async with self._identity.desk() as desk:
             await desk.sessions.end("logged_out", user_id=user_id_of(principal))
+            await desk.log.record("sessions.ended", ("user", principal.subject))
 
     async def _start(self, desk: Desk, user: User, code: str | None, address: str) -> IssuedToken | LoginRefusal:
         proof = await desk.factors.prove(user.id, code)
         if proof == "missing":
+            await _refuse(desk, user, "no code")
             return "code_missing"
         if proof == "wrong":
+            await _refuse(desk, user, "wrong code")
             return "code_wrong"
         await desk.attempts.succeed(desk.attempts.account(user.email), desk.attempts.address(address))
-        return self._issue(await desk.sessions.start(user))
+        log = AuditLog(desk.session, desk.by.proven("user", user.id))
+        continued = await desk.sessions.start(user)
+        await log.record("login.succeeded", ("session", continued.session_id))
+        return self._issue(continued)
 
     async def _is_within(self, desk: Desk, refresh_token: str, scope: str) -> bool:
         found = await desk.sessions.user_of(refresh_token)
@@ -159,3 +176,8 @@ class AuthService:
         return IssuedToken(
             token, "Bearer", tokens.lifetime_s, " ".join(sorted(scopes)), refresh_token=continued.refresh_token
         )
+
+
+async def _refuse(desk: Desk, user: User | None, reason: str) -> None:
+    target = ("user", user.id if user else None)
+    await desk.log.record("login.refused", target, outcome="refused", reason=reason)

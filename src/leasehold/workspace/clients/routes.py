@@ -6,9 +6,9 @@ from litestar import Router, delete, get, patch, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
+from leasehold.core.actor import Actor
 from leasehold.core.pagination import DEFAULT_LIMIT, Cursors, Page, Pager
 from leasehold.core.parameters import CursorText, Limit
-from leasehold.core.principal import Principal
 from leasehold.core.vault import InstallationKey
 from leasehold.tenancy.bind import TenantReader, TenantSession
 from leasehold.tenancy.context import TenantRef
@@ -37,13 +37,13 @@ async def create_client(
     data: JSONBody[ApiClientCreate],
     session: NamedDependency[TenantSession],
     tenant: NamedDependency[TenantRef],
-    principal: NamedDependency[Principal],
+    actor: NamedDependency[Actor],
     installation_key: NamedDependency[InstallationKey],
 ) -> NewApiClient:
     """Make an API client. Its secret is in the answer, and nowhere else."""
     pepper = await read_pepper(session, installation_key, tenant)
     return await ApiClientService(session=session).issue(
-        tenant=tenant, name=data.name, scopes=data.scopes, pepper=pepper, by=principal
+        tenant=tenant, name=data.name, scopes=data.scopes, pepper=pepper, by=actor
     )
 
 
@@ -58,10 +58,10 @@ async def update_client(
     client_id: FromPath[UUID],
     data: JSONBody[ApiClientPatch],
     session: NamedDependency[TenantSession],
-    principal: NamedDependency[Principal],
+    actor: NamedDependency[Actor],
 ) -> ApiClient:
     """Change the fields that are given. Tokens of a client that is disabled end at once."""
-    return await ApiClientService(session=session).change(client_id, data, by=principal)
+    return await ApiClientService(session=session).change(client_id, data, by=actor)
 
 
 @post(
@@ -76,20 +76,22 @@ async def rotate_client(
     data: JSONBody[Rotation],
     session: NamedDependency[TenantSession],
     tenant: NamedDependency[TenantRef],
-    principal: NamedDependency[Principal],
+    actor: NamedDependency[Actor],
     installation_key: NamedDependency[InstallationKey],
 ) -> NewApiClient:
     """Make a new secret; the former one is good for `grace_seconds` more."""
     pepper = await read_pepper(session, installation_key, tenant)
     return await ApiClientService(session=session).rotate(
-        client_id, tenant=tenant, grace_s=data.grace_seconds, pepper=pepper, by=principal
+        client_id, tenant=tenant, grace_s=data.grace_seconds, pepper=pepper, by=actor
     )
 
 
 @delete("/{client_id:uuid}", operation_id="deleteClient", summary="Delete an API client", scopes=WRITE)
-async def delete_client(client_id: FromPath[UUID], session: NamedDependency[TenantSession]) -> None:
+async def delete_client(
+    client_id: FromPath[UUID], session: NamedDependency[TenantSession], actor: NamedDependency[Actor]
+) -> None:
     """Delete an API client; its tokens end at once."""
-    await ApiClientService(session=session).remove(client_id)
+    await ApiClientService(session=session).remove(client_id, by=actor)
 
 
 router = Router(

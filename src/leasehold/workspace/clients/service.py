@@ -8,10 +8,12 @@ from uuid import UUID
 from advanced_alchemy.service import SQLAlchemyAsyncRepositoryService
 from msgspec import UNSET
 
+from leasehold.core.actor import Actor
+from leasehold.core.changes import applied, created
 from leasehold.core.clock import utc_now
 from leasehold.core.credentials import new_secret, secret_digest
 from leasehold.core.errors import Invalid
-from leasehold.core.principal import Principal
+from leasehold.tenancy.audit import AuditLog
 from leasehold.tenancy.bind import TenantSession, announce_revocation
 from leasehold.tenancy.context import TenantRef
 from leasehold.workspace.clients import models, schemas
@@ -19,6 +21,11 @@ from leasehold.workspace.clients.repository import ApiClientRepository
 from leasehold.workspace.scopes import ALL_SCOPES
 
 SECRET_KIND = "client"
+_ACTIONS = {
+    "name": "client.renamed",
+    "scopes": "client.scopes_changed",
+    "is_active": ("client.disabled", "client.enabled"),
+}
 
 
 class UnknownScope(Invalid):
@@ -34,9 +41,9 @@ class ApiClientService(SQLAlchemyAsyncRepositoryService[models.ApiClient, ApiCli
     repository_type = ApiClientRepository
 
     async def issue(
-        self, *, tenant: TenantRef, name: str, scopes: Sequence[str], pepper: bytes, by: Principal | None = None
+        self, *, tenant: TenantRef, name: str, scopes: Sequence[str], pepper: bytes, by: Actor
     ) -> schemas.NewApiClient:
-        """Make a client and return it with its secret, which cannot be read again. Without `by` it is the operator's.
+        """Make a client and return it with its secret, which cannot be read again.
 
         Raises:
             UnknownScope: one of the scopes does not exist.
@@ -48,12 +55,15 @@ class ApiClientService(SQLAlchemyAsyncRepositoryService[models.ApiClient, ApiCli
             name=name, secret_digest=secret_digest(secret, pepper=pepper), scopes=held, is_active=True
         )
         client = await self.create(row)
+        await AuditLog(self.repository.session, by).record(
+            "client.created", ("client", client.id), changes=created(scopes=held)
+        )
         return schemas.NewApiClient(client.id, secret, client.name, client.scopes)
 
-    async def change(self, client_id: UUID, patch: schemas.ApiClientPatch, *, by: Principal) -> schemas.ApiClient:
+    async def change(self, client_id: UUID, patch: schemas.ApiClientPatch, *, by: Actor) -> schemas.ApiClient:
         """Change the fields that the patch has, and return the client; tokens of one that is disabled end at once.
 
-        Tokens that were issued before keep the scopes they have, until they expire.
+        Tokens that were issued before and say more than it may do from now on are refused within a second.
 
         Raises:
             advanced_alchemy.exceptions.NotFoundError: there is none with this id.
@@ -61,12 +71,15 @@ class ApiClientService(SQLAlchemyAsyncRepositoryService[models.ApiClient, ApiCli
         """
         if patch.scopes is not UNSET:
             patch.scopes = _allowed(patch.scopes, by)
-        client = await self.update(patch, item_id=client_id)
+        client = await self.repository.get(client_id, with_for_update=True)
+        changes = applied(client, patch, unkept={"name"})
+        await self.repository.session.flush()
+        await AuditLog(self.repository.session, by).record_changes(("client", client_id), changes, _ACTIONS)
         await self._announce(client_id)
         return self.to_schema(client, schema_type=schemas.ApiClient)
 
     async def rotate(
-        self, client_id: UUID, *, tenant: TenantRef, grace_s: int, pepper: bytes, by: Principal
+        self, client_id: UUID, *, tenant: TenantRef, grace_s: int, pepper: bytes, by: Actor
     ) -> schemas.NewApiClient:
         """Replace the secret, and return the client with the new one; the former is good for `grace_s` seconds more.
 
@@ -76,21 +89,28 @@ class ApiClientService(SQLAlchemyAsyncRepositoryService[models.ApiClient, ApiCli
             advanced_alchemy.exceptions.NotFoundError: there is none with this id.
             InsufficientScope: `by` does not hold what the client may do.
         """
-        client = await self.repository.get(client_id)
+        client = await self.repository.get(client_id, with_for_update=True)
         by.demand(*client.scopes)
+        before = client.previous_secret_expires_at
         secret = new_secret(SECRET_KIND, tenant_id=tenant.id)
         client.previous_secret_digest = client.secret_digest if grace_s else None
         client.previous_secret_expires_at = utc_now() + timedelta(seconds=grace_s) if grace_s else None
         client.secret_digest = secret_digest(secret, pepper=pepper)
+        await AuditLog(self.repository.session, by).record(
+            "client.secret_rotated",
+            ("client", client_id),
+            changes={"previous_secret_expires_at": {"from": before, "to": client.previous_secret_expires_at}},
+        )
         return schemas.NewApiClient(client.id, secret, client.name, client.scopes)
 
-    async def remove(self, client_id: UUID) -> None:
+    async def remove(self, client_id: UUID, *, by: Actor) -> None:
         """Delete a client, whose tokens end with it.
 
         Raises:
             advanced_alchemy.exceptions.NotFoundError: there is none with this id.
         """
-        await self.delete(client_id)
+        await self.repository.session.delete(await self.repository.get(client_id, with_for_update=True))
+        await AuditLog(self.repository.session, by).record("client.deleted", ("client", client_id))
         await self._announce(client_id)
 
     async def _announce(self, client_id: UUID) -> None:
@@ -116,11 +136,10 @@ def _any_equals(digests: Sequence[bytes], stored: bytes) -> bool:
     return sum(hmac.compare_digest(digest, stored) for digest in digests) > 0  # not `any`, which would end early
 
 
-def _allowed(scopes: Sequence[str], by: Principal | None) -> list[str]:
+def _allowed(scopes: Sequence[str], by: Actor) -> list[str]:
     for scope in scopes:
         if scope not in ALL_SCOPES:
             raise UnknownScope(scope=scope, known=", ".join(sorted(ALL_SCOPES)))
     wanted = sorted(set(scopes))
-    if by is not None:
-        by.demand(*wanted)
+    by.demand(*wanted)
     return wanted

@@ -6,6 +6,7 @@ from leasehold.core.clock import utc_now
 from leasehold.core.credentials import is_secret, secret_digests
 from leasehold.core.errors import FieldError, Invalid
 from leasehold.core.sqlstate import violated_constraint
+from leasehold.tenancy.audit import AuditLog
 from leasehold.tenancy.bind import announce_revocation
 from leasehold.tenancy.jobs.enqueue import enqueue
 from leasehold.workspace.auth.identity import Desk, Identity
@@ -42,6 +43,7 @@ class ConfirmationService:
             user = await desk.users.by_email(email)
             user_id = user.id if user and user.is_active else None
             await enqueue(desk.session, send_confirmation, Asked("password", user_id))
+            await desk.log.record("password.asked_for", ("user", user_id))
 
     async def set_password(self, secret: str, password: str) -> None:
         """Set a forgotten password, end all sessions of the user, and forget the failed log-ins.
@@ -62,6 +64,7 @@ class ConfirmationService:
                 user.email_confirmed_at = utc_now()
             await desk.sessions.end("password_changed", user_id=user.id)
             await desk.attempts.forget(desk.attempts.account(user.email))
+            await AuditLog(desk.session, desk.by.proven("user", user.id)).record("password.reset", ("user", user.id))
 
     async def confirm_email(self, secret: str) -> None:
         """Write down that an address is the user's; one that is not yet theirs becomes theirs.
@@ -81,6 +84,7 @@ class ConfirmationService:
                     raise EmailTaken from error
                 raise
             await announce_revocation(desk.session, user.id)
+            await AuditLog(desk.session, desk.by.proven("user", user.id)).record("email.confirmed", ("user", user.id))
 
     async def _use(self, desk: Desk, secret: str, purpose: Purpose) -> Confirmation:
         confirmation = await desk.confirmations.use(purpose, self._digests(secret, purpose, desk))

@@ -6,9 +6,9 @@ from litestar import Router, delete, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
+from leasehold.core.actor import Actor
 from leasehold.core.pagination import DEFAULT_LIMIT, Cursors, Page, Pager
 from leasehold.core.parameters import CursorText, Limit
-from leasehold.core.principal import Principal
 from leasehold.tenancy.bind import TenantReader, TenantSession
 from leasehold.tenancy.jobs.enqueue import enqueue
 from leasehold.workspace.invitations.jobs import Invited, send_invitation
@@ -32,10 +32,10 @@ async def list_invitations(
 async def create_invitation(
     data: JSONBody[InvitationCreate],
     session: NamedDependency[TenantSession],
-    principal: NamedDependency[Principal],
+    actor: NamedDependency[Actor],
 ) -> Invitation:
     """Invite somebody by mail, for a week; the role may give no more than the caller holds."""
-    made = await InvitationService(session=session).invite(email=data.email, role=data.role, by=principal)
+    made = await InvitationService(session=session).invite(email=data.email, role=data.role, by=actor)
     await enqueue(session, send_invitation, Invited(made.id))
     return made
 
@@ -49,9 +49,11 @@ async def get_invitation(invitation_id: FromPath[UUID], reader: NamedDependency[
 @delete(
     "/{invitation_id:uuid}", operation_id="deleteInvitation", summary="Take an invitation back", scopes=("users:write",)
 )
-async def delete_invitation(invitation_id: FromPath[UUID], session: NamedDependency[TenantSession]) -> None:
+async def delete_invitation(
+    invitation_id: FromPath[UUID], session: NamedDependency[TenantSession], actor: NamedDependency[Actor]
+) -> None:
     """Take an invitation back; its link is void at once."""
-    await InvitationService(session=session).delete(invitation_id)
+    await InvitationService(session=session).take_back(invitation_id, by=actor)
 
 
 router = Router(

@@ -7,11 +7,13 @@ from uuid import UUID
 from advanced_alchemy.service import SQLAlchemyAsyncRepositoryService
 from sqlalchemy.exc import IntegrityError
 
+from leasehold.core.actor import Actor
+from leasehold.core.changes import created
 from leasehold.core.clock import utc_now
 from leasehold.core.credentials import is_secret, new_secret, secret_digest, secret_digests
 from leasehold.core.errors import Conflict, FieldError
-from leasehold.core.principal import Principal
 from leasehold.core.sqlstate import violated_constraint
+from leasehold.tenancy.audit import AuditLog
 from leasehold.tenancy.bind import TenantSession
 from leasehold.workspace.invitations import models, schemas
 from leasehold.workspace.invitations.repository import InvitationRepository
@@ -38,31 +40,42 @@ class InvitationService(SQLAlchemyAsyncRepositoryService[models.Invitation, Invi
 
     repository_type = InvitationRepository
 
-    async def invite(self, *, email: str, role: Role, by: Principal | None) -> schemas.Invitation:
-        """Make an invitation without a secret, and return it. `by` must hold what the role gives; None is the operator.
+    async def invite(self, *, email: str, role: Role, by: Actor) -> schemas.Invitation:
+        """Make an invitation without a secret, and return it. `by` must hold what the role gives.
 
         Raises:
             EmailTaken: a user has this address.
             AlreadyInvited: an invitation has it.
             InsufficientScope: the role would give more than `by` holds.
         """
-        if by is not None:
-            by.demand(*sorted(ROLE_SCOPES[role]))
+        by.demand(*sorted(ROLE_SCOPES[role]))
         await self.repository.delete_expired()
         if await UserRepository(session=self._session).by_email(email) is not None:
             raise EmailTaken
         values: dict[str, object] = {
             "email": email.lower(),
             "role": role,
-            "invited_by": by.subject if by else None,
+            "invited_by": by.id,
             "expires_at": utc_now() + LIFETIME,
         }
         try:
-            return await self.repository.insert(values, returning=schemas.Invitation)
+            invitation = await self.repository.insert(values, returning=schemas.Invitation)
         except IntegrityError as error:
             if violated_constraint(error) == "uq_invitations_email":
                 raise AlreadyInvited from error
             raise
+        target = ("invitation", invitation.id)
+        await AuditLog(self._session, by).record("invitation.created", target, changes=created(role=role))
+        return invitation
+
+    async def take_back(self, invitation_id: UUID, *, by: Actor) -> None:
+        """Delete an invitation; its link is void at once.
+
+        Raises:
+            advanced_alchemy.exceptions.NotFoundError: there is none with this id.
+        """
+        await self.delete(invitation_id)
+        await AuditLog(self._session, by).record("invitation.taken_back", ("invitation", invitation_id))
 
     async def renew_secret(self, invitation_id: UUID, *, pepper: bytes) -> str:
         """Return a fresh secret of an invitation, which makes a former one void.

@@ -63,7 +63,7 @@ async def issue_token(
     client = await oauth.authenticate(credentials)
     if client is None:
         return _invalid_client()
-    issued = oauth.issue(client, scope=data.scope)
+    issued = await oauth.issue(client, scope=data.scope)
     if isinstance(issued, Refusal):
         return _refuse(issued)
     client_uses.note(tenant.id, client.id)

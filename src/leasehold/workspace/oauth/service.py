@@ -45,27 +45,29 @@ class OAuthService:
     async def authenticate(self, credentials: Credentials) -> ApiClient | None:
         """Return the active client that has these credentials, after the same time for one that is not there."""
         tenant_id = self._identity.tenant.id
-        if not is_secret(credentials.client_secret, SECRET_KIND, tenant_id=tenant_id):
-            return None
-        try:
-            client_id = UUID(credentials.client_id)
-        except ValueError:
+        client_id = _parsed(credentials.client_id)
+        if client_id is None or not is_secret(credentials.client_secret, SECRET_KIND, tenant_id=tenant_id):
             return None
         async with self._identity.desk() as desk:
             clients = ApiClientRepository(session=desk.session)
             client = await clients.get_one_or_none(id=client_id)
             digests = secret_digests(credentials.client_secret, peppers=desk.peppers)
             if not accepts(client, digests) or client is None or not client.is_active:
+                reason = "unknown client or wrong secret" if client is None or client.is_active else "disabled client"
+                await desk.log.record("token.refused", ("client", client_id), outcome="refused", reason=reason)
                 return None
             if client.secret_digest in digests[1:]:
                 await clients.store_anew(client.id, former_digest=client.secret_digest, digest=digests[0])
         return client
 
-    def issue(self, client: ApiClient, *, scope: str | None) -> IssuedToken | Refusal:
+    async def issue(self, client: ApiClient, *, scope: str | None) -> IssuedToken | Refusal:
         """Return a token for a client (RFC 6749, section 4.4), with all its scopes unless `scope` asks for fewer."""
         held = frozenset(client.scopes)
         wanted = frozenset(scope.split()) if scope else held
         if excess := sorted(wanted - held):
+            async with self._identity.desk() as desk:
+                target = ("client", client.id)
+                await desk.log.record("token.refused", target, outcome="refused", reason="scope not held")
             return Refusal("invalid_scope", f"The client does not hold: {' '.join(excess)}.")
         tokens = self._identity.tokens
         token = tokens.issue(kind="client", subject=client.id, tenant_id=self._identity.tenant.id, scopes=wanted)
@@ -81,7 +83,9 @@ class OAuthService:
             principal = self._identity.tokens.verify(token)
         except InvalidToken:
             async with self._identity.desk() as desk:
-                await desk.sessions.end_by(token)
+                user_id = await desk.sessions.end_by(token)
+                if user_id is not None:
+                    await desk.log.record("token.revoked", ("user", user_id))
             return None
         if principal.tenant_id != self._identity.tenant.id:
             return None
@@ -89,6 +93,7 @@ class OAuthService:
             return Refusal("unsupported_token_type", "The access token of a client ends with the client, or by itself.")
         async with self._identity.desk() as desk:
             await desk.sessions.end("revoked", user_id=principal.subject, only=principal.session_id)
+            await desk.log.record("token.revoked", ("user", principal.subject))
         return None
 
     async def introspect(self, token: str, reader: Reader) -> Introspection:
@@ -128,3 +133,10 @@ class OAuthService:
                 sub=str(found.user.id),
                 tenant=str(self._identity.tenant.id),
             )
+
+
+def _parsed(client_id: str) -> UUID | None:
+    try:
+        return UUID(client_id)
+    except ValueError:
+        return None

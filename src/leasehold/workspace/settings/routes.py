@@ -4,6 +4,7 @@ from litestar import Router, get, patch
 from litestar.di import NamedDependency
 from litestar.params import JSONBody
 
+from leasehold.core.actor import Actor
 from leasehold.tenancy.bind import TenantReader, TenantSession
 from leasehold.tenancy.context import TenantRef
 from leasehold.workspace.settings.repository import SettingsReads
@@ -19,10 +20,13 @@ async def get_own_tenant(tenant: NamedDependency[TenantRef], reader: NamedDepend
 
 @patch("/", operation_id="updateOwnTenant", summary="Change the tenant's settings", scopes=("tenant:write",))
 async def update_own_tenant(
-    data: JSONBody[SettingsPatch], tenant: NamedDependency[TenantRef], session: NamedDependency[TenantSession]
+    data: JSONBody[SettingsPatch],
+    tenant: NamedDependency[TenantRef],
+    session: NamedDependency[TenantSession],
+    actor: NamedDependency[Actor],
 ) -> Tenant:
     """Change the settings that are given; null sets one back to its default."""
-    return Tenant(tenant.id, tenant.slug, await SettingsService(session).change(data))
+    return Tenant(tenant.id, tenant.slug, await SettingsService(session).change(data, by=actor))
 
 
 router = Router("/tenant", route_handlers=[get_own_tenant, update_own_tenant], tags=["tenant"])

@@ -6,10 +6,10 @@ from litestar import Router, delete, get, patch, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
+from leasehold.core.actor import Actor
 from leasehold.core.pagination import DEFAULT_LIMIT, Cursors, Page, Pager
 from leasehold.core.parameters import CursorText, Limit
 from leasehold.core.passwords import Passwords
-from leasehold.core.principal import Principal
 from leasehold.tenancy.bind import TenantReader, TenantSession
 from leasehold.workspace.users.repository import UserReads
 from leasehold.workspace.users.schemas import User, UserCreate, UserPatch
@@ -32,12 +32,12 @@ async def create_user(
     data: JSONBody[UserCreate],
     session: NamedDependency[TenantSession],
     passwords: NamedDependency[Passwords],
-    principal: NamedDependency[Principal],
+    actor: NamedDependency[Actor],
 ) -> User:
     """Make a user; its role may give no more than the caller holds."""
     password_hash = await passwords.hash_new(data.password) if data.password is not None else None
     return await UserService(session=session).add(
-        email=data.email, name=data.name, role=data.role, password_hash=password_hash, by=principal
+        email=data.email, name=data.name, role=data.role, password_hash=password_hash, by=actor
     )
 
 
@@ -52,18 +52,18 @@ async def update_user(
     user_id: FromPath[UUID],
     data: JSONBody[UserPatch],
     session: NamedDependency[TenantSession],
-    principal: NamedDependency[Principal],
+    actor: NamedDependency[Actor],
 ) -> User:
     """Change the fields that are given."""
-    return await UserService(session=session).change(user_id, data, by=principal)
+    return await UserService(session=session).change(user_id, data, by=actor)
 
 
 @delete("/{user_id:uuid}", operation_id="deleteUser", summary="Delete a user", scopes=("users:write",))
 async def delete_user(
-    user_id: FromPath[UUID], session: NamedDependency[TenantSession], principal: NamedDependency[Principal]
+    user_id: FromPath[UUID], session: NamedDependency[TenantSession], actor: NamedDependency[Actor]
 ) -> None:
     """Delete a user; its tokens end at once."""
-    await UserService(session=session).remove(user_id, by=principal)
+    await UserService(session=session).remove(user_id, by=actor)
 
 
 @delete(
@@ -73,10 +73,10 @@ async def delete_user(
     scopes=("users:write",),
 )
 async def remove_totp(
-    user_id: FromPath[UUID], session: NamedDependency[TenantSession], principal: NamedDependency[Principal]
+    user_id: FromPath[UUID], session: NamedDependency[TenantSession], actor: NamedDependency[Actor]
 ) -> None:
     """Ask a user for no second factor any more, who has lost the app and the recovery codes."""
-    await UserService(session=session).remove_totp(user_id, by=principal)
+    await UserService(session=session).remove_totp(user_id, by=actor)
 
 
 router = Router(

@@ -7,13 +7,17 @@ from advanced_alchemy.service import SQLAlchemyAsyncRepositoryService
 from msgspec import UNSET
 from sqlalchemy.exc import IntegrityError
 
+from leasehold.core.actor import Actor
+from leasehold.core.changes import applied, created
 from leasehold.core.errors import Conflict, FieldError
-from leasehold.core.principal import Principal
 from leasehold.core.sqlstate import violated_constraint
+from leasehold.tenancy.audit import AuditLog
 from leasehold.tenancy.bind import TenantSession, announce_revocation
 from leasehold.workspace.scopes import ROLE_SCOPES, Role, as_role
 from leasehold.workspace.users import models, schemas
 from leasehold.workspace.users.repository import UserRepository
+
+_ACTIONS = {"name": "user.renamed", "role": "user.role_changed", "is_active": ("user.disabled", "user.enabled")}
 
 
 class EmailTaken(Conflict):
@@ -45,17 +49,16 @@ class UserService(SQLAlchemyAsyncRepositoryService[models.User, UserRepository])
         name: str,
         role: Role,
         password_hash: str | None,
-        by: Principal | None,
+        by: Actor,
         email_confirmed_at: datetime | None = None,
     ) -> schemas.User:
-        """Make a user and return it. `by` must hold every scope of the role; None is the tenant's own sign-up.
+        """Make a user and return it. `by` must hold every scope of the role; who is anonymous signs up.
 
         Raises:
             EmailTaken: another user has this address.
             InsufficientScope: the role would give more than `by` holds.
         """
-        if by is not None:
-            by.demand(*sorted(ROLE_SCOPES[role]))
+        by.demand(*sorted(ROLE_SCOPES[role]))
         values: dict[str, object] = {
             "email": email.lower(),
             "name": name,
@@ -65,13 +68,16 @@ class UserService(SQLAlchemyAsyncRepositoryService[models.User, UserRepository])
             "email_confirmed_at": email_confirmed_at,
         }
         try:
-            return await self.repository.insert(values, returning=schemas.User)
+            user = await self.repository.insert(values, returning=schemas.User)
         except IntegrityError as error:
             if violated_constraint(error) == "uq_users_email":
                 raise EmailTaken from error
             raise
+        action = "user.registered" if by.kind == "anonymous" else "user.created"
+        await AuditLog(self.repository.session, by).record(action, ("user", user.id), changes=created(role=role))
+        return user
 
-    async def change(self, user_id: UUID, patch: schemas.UserPatch, *, by: Principal) -> schemas.User:
+    async def change(self, user_id: UUID, patch: schemas.UserPatch, *, by: Actor) -> schemas.User:
         """Change the fields that the patch has, and return the user; what it was logged in with is checked anew.
 
         Raises:
@@ -84,11 +90,14 @@ class UserService(SQLAlchemyAsyncRepositoryService[models.User, UserRepository])
         await self._demand_power_over(user_id, by)
         if patch.role not in {UNSET, "owner"} or patch.is_active is False:
             await self._demand_other_owner_than(user_id)
-        user = await self.update(patch, item_id=user_id)
+        user = await self.repository.get(user_id, with_for_update=True)
+        changes = applied(user, patch, unkept={"name"})
+        await self.repository.session.flush()
+        await AuditLog(self.repository.session, by).record_changes(("user", user_id), changes, _ACTIONS)
         await self._announce(user_id)
         return self.to_schema(user, schema_type=schemas.User)
 
-    async def remove(self, user_id: UUID, *, by: Principal) -> None:
+    async def remove(self, user_id: UUID, *, by: Actor) -> None:
         """Delete a user, whose tokens end with it.
 
         Raises:
@@ -98,10 +107,11 @@ class UserService(SQLAlchemyAsyncRepositoryService[models.User, UserRepository])
         """
         await self._demand_power_over(user_id, by)
         await self._demand_other_owner_than(user_id)
-        await self.delete(user_id)
+        await self.repository.session.delete(await self.repository.get(user_id, with_for_update=True))
+        await AuditLog(self.repository.session, by).record("user.deleted", ("user", user_id))
         await self._announce(user_id)
 
-    async def remove_totp(self, user_id: UUID, *, by: Principal) -> None:
+    async def remove_totp(self, user_id: UUID, *, by: Actor) -> None:
         """Ask a user for no second factor any more.
 
         Raises:
@@ -110,8 +120,9 @@ class UserService(SQLAlchemyAsyncRepositoryService[models.User, UserRepository])
         """
         await self._demand_power_over(user_id, by)
         await self.repository.delete_factors(user_id)
+        await AuditLog(self.repository.session, by).record("second_factor.removed", ("user", user_id))
 
-    async def _demand_power_over(self, user_id: UUID, by: Principal) -> None:
+    async def _demand_power_over(self, user_id: UUID, by: Actor) -> None:
         user = await self.repository.get(user_id)
         by.demand(*sorted(ROLE_SCOPES[as_role(user.role)]))
 

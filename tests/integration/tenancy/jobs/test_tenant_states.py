@@ -6,6 +6,7 @@ from leasehold.core.database import platform_session
 from leasehold.platform.tenants.service import TenantService
 from leasehold.process import Process
 from leasehold.tenancy.context import TenantRef
+from tests.factories import OPERATOR
 from tests.integration.tenancy.jobs.chores import Hand, asked, many_asked, row_of
 
 
@@ -13,7 +14,7 @@ async def _change(process: Process, tenant: TenantRef, verb: str) -> None:
     """Do with a tenant what an admin does."""
     async with platform_session(process.database) as session:
         service = TenantService(session, process.provisioner, base_domain="leasehold.test")
-        await getattr(service, verb)(tenant.id)
+        await getattr(service, verb)(tenant.id, by=OPERATOR)
 
 
 async def test_jobs_of_a_suspended_tenant_wait_and_run_when_it_is_resumed(

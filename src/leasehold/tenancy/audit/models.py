@@ -1,0 +1,56 @@
+"""The tables of the audit logs, one in each tenant's schema and one in the shared schema."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, Index
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, declared_attr, mapped_column
+
+from leasehold.core.models import Identified, PlatformModel, TenantModel
+
+TABLE = "audit_events"
+
+
+class AuditColumns(Identified):
+    """One act. It has no foreign keys: it outlives what it speaks of."""
+
+    __tablename__ = TABLE
+
+    created_at: Mapped[datetime]
+    """The millisecond that the id carries, so that a time is a range of ids."""
+    actor_kind: Mapped[str]
+    actor_id: Mapped[UUID | None]
+    impersonator_id: Mapped[UUID | None]
+    """The admin who acted in the actor's name."""
+    action: Mapped[str]
+    target_kind: Mapped[str | None]
+    target_id: Mapped[UUID | None]
+    outcome: Mapped[str]
+    reason: Mapped[str | None]
+    """The command or the job that acted, or why it was refused."""
+    request_id: Mapped[str | None]
+    changes: Mapped[Any] = mapped_column(JSONB)
+
+    @declared_attr.directive
+    def __table_args__(cls) -> tuple[Any, ...]:  # noqa: N805
+        return (
+            CheckConstraint(
+                "actor_kind IN ('user', 'client', 'key', 'admin', 'operator', 'system', 'anonymous')",
+                name="actor_kind",
+            ),
+            CheckConstraint("outcome IN ('succeeded', 'refused')", name="outcome"),
+            Index(None, "actor_id", "id"),
+            Index(None, "action", "id"),
+            Index(None, "target_id", "id"),
+            {"info": {"rights": "append_only"}},
+        )
+
+
+class TenantAuditEvent(AuditColumns, TenantModel):
+    """Something that was done in a tenant, or to it."""
+
+
+class PlatformAuditEvent(AuditColumns, PlatformModel):
+    """Something that was done on the platform. It holds ids, and nothing personal."""

@@ -1,0 +1,34 @@
+"""What the owner's connections write down: that a tenant came into being, and that a run over the fleet began."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from leasehold.core.actor import Actor
+from leasehold.core.changes import created
+from leasehold.core.database import DriverConnection
+from leasehold.tenancy.audit.models import TABLE, PlatformAuditEvent
+from leasehold.tenancy.audit.row import event_row
+from leasehold.tenancy.context import TenantRef
+
+_COLUMNS = tuple(PlatformAuditEvent.__table__.columns.keys())
+_VALUES = f"({', '.join(_COLUMNS)}) VALUES ({', '.join(f'${number + 1}' for number in range(len(_COLUMNS)))})"
+_TO_PLATFORM = f"INSERT INTO platform.{TABLE} {_VALUES}"
+_TO_BOTH = f"WITH platform AS ({_TO_PLATFORM}) INSERT INTO {TABLE} {_VALUES}"
+
+
+async def record_provisioning(connection: DriverConnection, tenant: TenantRef, by: Actor) -> None:
+    """Write the first event of a new tenant, and the same one for the platform. It is a `Seed`."""
+    row = event_row(by, "tenant.provisioned", ("tenant", tenant.id), changes=created(slug=tenant.slug))
+    await connection.execute(_TO_BOTH, *_arguments(row))
+
+
+async def record_run(connection: DriverConnection, run_id: UUID, by: Actor, *, kind: str, target: str) -> None:
+    """Write down that a run over the fleet begins."""
+    row = event_row(by, "fleet.run_started", ("fleet_run", run_id), changes=created(kind=kind, target=target))
+    await connection.execute(_TO_PLATFORM, *_arguments(row))
+
+
+def _arguments(row: Mapping[str, Any]) -> list[object]:
+    return [json.dumps(row[name]) if name == "changes" else row[name] for name in _COLUMNS]
