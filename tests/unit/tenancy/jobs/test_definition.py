@@ -89,6 +89,14 @@ def test_a_job_of_either_plane_has_no_session() -> None:
         job_of_either("users.greet")(greet)
 
 
+@pytest.mark.parametrize("decorator", [tenant_job, platform_job])
+def test_a_job_that_would_hold_two_connections_is_refused(decorator: Any) -> None:
+    async def copy(_arguments: NoArguments, session: TenantSession, open_session: object) -> None: ...
+
+    with pytest.raises(BadJob, match="with a session it would open another, and there is one connection for each job"):
+        decorator("users.copy")(copy)
+
+
 def test_two_jobs_of_one_name_are_refused() -> None:
     first, other = _job("users.greet"), _job("users.bid_farewell")
     assert by_name([first, other]) == {"users.greet": first, "users.bid_farewell": other}
