@@ -54,6 +54,7 @@ class Worker:
         self._served = PLATFORM_LANE
         self._due: dict[str, datetime] = {}
         self._losses = 0
+        self._ends_at = math.inf
         self.seen_at = -math.inf
         """When the queue last answered, in seconds of the monotonic clock."""
 
@@ -73,7 +74,7 @@ class Worker:
             _log.warning("worker_ended_without_queue", jobs=len(self._running))
         finally:
             watch.cancel()
-            self._link.lose_patience(in_s=self._grace_s)
+            self._lose_patience()
             await self._end()
             keeper.cancel()
             with suppress(asyncio.CancelledError, QueueAway):
@@ -86,8 +87,13 @@ class Worker:
 
     async def _wake_on(self, stop: asyncio.Event) -> None:
         await stop.wait()
-        self._link.lose_patience(in_s=self._grace_s)
+        self._lose_patience()
         self._wake.set()
+
+    def _lose_patience(self) -> None:
+        """Let running jobs, and the queue, have the grace from now on, or from when this was first said."""
+        self._ends_at = min(self._ends_at, time.monotonic() + self._grace_s)
+        self._link.lose_patience(in_s=self._grace_s)
 
     async def _claim(self) -> bool:
         """Take as many jobs as there is room for, and say whether to look again at once."""
@@ -179,7 +185,7 @@ class Worker:
 
     async def _end(self) -> None:
         if self._running:
-            await asyncio.wait(set(self._running), timeout=self._grace_s)
+            await asyncio.wait(set(self._running), timeout=max(0, self._ends_at - time.monotonic()))
         left = set(self._running)
         for task in left:
             task.cancel()
