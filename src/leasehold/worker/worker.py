@@ -201,11 +201,7 @@ class Worker:
         while True:
             now = await self._link.ask(lambda queue: queue.promote())
             self.seen_at = time.monotonic()
-            for task in self._tasks:
-                due_at = task.last_due(now)
-                if due_at > self._due[task.job.name]:
-                    await self._link.ask(lambda queue, task=task, due_at=due_at: queue.schedule(task, due_at))
-                    self._due[task.job.name] = due_at
+            await self._schedule(now)
             if time.monotonic() - beaten_at >= _BEAT_S:
                 beaten_at = time.monotonic()
                 if not await self._link.ask(lambda queue: queue.beat()):
@@ -216,6 +212,13 @@ class Worker:
                     _log.warning("jobs_taken_back", jobs=taken)
             self._wake.set()
             await asyncio.sleep(self._poll_s)
+
+    async def _schedule(self, now: datetime) -> None:
+        for task in self._tasks:
+            due_at, enqueued_for = task.last_due(now), self._due[task.job.name]
+            if due_at > enqueued_for or enqueued_for > task.next_but_one(due_at):
+                await self._link.ask(lambda queue, task=task, due_at=due_at: queue.schedule(task, due_at))
+                self._due[task.job.name] = due_at
 
     async def _start_anew(self) -> None:
         """Go on as another worker: this one was taken for dead, so what it still runs is others' by now."""

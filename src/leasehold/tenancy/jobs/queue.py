@@ -155,8 +155,12 @@ _KNOW_TASK = """
 INSERT INTO platform.periodic_tasks (id, name, cron, due_at) VALUES ($1, $2, $3, now())
 ON CONFLICT (name) DO UPDATE SET cron = excluded.cron RETURNING due_at
 """
+# A worker that stood still since it looked at the clock must not take what others did meanwhile for the future.
 _SCHEDULE = """
-WITH due AS (UPDATE platform.periodic_tasks SET due_at = $2 WHERE name = $1 AND due_at < $2 RETURNING name)
+WITH due AS (
+    UPDATE platform.periodic_tasks SET due_at = $2
+     WHERE name = $1 AND (due_at < $2 OR due_at > greatest($6, now())) RETURNING name
+)
 INSERT INTO platform.jobs (id, name, arguments, priority, max_attempts, state, run_at, dedupe_key, periodic_task)
 SELECT $3, name, '{}', $4, $5, 'ready', now(), 'periodic', name FROM due
 ON CONFLICT (lane, name, dedupe_key) WHERE dedupe_key IS NOT NULL AND state IN ('delayed', 'ready', 'running')
@@ -259,9 +263,12 @@ class JobQueue:
         }
 
     async def schedule(self, task: Periodic, due_at: datetime) -> bool:
-        """Enqueue a periodic task for one due time; return False if a worker has done so, or if it still runs."""
+        """Enqueue a periodic task for one due time; return False if a worker has done so, or if it still runs.
+
+        What was enqueued for a time that lies behind the next but one is forgotten: the clock was wrong.
+        """
         job = task.job
-        arguments = (job.name, due_at, new_id(), job.priority, job.max_attempts)
+        arguments = (job.name, due_at, new_id(), job.priority, job.max_attempts, task.next_but_one(due_at))
         return await self._connection.fetchval(_SCHEDULE, *arguments) is not None
 
     def _claimed(self, row: asyncpg.Record) -> ClaimedJob:

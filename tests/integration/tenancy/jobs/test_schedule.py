@@ -79,6 +79,34 @@ async def test_an_earlier_due_time_is_over(known: Hand) -> None:
     assert await states(known.connection) == []
 
 
+async def test_what_was_enqueued_for_the_next_but_one_is_believed_and_for_a_later_time_not(known: Hand) -> None:
+    for ahead, is_wrong in ((timedelta(minutes=2), False), (timedelta(minutes=2, seconds=1), True)):
+        await known.connection.execute("UPDATE platform.periodic_tasks SET due_at = $1", _SOON + ahead)
+        assert await known.queue.schedule(_TASK, _SOON) is is_wrong
+    assert (await _task(known.connection))["due_at"] == _SOON
+    assert await states(known.connection) == [("tests.tidy_up", "ready")]
+
+
+async def test_a_worker_that_stood_still_takes_no_earlier_time_again(known: Hand, other: Hand) -> None:
+    now: datetime = await known.connection.fetchval("SELECT now()")
+    await known.connection.execute("UPDATE platform.periodic_tasks SET due_at = $1", now - timedelta(hours=2))
+    assert await other.queue.schedule(_TASK, now)
+    await other.queue.finish(await other.claim_one())
+    assert not await known.queue.schedule(_TASK, now - timedelta(hours=1))
+
+
+async def test_five_workers_that_see_that_the_clock_was_wrong_enqueue_it_once(
+    hire: Hire, app_connection: DriverConnection
+) -> None:
+    hands = [await hire() for _ in range(5)]
+    for hand in hands:
+        await hand.queue.know_tasks([_TASK])
+    await hands[0].queue.schedule(_TASK, datetime(2140, 1, 1, tzinfo=UTC))
+    await hands[0].queue.finish(await hands[0].claim_one())
+    answers = await asyncio.gather(*(hand.queue.schedule(_TASK, _SOON) for hand in hands))
+    assert sorted(answers) == [False] * 4 + [True]
+
+
 async def test_a_new_task_has_missed_nothing_and_a_known_one_is_where_it_was(hand: Hand, other: Hand) -> None:
     now = await hand.connection.fetchval("SELECT now()")
     first = (await hand.queue.know_tasks([_TASK]))["tests.tidy_up"]

@@ -129,6 +129,18 @@ def test_the_last_due_time_lies_before_now(now: datetime, due_at: datetime) -> N
     assert _HOURLY.last_due(now) == due_at
 
 
+@pytest.mark.parametrize(
+    ("cron", "last_due", "expected"),
+    [
+        ("17 * * * *", datetime(2026, 7, 31, 22, 17, tzinfo=UTC), datetime(2026, 8, 1, 0, 17, tzinfo=UTC)),
+        ("* * * * * *", datetime(2026, 7, 31, 23, 59, 59, tzinfo=UTC), datetime(2026, 8, 1, 0, 0, 1, tzinfo=UTC)),
+        ("0 0 29 2 *", datetime(2024, 2, 29, tzinfo=UTC), datetime(2032, 2, 29, tzinfo=UTC)),
+    ],
+)
+def test_the_next_but_one_is_the_second_time_after_the_last(cron: str, last_due: datetime, expected: datetime) -> None:
+    assert Periodic(cron, platform_job("users.count")(count)).next_but_one(last_due) == expected
+
+
 @pytest.mark.parametrize("cron", ["", "nonsense", "61 * * * *", "* * * *", "0 0 30 2 *", "@daily"])
 def test_an_expression_that_is_none_or_never_comes_due_is_refused_at_once(cron: str) -> None:
     with pytest.raises(BadJob, match=r"the cron expression .* is not valid"):
