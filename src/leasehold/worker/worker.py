@@ -10,6 +10,7 @@ from datetime import datetime
 
 import structlog
 
+from leasehold.core.errors import DatabaseUnavailable
 from leasehold.tenancy.jobs.definition import Periodic, backoff_s
 from leasehold.tenancy.jobs.link import QueueAway, QueueLink
 from leasehold.tenancy.jobs.models import PLATFORM_LANE
@@ -20,6 +21,7 @@ from leasehold.worker.metrics import Metrics
 _BEAT_S = 5.0
 _SWEEP_S = 10.0
 _NOT_NOW_S = 5.0
+_MOST_TIMES_PUT_OFF = 10
 _MOST_TEXT = 20_000
 
 _log = structlog.get_logger(__name__)
@@ -146,6 +148,8 @@ class Worker:
             return "put_off"
         except QueueAway:
             raise
+        except DatabaseUnavailable as error:
+            return await self._put_off(job, error)
         except asyncio.CancelledError as error:
             if not _was_cancelled():  # by the job itself, which would do the same again at once
                 return await self._failed(job, error)
@@ -154,6 +158,17 @@ class Worker:
         except (Exception, SystemExit, BaseExceptionGroup) as error:  # noqa: BLE001  # whatever a job may raise
             return await self._failed(job, error)
         return "succeeded"
+
+    async def _put_off(self, job: ClaimedJob, error: DatabaseUnavailable) -> str:
+        """Try a job again without counting it, since a database that starts anew is no fault of a job.
+
+        But not for ever: there are jobs that bring a database down.
+        """
+        if job.times_put_off >= _MOST_TIMES_PUT_OFF:
+            return await self._failed(job, error)
+        in_s = backoff_s(job.times_put_off + 1)
+        await self._link.ask(lambda queue: queue.put_off(job, in_s=in_s))
+        return "put_off"
 
     async def _failed(self, job: ClaimedJob, error: BaseException) -> str:
         text = _storable(_said_by(error)[:_MOST_TEXT])

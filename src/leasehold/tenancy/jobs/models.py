@@ -43,6 +43,8 @@ class QueuedJob(Identified, PlatformModel):
     state: Mapped[str]
     attempts: Mapped[int] = mapped_column(BigInteger, server_default="0")
     max_attempts: Mapped[int] = mapped_column(BigInteger)
+    times_put_off: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    """How many calls met a database that was away, and were not counted as attempts."""
     run_at: Mapped[datetime]
     """When it was or will be ready."""
     dedupe_key: Mapped[str | None]

@@ -68,7 +68,7 @@ WITH RECURSIVE behind (lane) AS (
 )
 UPDATE platform.jobs j SET state = 'running', worker_id = $1, attempts = attempts + 1
   FROM chosen WHERE j.id = chosen.id AND EXISTS (SELECT FROM platform.job_workers WHERE id = $1)
-RETURNING j.id, j.tenant_id, j.lane, j.name, j.arguments, j.attempts, j.max_attempts,
+RETURNING j.id, j.tenant_id, j.lane, j.name, j.arguments, j.attempts, j.max_attempts, j.times_put_off,
           extract(epoch FROM clock_timestamp() - j.run_at)::float8 AS waited_s
 """
 _FINISH = "SELECT platform.finish_job($1, $2, $3)"
@@ -96,6 +96,12 @@ _HAND_BACK = """
 UPDATE platform.jobs
    SET worker_id = NULL, attempts = attempts - 1, run_at = now() + make_interval(secs => $4),
        state = CASE WHEN $4 > 0 THEN 'delayed' ELSE 'ready' END
+ WHERE id = $1 AND worker_id = $2 AND attempts = $3 AND state = 'running'
+"""
+_PUT_OFF = """
+UPDATE platform.jobs
+   SET worker_id = NULL, attempts = attempts - 1, times_put_off = times_put_off + 1,
+       run_at = now() + make_interval(secs => $4), state = 'delayed'
  WHERE id = $1 AND worker_id = $2 AND attempts = $3 AND state = 'running'
 """
 _PROMOTE = """
@@ -189,6 +195,8 @@ class ClaimedJob:
     attempt: int
     """Counted from one."""
     max_attempts: int
+    times_put_off: int
+    """How many calls were not counted as attempts, because the database was away."""
     waited_s: float
     """Seconds from when it was ready until it was claimed."""
 
@@ -239,6 +247,10 @@ class JobQueue:
         """Give a job back as if it had not been tried."""
         await self._connection.execute(_HAND_BACK, job.id, job.worker_id, job.attempt, in_s)
 
+    async def put_off(self, job: ClaimedJob, *, in_s: float) -> None:
+        """Give a job back whose call met a database that was away, and count that, but not as an attempt."""
+        await self._connection.execute(_PUT_OFF, job.id, job.worker_id, job.attempt, in_s)
+
     async def let_go(self, *, but: list[UUID]) -> None:
         """Give back all jobs of this worker but those that it knows of."""
         await self._connection.execute(_LET_GO, self._worker_id, but)
@@ -281,6 +293,7 @@ class JobQueue:
             arguments=row["arguments"].encode(),
             attempt=row["attempts"],
             max_attempts=row["max_attempts"],
+            times_put_off=row["times_put_off"],
             waited_s=row["waited_s"],
         )
 
