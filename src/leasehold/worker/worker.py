@@ -225,6 +225,8 @@ class Worker:
                 swept_at = time.monotonic()
                 if taken := await self._link.ask(lambda queue: queue.sweep()):
                     _log.warning("jobs_taken_back", jobs=taken)
+                if not await self._link.ask(lambda queue: queue.keep_tasks(self._tasks)):
+                    self._due = await self._link.ask(lambda queue: queue.know_tasks(self._tasks))
             self._wake.set()
             await asyncio.sleep(self._poll_s)
 

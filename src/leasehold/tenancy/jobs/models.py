@@ -79,6 +79,8 @@ class PeriodicTask(Identified, PlatformModel):
     cron: Mapped[str]
     due_at: Mapped[datetime]
     """The latest due time for which it was enqueued; for a new one, when it was made."""
+    seen_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+    """When a worker last said that it knows it, to an hour."""
     ended_at: Mapped[datetime | None]
     outcome: Mapped[str | None]
     error: Mapped[str | None]

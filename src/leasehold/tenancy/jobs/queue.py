@@ -159,8 +159,15 @@ UPDATE platform.jobs j SET state = 'dropped', error = chosen.why, ended_at = now
 """
 _KNOW_TASK = """
 INSERT INTO platform.periodic_tasks (id, name, cron, due_at) VALUES ($1, $2, $3, now())
-ON CONFLICT (name) DO UPDATE SET cron = excluded.cron RETURNING due_at
+ON CONFLICT (name) DO UPDATE SET cron = excluded.cron, seen_at = now() RETURNING due_at
 """
+_SEE_TASKS = """
+UPDATE platform.periodic_tasks SET seen_at = now()
+ WHERE name = ANY($1) AND seen_at NOT BETWEEN now() - interval '1 hour' AND now()
+"""
+# A worker of another release may know what this one does not, and says so every hour while it lives.
+_FORGET_TASKS = "DELETE FROM platform.periodic_tasks WHERE name <> ALL($1) AND seen_at < now() - interval '1 day'"
+_COUNT_TASKS = "SELECT count(*) FROM platform.periodic_tasks WHERE name = ANY($1)"
 # A worker that stood still since it looked at the clock must not take what others did meanwhile for the future.
 _SCHEDULE = """
 WITH due AS (
@@ -273,6 +280,16 @@ class JobQueue:
             task.job.name: await self._connection.fetchval(_KNOW_TASK, new_id(), task.job.name, task.cron)
             for task in tasks
         }
+
+    async def keep_tasks(self, tasks: Sequence[Periodic]) -> bool:
+        """Say that these tasks are known, and forget those that nobody has known for a day.
+
+        Return False if one of these was forgotten meanwhile: a clock that jumps a day ahead can do that.
+        """
+        names = [task.job.name for task in tasks]
+        await self._connection.execute(_SEE_TASKS, names)
+        await self._connection.execute(_FORGET_TASKS, names)
+        return await self._connection.fetchval(_COUNT_TASKS, names) == len(names)
 
     async def schedule(self, task: Periodic, due_at: datetime) -> bool:
         """Enqueue a periodic task for one due time; return False if a worker has done so, or if it still runs.

@@ -21,6 +21,10 @@ async def tidy_up(_arguments: NoArguments, session: PlatformSession) -> None: ..
 _TASK = Periodic("* * * * *", tidy_up)
 _SOON = datetime(2100, 1, 1, 12, tzinfo=UTC)  # later than any task of these tests was made
 _LATER, _LATEST = _SOON + timedelta(minutes=1), _SOON + timedelta(minutes=2)
+_SEEN = "UPDATE platform.periodic_tasks SET seen_at = now() - $1::text::interval"
+
+
+async def _do_nothing(_arguments: NoArguments, session: PlatformSession) -> None: ...
 
 
 @pytest.fixture
@@ -119,6 +123,39 @@ async def test_a_task_gets_the_expression_of_the_latest_release(known: Hand, oth
     await other.queue.know_tasks([Periodic("17 * * * *", tidy_up)])
     assert (await _task(known.connection))["cron"] == "17 * * * *"
     assert await known.connection.fetchval("SELECT count(*) FROM platform.periodic_tasks") == 1
+
+
+async def test_a_task_that_no_worker_has_known_for_a_day_is_forgotten(known: Hand, other: Hand) -> None:
+    for age, left in (("23 hours 59 minutes", 1), ("24 hours 1 minute", 0)):
+        await known.connection.execute(_SEEN, age)
+        assert await other.queue.keep_tasks([])
+        assert await known.connection.fetchval("SELECT count(*) FROM platform.periodic_tasks") == left
+
+
+async def test_a_task_that_an_older_release_knows_is_kept_while_its_workers_live(known: Hand, other: Hand) -> None:
+    """Each of two releases has a task that the other has not."""
+    another = Periodic("17 * * * *", platform_job("tests.tidy_more")(_do_nothing))
+    await other.queue.know_tasks([another])
+    for _ in range(3):
+        await known.connection.execute(_SEEN, "20 hours")
+        assert await known.queue.keep_tasks([_TASK])
+        assert await other.queue.keep_tasks([another])
+    assert await known.connection.fetchval("SELECT count(*) FROM platform.periodic_tasks") == 2
+
+
+async def test_a_worker_hears_that_its_task_was_forgotten(known: Hand, other: Hand) -> None:
+    await known.connection.execute(_SEEN, "2 days")
+    assert await other.queue.keep_tasks([])
+    assert not await known.queue.keep_tasks([_TASK])
+
+
+async def test_what_was_seen_an_hour_ago_is_written_down_and_what_was_seen_since_is_not(known: Hand) -> None:
+    """Prevents a write for each task, worker and look."""
+    for age, is_written in (("59 minutes", False), ("61 minutes", True), ("-1 minute", True)):
+        await known.connection.execute(_SEEN, age)
+        before = await known.connection.fetchval("SELECT seen_at FROM platform.periodic_tasks")
+        await known.queue.keep_tasks([_TASK])
+        assert (await known.connection.fetchval("SELECT seen_at FROM platform.periodic_tasks") != before) is is_written
 
 
 async def test_a_task_that_nobody_knows_is_not_enqueued(hand: Hand) -> None:
