@@ -18,8 +18,8 @@ VALUES (%(id)s, %(tenant_id)s, %(name)s, %(arguments)s, %(priority)s, %(state)s,
         CASE WHEN %(state)s IN ('dead', 'dropped') THEN now() - interval '1 hour' END)
 """
 _ROW = """
-SELECT state, attempts, dedupe_key, error, traceback, ended_at, worker_id, run_at BETWEEN now() - interval '1 minute'
-       AND now() AS is_due_now FROM platform.jobs WHERE id = %s
+SELECT state, attempts, times_put_off, dedupe_key, error, traceback, ended_at, worker_id,
+       run_at BETWEEN now() - interval '1 minute' AND now() AS is_due_now FROM platform.jobs WHERE id = %s
 """
 
 

@@ -174,7 +174,7 @@ class Settings(BaseSettings):
     """Seconds between two looks for jobs; with a `direct_url` a new one is also heard of at once."""
 
     smtp_url: SmtpUrl | None = None
-    """The mail server: `smtp://` (STARTTLS where it is offered) or `smtps://` (TLS)."""
+    """The mail server: `smtp://` (STARTTLS where it is offered, and always with a password) or `smtps://` (TLS)."""
 
     mail_from: str = "Leasehold <noreply@localhost>"
     """The sender of every mail."""

@@ -44,6 +44,8 @@ async def test_a_job_that_has_ended_is_ready_again_with_all_its_attempts(
     http: httpx.AsyncClient, url: str, headers: dict[str, str], acme: TenantRef, state: str
 ) -> None:
     job_id = queued(url, acme.id, state, attempts=3, error="it broke", traceback="where", dedupe_key="daily")
+    with psycopg.connect(url) as connection:
+        connection.execute("UPDATE platform.jobs SET times_put_off = 10 WHERE id = %s", [job_id])
     answer = await http.post(f"{JOBS}/{job_id}/retry", headers=headers)
     assert answer.status_code == 200
     job = answer.json()
@@ -52,6 +54,7 @@ async def test_a_job_that_has_ended_is_ready_again_with_all_its_attempts(
     assert row_of(url, job_id) == {
         "state": "ready",
         "attempts": 0,
+        "times_put_off": 0,
         "dedupe_key": None,
         "error": "it broke",
         "traceback": "where",

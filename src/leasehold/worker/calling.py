@@ -75,6 +75,7 @@ class Caller:
         Raises:
             TenantNotActive, TenantNotMigrated, DirectoryStale: not now.
             JobLost: it is another worker's by now, and nothing of it stays.
+            DatabaseUnavailable: it met a database that is away.
             UnknownJob, WrongPlane, msgspec.ValidationError: it cannot be called.
             TookTooLong: it was cancelled.
             Exception: whatever the function raises.

@@ -10,6 +10,7 @@ from datetime import datetime
 
 import structlog
 
+from leasehold.core.errors import DatabaseUnavailable
 from leasehold.tenancy.jobs.definition import Periodic, backoff_s
 from leasehold.tenancy.jobs.link import QueueAway, QueueLink
 from leasehold.tenancy.jobs.models import PLATFORM_LANE
@@ -20,6 +21,7 @@ from leasehold.worker.metrics import Metrics
 _BEAT_S = 5.0
 _SWEEP_S = 10.0
 _NOT_NOW_S = 5.0
+_MOST_TIMES_PUT_OFF = 10
 _MOST_TEXT = 20_000
 
 _log = structlog.get_logger(__name__)
@@ -54,6 +56,7 @@ class Worker:
         self._served = PLATFORM_LANE
         self._due: dict[str, datetime] = {}
         self._losses = 0
+        self._ends_at = math.inf
         self.seen_at = -math.inf
         """When the queue last answered, in seconds of the monotonic clock."""
 
@@ -73,7 +76,7 @@ class Worker:
             _log.warning("worker_ended_without_queue", jobs=len(self._running))
         finally:
             watch.cancel()
-            self._link.lose_patience(in_s=self._grace_s)
+            self._lose_patience()
             await self._end()
             keeper.cancel()
             with suppress(asyncio.CancelledError, QueueAway):
@@ -86,8 +89,13 @@ class Worker:
 
     async def _wake_on(self, stop: asyncio.Event) -> None:
         await stop.wait()
-        self._link.lose_patience(in_s=self._grace_s)
+        self._lose_patience()
         self._wake.set()
+
+    def _lose_patience(self) -> None:
+        """Let running jobs, and the queue, have the grace from now on, or from when this was first said."""
+        self._ends_at = min(self._ends_at, time.monotonic() + self._grace_s)
+        self._link.lose_patience(in_s=self._grace_s)
 
     async def _claim(self) -> bool:
         """Take as many jobs as there is room for, and say whether to look again at once."""
@@ -140,6 +148,8 @@ class Worker:
             return "put_off"
         except QueueAway:
             raise
+        except DatabaseUnavailable as error:
+            return await self._put_off(job, error)
         except asyncio.CancelledError as error:
             if not _was_cancelled():  # by the job itself, which would do the same again at once
                 return await self._failed(job, error)
@@ -148,6 +158,17 @@ class Worker:
         except (Exception, SystemExit, BaseExceptionGroup) as error:  # noqa: BLE001  # whatever a job may raise
             return await self._failed(job, error)
         return "succeeded"
+
+    async def _put_off(self, job: ClaimedJob, error: DatabaseUnavailable) -> str:
+        """Try a job again without counting it, since a database that starts anew is no fault of a job.
+
+        But not for ever: there are jobs that bring a database down.
+        """
+        if job.times_put_off >= _MOST_TIMES_PUT_OFF:
+            return await self._failed(job, error)
+        in_s = backoff_s(job.times_put_off + 1)
+        await self._link.ask(lambda queue: queue.put_off(job, in_s=in_s))
+        return "put_off"
 
     async def _failed(self, job: ClaimedJob, error: BaseException) -> str:
         text = _storable(_said_by(error)[:_MOST_TEXT])
@@ -179,7 +200,7 @@ class Worker:
 
     async def _end(self) -> None:
         if self._running:
-            await asyncio.wait(set(self._running), timeout=self._grace_s)
+            await asyncio.wait(set(self._running), timeout=max(0, self._ends_at - time.monotonic()))
         left = set(self._running)
         for task in left:
             task.cancel()
@@ -195,11 +216,7 @@ class Worker:
         while True:
             now = await self._link.ask(lambda queue: queue.promote())
             self.seen_at = time.monotonic()
-            for task in self._tasks:
-                due_at = task.last_due(now)
-                if due_at > self._due[task.job.name]:
-                    await self._link.ask(lambda queue, task=task, due_at=due_at: queue.schedule(task, due_at))
-                    self._due[task.job.name] = due_at
+            await self._schedule(now)
             if time.monotonic() - beaten_at >= _BEAT_S:
                 beaten_at = time.monotonic()
                 if not await self._link.ask(lambda queue: queue.beat()):
@@ -208,8 +225,17 @@ class Worker:
                 swept_at = time.monotonic()
                 if taken := await self._link.ask(lambda queue: queue.sweep()):
                     _log.warning("jobs_taken_back", jobs=taken)
+                if not await self._link.ask(lambda queue: queue.keep_tasks(self._tasks)):
+                    self._due = await self._link.ask(lambda queue: queue.know_tasks(self._tasks))
             self._wake.set()
             await asyncio.sleep(self._poll_s)
+
+    async def _schedule(self, now: datetime) -> None:
+        for task in self._tasks:
+            due_at, enqueued_for = task.last_due(now), self._due[task.job.name]
+            if due_at > enqueued_for or enqueued_for > task.next_but_one(due_at):
+                await self._link.ask(lambda queue, task=task, due_at=due_at: queue.schedule(task, due_at))
+                self._due[task.job.name] = due_at
 
     async def _start_anew(self) -> None:
         """Go on as another worker: this one was taken for dead, so what it still runs is others' by now."""

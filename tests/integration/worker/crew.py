@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from msgspec import Struct
+from sqlalchemy import text
 
 from leasehold.config import Settings
 from leasehold.core.database import DriverConnection, platform_session
 from leasehold.mail.folder import LogMailer
 from leasehold.mail.message import Mailer
 from leasehold.process import Process
-from leasehold.tenancy.bind import open_tenant_session
+from leasehold.tenancy.bind import TenantSession, open_tenant_session
 from leasehold.tenancy.context import TenantRef
 from leasehold.tenancy.jobs.definition import Job, NoArguments, Periodic, by_name
 from leasehold.tenancy.jobs.enqueue import enqueue
@@ -119,6 +120,12 @@ async def came_to(connection: DriverConnection, *expected: str, within_s: float 
             return rows
         assert time.monotonic() < deadline, [(row["name"], row["state"], row["error"]) for row in rows]
         await asyncio.sleep(0.02)
+
+
+async def lose_connection(session: TenantSession) -> None:
+    """Let PostgreSQL end the connection of a session, which only the login itself may ask for."""
+    await session.execute(text("RESET ROLE"))
+    await session.execute(text("SELECT pg_terminate_backend(pg_backend_pid())"))
 
 
 async def titles(process: Process, tenant: TenantRef) -> list[str]:

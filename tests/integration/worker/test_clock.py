@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import AsyncGenerator, Generator
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -49,9 +50,9 @@ class Clock:
         """Go before or after the real time."""
         await self.connection.execute("UPDATE faketime.clock SET ahead = $1::text::interval", ahead)
 
-    async def set(self, hour: int, minute: int, second: float) -> None:
-        """Show a time of the first day of 2040."""
-        shown = datetime(2040, 1, 1, hour, minute, tzinfo=UTC)
+    async def set(self, hour: int, minute: int, second: float, *, year: int = 2040) -> None:
+        """Show a time of the first day of a year."""
+        shown = datetime(year, 1, 1, hour, minute, tzinfo=UTC)
         await self.connection.execute(
             "UPDATE faketime.clock SET ahead = $1::timestamptz + make_interval(secs => $2) - now()", shown, second
         )
@@ -197,3 +198,34 @@ async def test_a_due_time_that_the_clock_passes_twice_is_one_run(
         await shows(13, 16, 59.8)
         await until(lambda: len(runs) == 2, timeout_s=20)
     assert runs == ["12:17", "13:17"]
+
+
+@pytest.mark.parametrize("sees_the_jump", [True, False], ids=["the same worker", "a new worker"])
+async def test_a_clock_that_was_years_ahead_and_is_right_again_does_not_silence_a_task(
+    process: Process, clock: Clock, sees_the_jump: bool
+) -> None:
+    runs: list[str] = []
+
+    @platform_job("tests.tick")
+    async def tick(_arguments: NoArguments, session: PlatformSession) -> None:
+        due_at: Any = await session.scalar(text("SELECT due_at FROM platform.periodic_tasks"))
+        runs.append(f"{due_at:%Y %H:%M}")
+
+    task = Periodic("17 * * * *", tick)
+    await clock.set(12, 16, 0)
+    async with AsyncExitStack() as crew:
+        await crew.enter_async_context(at_work(process, tasks=[task]))
+        await asyncio.sleep(0.5)
+        await clock.set(12, 16, 0, year=2060)
+        await until(lambda: runs == ["2060 11:17"], timeout_s=20)
+        if not sees_the_jump:
+            await crew.aclose()
+        await clock.set(12, 16, 1)
+        if not sees_the_jump:
+            await crew.enter_async_context(at_work(process, tasks=[task]))
+        await until(lambda: len(runs) == 2, timeout_s=20)
+        await asyncio.sleep(0.5)
+        assert runs == ["2060 11:17", "2040 11:17"]
+        await clock.set(12, 16, 59.8)
+        await until(lambda: len(runs) == 3, timeout_s=20)
+    assert runs[2] == "2040 12:17"

@@ -1,7 +1,9 @@
 """Periodic tasks over several workers that look at the clock at the same time."""
 
+import asyncio
 from datetime import datetime
 
+import pytest
 from sqlalchemy import text
 
 from leasehold.core.database import DriverConnection, PlatformSession
@@ -12,6 +14,10 @@ from leasehold.tenancy.jobs.enqueue import enqueue_for_each_tenant
 from tests.factories import until
 from tests.integration.worker.crew import all_done, at_work
 
+_OLD = """
+INSERT INTO platform.periodic_tasks (id, name, cron, due_at, seen_at)
+VALUES (gen_random_uuid(), 'tests.old', '* * * * *', now(), now() - interval '25 hours')
+"""
 _DUE_AT = text("SELECT due_at FROM platform.periodic_tasks WHERE name = 'tests.tick'")
 
 
@@ -40,6 +46,26 @@ async def test_each_time_that_is_due_is_one_run_whatever_the_number_of_workers(
     row = await owner.fetchrow("SELECT outcome, error FROM platform.periodic_tasks")
     assert row is not None
     assert tuple(row) == ("succeeded", None)
+
+
+async def test_a_task_that_left_the_code_is_forgotten_and_one_that_was_forgotten_too_early_is_back(
+    process: Process, owner: DriverConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("leasehold.worker.worker._SWEEP_S", 0.1)
+
+    async def names() -> list[str]:
+        return [row["name"] for row in await owner.fetch("SELECT name FROM platform.periodic_tasks")]
+
+    @platform_job("tests.tick")
+    async def tick(_arguments: NoArguments, session: PlatformSession) -> None: ...
+
+    await owner.execute(_OLD)
+    async with at_work(process, tasks=[Periodic("0 0 1 1 *", tick)]), asyncio.timeout(20):
+        while await names() != ["tests.tick"]:
+            await asyncio.sleep(0.02)
+        await owner.execute("DELETE FROM platform.periodic_tasks")
+        while await names() != ["tests.tick"]:
+            await asyncio.sleep(0.02)
 
 
 async def test_a_task_can_ask_for_a_job_of_every_tenant(

@@ -1,12 +1,16 @@
 """A worker that is told to stop takes nothing new, lets running jobs end, and hands back what takes too long."""
 
 import asyncio
+import time
+
+import pytest
 
 from leasehold.core.database import DriverConnection
 from leasehold.process import Process
 from leasehold.tenancy.bind import TenantSession
 from leasehold.tenancy.context import TenantRef
 from leasehold.tenancy.jobs.definition import tenant_job
+from leasehold.tenancy.jobs.link import QueueAway, QueueLink
 from leasehold.workspace.items.schemas import ItemCreate
 from leasehold.workspace.items.service import ItemService
 from tests.factories import until
@@ -110,6 +114,56 @@ async def test_a_worker_whose_queue_is_away_stops_too_and_its_job_is_found_by_ot
     await owner.execute("UPDATE platform.job_workers SET seen_at = now() - interval '31 seconds'")
     async with at_work(process, wait):
         await all_done(owner)
+
+
+async def test_a_worker_whose_queue_is_away_takes_no_longer_to_stop_than_its_grace(
+    process: Process, acme: TenantRef, owner: DriverConnection
+) -> None:
+    """Also where it was about to claim: the queue and the job that runs share one grace."""
+    await ask(process, acme, dawdle, "for ever", "one")
+    async with line_to(process.settings) as line, at_work(process, dawdle, settings=line.settings, grace_s=2) as work:
+        await until(lambda: work.running == 2, timeout_s=10)
+        line.cut()
+        await until(lambda: work.running == 1, timeout_s=10)  # so there is room, and it asks for more
+        await until(lambda: work.link.losses > 1, timeout_s=10)
+        stopped_at = time.monotonic()
+        await work.ended()
+        assert 1.9 < time.monotonic() - stopped_at < 3
+        assert (work.count(dawdle, "succeeded"), work.count(dawdle, "left")) == (1, 1)
+
+
+async def test_when_patience_is_over_nobody_looks_again_for_a_queue_that_was_away(process: Process) -> None:
+    async with line_to(process.settings) as line:
+        line.cut()
+        link = QueueLink(line.settings, on_news=lambda: None)
+        link.lose_patience(in_s=0.5)
+        link.lose_patience(in_s=3600)
+        async with asyncio.timeout(5):
+            with pytest.raises(QueueAway):
+                await link.ask(lambda queue: queue.beat())
+        assert (looked := link.losses) > 1
+        line.mend()
+        with pytest.raises(QueueAway):
+            await link.ask(lambda queue: queue.beat())
+        assert link.losses == looked
+
+
+async def test_when_patience_is_over_a_queue_that_was_there_is_asked_all_the_same(
+    process: Process, owner: DriverConnection
+) -> None:
+    """For the last words of a worker whose jobs took all the grace; also where one of them broke off an answer."""
+    link = QueueLink(process.settings, on_news=lambda: None)
+    await link.register()
+    link.lose_patience(in_s=0)
+    assert await link.ask(lambda queue: queue.beat())
+    broken_off = asyncio.create_task(link.ask(lambda queue: queue.promote()))
+    await asyncio.sleep(0)
+    broken_off.cancel()
+    await asyncio.wait([broken_off])
+    assert link.losses == 1
+    await link.ask(lambda queue: queue.leave())
+    await link.close()
+    assert await owner.fetchval("SELECT count(*) FROM platform.job_workers") == 0
 
 
 async def test_a_worker_that_has_never_seen_its_queue_stops_too(process: Process, owner: DriverConnection) -> None:

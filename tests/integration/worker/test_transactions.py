@@ -15,7 +15,7 @@ from leasehold.tenancy.jobs.enqueue import enqueue
 from leasehold.tenancy.jobs.queue import ClaimedJob
 from leasehold.workspace.items.schemas import ItemCreate
 from leasehold.workspace.items.service import ItemService
-from tests.integration.worker.crew import Title, all_done, ask, at_work, came_to, titles
+from tests.integration.worker.crew import Title, all_done, ask, at_work, came_to, lose_connection, titles
 
 _ANOTHER_TAKES_IT = """
 WITH another AS (INSERT INTO platform.job_workers VALUES (gen_random_uuid(), 'x', 1, now(), now()) RETURNING id)
@@ -47,8 +47,8 @@ async def pass_on(arguments: Title, session: TenantSession, job: ClaimedJob) -> 
 @tenant_job("tests.lose_the_database")
 async def lose_the_database(arguments: Title, session: TenantSession, job: ClaimedJob) -> None:
     await ItemService(session=session).add(ItemCreate(arguments.title))
-    if job.attempt == 1:
-        await session.execute(text("SELECT pg_terminate_backend(pg_backend_pid())"))
+    if job.times_put_off == 0:
+        await lose_connection(session)
 
 
 @platform_job("tests.rename_workers")
@@ -85,16 +85,20 @@ async def test_rows_and_tick_off_are_seen_together_at_every_moment(
     assert len(set(await titles(process, acme))) == jobs
 
 
-@pytest.mark.parametrize("job", [write_and_fail_once, lose_the_database], ids=lambda job: job.name)
+@pytest.mark.parametrize(
+    ("job", "outcome"),
+    [(write_and_fail_once, "failed"), (lose_the_database, "put_off")],
+    ids=["its own fault", "the database's"],
+)
 async def test_an_attempt_that_failed_leaves_no_row_behind(
-    process: Process, acme: TenantRef, owner: DriverConnection, job: Job[Any]
+    process: Process, acme: TenantRef, owner: DriverConnection, job: Job[Any], outcome: str
 ) -> None:
     await ask(process, acme, job, "one", "two", "three")
     async with at_work(process, write_and_fail_once, lose_the_database) as work:
         await all_done(owner)
         assert await titles(process, acme) == ["one", "three", "two"]
         await work.ended()
-        assert work.count(job, "failed") == 3
+        assert work.count(job, outcome) == 3
         assert work.count(job, "succeeded") == 3
 
 

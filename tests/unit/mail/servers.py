@@ -54,7 +54,7 @@ async def mail_server(
     made = MailServer()
 
     def protocol() -> SMTP:
-        with warnings.catch_warnings(action="ignore"):  # of logins in the clear, which are what is tested
+        with warnings.catch_warnings(action="ignore"):  # of logins in the clear, which nobody must use
             return SMTP(made, tls_context=starttls, authenticator=made.authenticate, hostname="localhost", **options)
 
     server = await asyncio.get_running_loop().create_server(protocol, "127.0.0.1", 0, ssl=tls)

@@ -75,10 +75,11 @@ async def test_smtps_is_encrypted_from_the_first_byte(trusted: ssl.SSLContext) -
     assert len(server.mails) == 1
 
 
-async def test_a_login_works_in_the_clear_where_the_server_has_nothing_else() -> None:
+async def test_a_server_without_tls_gets_neither_password_nor_mail_and_the_refusal_says_why() -> None:
     async with mail_server(auth_required=True, auth_require_tls=False) as server:
-        await _send(f"smtp://{_AS_LOGIN}127.0.0.1:{server.port}")
-    assert server.logins == [LOGIN]
+        with pytest.raises(MailRefused, match="does not offer STARTTLS, and a password is never sent in the clear"):
+            await _send(f"smtp://{_AS_LOGIN}127.0.0.1:{server.port}")
+    assert (server.logins, server.mails) == ([], [])
 
 
 @pytest.mark.parametrize("scheme", ["smtp", "smtps"])
@@ -92,8 +93,8 @@ async def test_a_server_whose_certificate_nobody_trusts_gets_neither_mail_nor_pa
     assert (server.mails, server.logins) == ([], [])
 
 
-async def test_a_wrong_password_is_refused_and_told_without_it() -> None:
-    async with mail_server(auth_required=True, auth_require_tls=False) as server:
+async def test_a_wrong_password_is_refused_and_told_without_it(trusted: ssl.SSLContext) -> None:
+    async with mail_server(starttls=trusted, auth_required=True) as server:
         with pytest.raises(MailRefused, match="535") as refused:
             await _send(f"smtp://someone:hidden@127.0.0.1:{server.port}")
     assert server.mails == []

@@ -78,6 +78,7 @@ PERIODIC_TASKS: _Statement = select(
 _READY_AGAIN = {
     QueuedJob.state: "ready",
     QueuedJob.attempts: 0,
+    QueuedJob.times_put_off: 0,
     QueuedJob.run_at: func.now(),
     QueuedJob.dedupe_key: None,
     QueuedJob.ended_at: None,

@@ -82,6 +82,16 @@ class Periodic:
         """Return the latest time before `now` (in UTC) at which it was due."""
         return next(CronSim(self.cron, now, reverse=True))
 
+    def next_but_one(self, last_due: datetime) -> datetime:
+        """Return the second time after `last_due`.
+
+        Where it was enqueued for a later one, the clock was far ahead, and was set right since: it must not be silent
+        until then. A clock that was set back by less passes a time twice, for which it is enqueued once.
+        """
+        coming = CronSim(self.cron, last_due)
+        next(coming)
+        return next(coming)
+
 
 @dataclass(frozen=True, slots=True)
 class TenantPeriodic:
@@ -96,7 +106,8 @@ def tenant_job(name: str, **options: Any) -> Callable[[JobFunction], Job[Any]]:
     """Make a function a job that runs for one tenant at a time.
 
     Raises:
-        BadJob: the name is not `feature.verb`, or the first parameter is not annotated with a msgspec struct.
+        BadJob: the name is not `feature.verb`, the first parameter is not annotated with a msgspec struct, or it would
+            need two connections.
     """
     return _decorator(name, Plane.TENANT, options)
 
@@ -149,6 +160,9 @@ def _decorator(name: str, plane: Plane, options: dict[str, Any]) -> Callable[[Jo
         needs = frozenset(parameters[1:])
         if plane is Plane.EITHER and "session" in needs:
             raise BadJob(name, "a session is one of the platform or one of a tenant")
+        if needs >= {"session", "open_session"}:
+            # While the job's own transaction is open: a worker that is full would wait for itself.
+            raise BadJob(name, "with a session it would open another, and there is one connection for each job")
         return Job(name, plane, function, arguments, needs, **options)
 
     return decorate

@@ -26,6 +26,13 @@ _ENQUEUE = func.platform.enqueue_job
 _ENQUEUE_OWN = func.platform.enqueue_own_job
 
 
+class BadArguments(ValueError):
+    """The job {name} cannot be asked for with these arguments: {reason}."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__((self.__doc__ or "").format(name=name, reason=reason))
+
+
 async def enqueue(
     session: TenantSession | PlatformSession,
     job: Job[ArgumentsT],
@@ -41,8 +48,9 @@ async def enqueue(
 
     Raises:
         BadJob: the job is not for this plane.
+        BadArguments: the job could not be called with them.
     """
-    options = (cast(_encoded(arguments), JSONB), job.priority, job.max_attempts, delay_s, cast(dedupe_key, Text))
+    options = (cast(_encoded(job, arguments), JSONB), job.priority, job.max_attempts, delay_s, cast(dedupe_key, Text))
     if isinstance(session, PlatformSession):
         _demand(job, Plane.PLATFORM)
         question = _ENQUEUE(cast(None, Uuid), new_id(), job.name, *options)
@@ -67,9 +75,10 @@ async def enqueue_for(
 
     Raises:
         BadJob: the job is not for tenants.
+        BadArguments: the job could not be called with them.
     """
     _demand(job, Plane.TENANT)
-    options = (cast(_encoded(arguments), JSONB), job.priority, job.max_attempts, 0.0, cast(dedupe_key, Text))
+    options = (cast(_encoded(job, arguments), JSONB), job.priority, job.max_attempts, 0.0, cast(dedupe_key, Text))
     return bool(await session.scalar(select(_ENQUEUE(tenant_id, new_id(), job.name, *options))))
 
 
@@ -85,7 +94,7 @@ async def enqueue_for_each_tenant(session: PlatformSession, job: Job[NoArguments
     each = (
         func.unnest(cast(tenants, ARRAY(Uuid)), cast(ids, ARRAY(Uuid))).table_valued("tenant_id", "id").render_derived()
     )
-    options = (cast(_encoded(NoArguments()), JSONB), job.priority, job.max_attempts, 0.0, cast(dedupe_key, Text))
+    options = (cast(_encoded(job, NoArguments()), JSONB), job.priority, job.max_attempts, 0.0, cast(dedupe_key, Text))
     taken = await session.scalars(select(_ENQUEUE(each.c.tenant_id, each.c.id, job.name, *options)).select_from(each))
     return sum(taken)
 
@@ -109,5 +118,14 @@ def _demand(job: Job[ArgumentsT], plane: Plane) -> None:
         raise BadJob(job.name, f"it is not one of the {'platform' if plane is Plane.PLATFORM else 'tenants'}")
 
 
-def _encoded(arguments: msgspec.Struct) -> object:
+def _encoded(job: Job[ArgumentsT], arguments: ArgumentsT) -> object:
+    """Return arguments as JSON has them.
+
+    They are read once as a worker will: a struct that was made in Python obeys none of its own constraints, and a job
+    that nobody can call would be committed with the work, and die hours later where nobody looks.
+    """
+    try:
+        msgspec.json.decode(msgspec.json.encode(arguments), type=job.arguments)
+    except (ValueError, TypeError, OverflowError) as error:  # msgspec's own are ValueErrors
+        raise BadArguments(job.name, str(error)) from error
     return msgspec.to_builtins(arguments)

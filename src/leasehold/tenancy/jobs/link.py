@@ -22,6 +22,8 @@ from leasehold.tenancy.jobs.queue import JobQueue
 
 _RETRY_S = 0.2
 _ANSWER_TIMEOUT_S = 10.0
+_LAST_ANSWER_TIMEOUT_S = 2.0
+"""For each question that is asked when patience is over already."""
 _PASSING = ("08", "25", "40", "53", "57")
 """Classes of SQLSTATE after which the same may be asked again: lost, read-only, conflict, no resources, ended."""
 
@@ -52,6 +54,7 @@ class QueueLink:
         self._on_news = on_news
         self._turn = asyncio.Lock()
         self._connection: DriverConnection | None = None
+        self._is_away = False
         self._patient_until = math.inf
         self.worker_id: UUID = new_id()
         self.losses = 0
@@ -61,14 +64,18 @@ class QueueLink:
         """Return the answer of the queue, however long the database is away.
 
         Raises:
-            QueueAway: patience has come to its end.
+            QueueAway: patience has come to its end, and the database was away when it was last asked.
             asyncpg.PostgresError: the question is wrong.
         """
         async with self._turn:
             while True:
+                patience_s = self._patient_until - time.monotonic()
+                if patience_s < 0 and self._is_away:
+                    raise QueueAway
                 try:
-                    async with asyncio.timeout(_ANSWER_TIMEOUT_S):
+                    async with asyncio.timeout(min(_ANSWER_TIMEOUT_S, max(patience_s, _LAST_ANSWER_TIMEOUT_S))):
                         connection = self._connection = self._connection or await self._connect()
+                        self._is_away = False
                         queue = JobQueue(connection, self.worker_id)
                         if self._listens:
                             return await question(queue)
@@ -80,13 +87,12 @@ class QueueLink:
                         raise
                     _log.warning("queue_connection_lost", error=repr(error))
                     self._drop()
-                    if time.monotonic() > self._patient_until:
-                        raise QueueAway from error
+                    self._is_away = True
                 except asyncio.CancelledError:
                     # In the middle of an answer, perhaps, and the next question would get the rest of it.
                     self._drop()
                     raise
-                await asyncio.sleep(_RETRY_S)
+                await asyncio.sleep(min(_RETRY_S, max(0, self._patient_until - time.monotonic())))
 
     async def register(self) -> None:
         """Be a worker, and a new one if it was one before."""
@@ -94,8 +100,8 @@ class QueueLink:
         await self.ask(lambda queue: queue.register(host=socket.gethostname(), pid=os.getpid()))
 
     def lose_patience(self, *, in_s: float) -> None:
-        """Wait for the database no longer than so many seconds from now."""
-        self._patient_until = time.monotonic() + in_s
+        """Wait for the database no longer than so many seconds from now, nor than was said before."""
+        self._patient_until = min(self._patient_until, time.monotonic() + in_s)
 
     async def close(self) -> None:
         """Close the connection."""

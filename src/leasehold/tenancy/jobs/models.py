@@ -43,6 +43,8 @@ class QueuedJob(Identified, PlatformModel):
     state: Mapped[str]
     attempts: Mapped[int] = mapped_column(BigInteger, server_default="0")
     max_attempts: Mapped[int] = mapped_column(BigInteger)
+    times_put_off: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    """How many calls met a database that was away, and were not counted as attempts."""
     run_at: Mapped[datetime]
     """When it was or will be ready."""
     dedupe_key: Mapped[str | None]
@@ -77,6 +79,8 @@ class PeriodicTask(Identified, PlatformModel):
     cron: Mapped[str]
     due_at: Mapped[datetime]
     """The latest due time for which it was enqueued; for a new one, when it was made."""
+    seen_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+    """When a worker last said that it knows it, to an hour."""
     ended_at: Mapped[datetime | None]
     outcome: Mapped[str | None]
     error: Mapped[str | None]

@@ -68,7 +68,7 @@ WITH RECURSIVE behind (lane) AS (
 )
 UPDATE platform.jobs j SET state = 'running', worker_id = $1, attempts = attempts + 1
   FROM chosen WHERE j.id = chosen.id AND EXISTS (SELECT FROM platform.job_workers WHERE id = $1)
-RETURNING j.id, j.tenant_id, j.lane, j.name, j.arguments, j.attempts, j.max_attempts,
+RETURNING j.id, j.tenant_id, j.lane, j.name, j.arguments, j.attempts, j.max_attempts, j.times_put_off,
           extract(epoch FROM clock_timestamp() - j.run_at)::float8 AS waited_s
 """
 _FINISH = "SELECT platform.finish_job($1, $2, $3)"
@@ -96,6 +96,12 @@ _HAND_BACK = """
 UPDATE platform.jobs
    SET worker_id = NULL, attempts = attempts - 1, run_at = now() + make_interval(secs => $4),
        state = CASE WHEN $4 > 0 THEN 'delayed' ELSE 'ready' END
+ WHERE id = $1 AND worker_id = $2 AND attempts = $3 AND state = 'running'
+"""
+_PUT_OFF = """
+UPDATE platform.jobs
+   SET worker_id = NULL, attempts = attempts - 1, times_put_off = times_put_off + 1,
+       run_at = now() + make_interval(secs => $4), state = 'delayed'
  WHERE id = $1 AND worker_id = $2 AND attempts = $3 AND state = 'running'
 """
 _PROMOTE = """
@@ -126,20 +132,48 @@ WITH taken AS (
 )
 SELECT count(*) FROM taken
 """
-# Only so many at once: a statement that takes longer than the worker waits for it would never end.
-_DROP_OF_DELETED = """
-UPDATE platform.jobs SET state = 'dropped', error = 'the tenant was deleted', ended_at = now() WHERE id IN (
-    SELECT j.id FROM platform.jobs j JOIN platform.tenants t ON t.id = j.tenant_id
-     WHERE t.state IN ('deleted', 'purging', 'purged') AND j.state IN ('delayed', 'ready')
-     LIMIT $1 FOR UPDATE OF j SKIP LOCKED
+# Each tenant that has something waiting is found by one look into the index, as the lanes are: a sweep must not cost
+# more because more jobs wait. And only so many are dropped at once: a statement that takes longer than the worker waits
+# for it would never end.
+_DROP_WITHOUT_FUTURE = """
+WITH RECURSIVE waiting (tenant_id) AS (
+    (SELECT j.tenant_id FROM platform.jobs j
+      WHERE j.state IN ('delayed', 'ready') AND j.tenant_id IS NOT NULL ORDER BY j.tenant_id LIMIT 1)
+    UNION ALL
+    SELECT later.tenant_id FROM waiting CROSS JOIN LATERAL (
+        SELECT j.tenant_id FROM platform.jobs j
+         WHERE j.state IN ('delayed', 'ready') AND j.tenant_id > waiting.tenant_id ORDER BY j.tenant_id LIMIT 1
+    ) later
+), gone AS (
+    SELECT waiting.tenant_id,
+           CASE WHEN t.id IS NULL THEN 'nobody knows the tenant' ELSE 'the tenant was deleted' END AS why
+      FROM waiting LEFT JOIN platform.tenants t ON t.id = waiting.tenant_id
+     WHERE t.id IS NULL OR t.state IN ('deleted', 'purging', 'purged')
+), chosen AS (
+    SELECT hopeless.id, gone.why FROM gone CROSS JOIN LATERAL (
+        SELECT j.id FROM platform.jobs j
+         WHERE j.state IN ('delayed', 'ready') AND j.tenant_id = gone.tenant_id LIMIT $1 FOR UPDATE SKIP LOCKED
+    ) hopeless LIMIT $1
 )
+UPDATE platform.jobs j SET state = 'dropped', error = chosen.why, ended_at = now() FROM chosen WHERE j.id = chosen.id
 """
 _KNOW_TASK = """
 INSERT INTO platform.periodic_tasks (id, name, cron, due_at) VALUES ($1, $2, $3, now())
-ON CONFLICT (name) DO UPDATE SET cron = excluded.cron RETURNING due_at
+ON CONFLICT (name) DO UPDATE SET cron = excluded.cron, seen_at = now() RETURNING due_at
 """
+_SEE_TASKS = """
+UPDATE platform.periodic_tasks SET seen_at = now()
+ WHERE name = ANY($1) AND seen_at NOT BETWEEN now() - interval '1 hour' AND now()
+"""
+# A worker of another release may know what this one does not, and says so every hour while it lives.
+_FORGET_TASKS = "DELETE FROM platform.periodic_tasks WHERE name <> ALL($1) AND seen_at < now() - interval '1 day'"
+_COUNT_TASKS = "SELECT count(*) FROM platform.periodic_tasks WHERE name = ANY($1)"
+# A worker that stood still since it looked at the clock must not take what others did meanwhile for the future.
 _SCHEDULE = """
-WITH due AS (UPDATE platform.periodic_tasks SET due_at = $2 WHERE name = $1 AND due_at < $2 RETURNING name)
+WITH due AS (
+    UPDATE platform.periodic_tasks SET due_at = $2
+     WHERE name = $1 AND (due_at < $2 OR due_at > greatest($6, now())) RETURNING name
+)
 INSERT INTO platform.jobs (id, name, arguments, priority, max_attempts, state, run_at, dedupe_key, periodic_task)
 SELECT $3, name, '{}', $4, $5, 'ready', now(), 'periodic', name FROM due
 ON CONFLICT (lane, name, dedupe_key) WHERE dedupe_key IS NOT NULL AND state IN ('delayed', 'ready', 'running')
@@ -168,6 +202,8 @@ class ClaimedJob:
     attempt: int
     """Counted from one."""
     max_attempts: int
+    times_put_off: int
+    """How many calls were not counted as attempts, because the database was away."""
     waited_s: float
     """Seconds from when it was ready until it was claimed."""
 
@@ -218,6 +254,10 @@ class JobQueue:
         """Give a job back as if it had not been tried."""
         await self._connection.execute(_HAND_BACK, job.id, job.worker_id, job.attempt, in_s)
 
+    async def put_off(self, job: ClaimedJob, *, in_s: float) -> None:
+        """Give a job back whose call met a database that was away, and count that, but not as an attempt."""
+        await self._connection.execute(_PUT_OFF, job.id, job.worker_id, job.attempt, in_s)
+
     async def let_go(self, *, but: list[UUID]) -> None:
         """Give back all jobs of this worker but those that it knows of."""
         await self._connection.execute(_LET_GO, self._worker_id, but)
@@ -228,10 +268,10 @@ class JobQueue:
         return row["now"]
 
     async def sweep(self) -> int:
-        """Take back the jobs of workers that died, drop those of deleted tenants, and return how many came back."""
+        """Take back the jobs of workers that died, and return how many; drop those of tenants that are no more."""
         await self._connection.execute(_BURY, LEASE_S)
         taken: int = await self._connection.fetchval(_TAKE_BACK)
-        await self._connection.execute(_DROP_OF_DELETED, _MOST_DROPPED)
+        await self._connection.execute(_DROP_WITHOUT_FUTURE, _MOST_DROPPED)
         return taken
 
     async def know_tasks(self, tasks: Sequence[Periodic]) -> dict[str, datetime]:
@@ -241,10 +281,23 @@ class JobQueue:
             for task in tasks
         }
 
+    async def keep_tasks(self, tasks: Sequence[Periodic]) -> bool:
+        """Say that these tasks are known, and forget those that nobody has known for a day.
+
+        Return False if one of these was forgotten meanwhile: a clock that jumps a day ahead can do that.
+        """
+        names = [task.job.name for task in tasks]
+        await self._connection.execute(_SEE_TASKS, names)
+        await self._connection.execute(_FORGET_TASKS, names)
+        return await self._connection.fetchval(_COUNT_TASKS, names) == len(names)
+
     async def schedule(self, task: Periodic, due_at: datetime) -> bool:
-        """Enqueue a periodic task for one due time; return False if a worker has done so, or if it still runs."""
+        """Enqueue a periodic task for one due time; return False if a worker has done so, or if it still runs.
+
+        What was enqueued for a time that lies behind the next but one is forgotten: the clock was wrong.
+        """
         job = task.job
-        arguments = (job.name, due_at, new_id(), job.priority, job.max_attempts)
+        arguments = (job.name, due_at, new_id(), job.priority, job.max_attempts, task.next_but_one(due_at))
         return await self._connection.fetchval(_SCHEDULE, *arguments) is not None
 
     def _claimed(self, row: asyncpg.Record) -> ClaimedJob:
@@ -257,6 +310,7 @@ class JobQueue:
             arguments=row["arguments"].encode(),
             attempt=row["attempts"],
             max_attempts=row["max_attempts"],
+            times_put_off=row["times_put_off"],
             waited_s=row["waited_s"],
         )
 

@@ -59,6 +59,7 @@ async def test_a_claimed_job_is_told_as_it_was_asked_for(process: Process, acme:
         arguments=claimed.arguments,
         attempt=1,
         max_attempts=2,
+        times_put_off=0,
         waited_s=claimed.waited_s,
     )
     assert json.loads(claimed.arguments) == {"text": "Grüße"}

@@ -3,10 +3,12 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
+import msgspec
 import pytest
+from msgspec import Meta, Struct, field
 from sqlalchemy import text
 
 from leasehold.config import Settings
@@ -16,8 +18,8 @@ from leasehold.core.sqlstate import ValueRefused
 from leasehold.process import Process
 from leasehold.tenancy.bind import TenantSession, open_tenant_session, prepare_engine
 from leasehold.tenancy.context import TenantRef
-from leasehold.tenancy.jobs.definition import BadJob, NoArguments
-from leasehold.tenancy.jobs.enqueue import enqueue, enqueue_for
+from leasehold.tenancy.jobs.definition import BadJob, NoArguments, tenant_job
+from leasehold.tenancy.jobs.enqueue import BadArguments, enqueue, enqueue_for
 from leasehold.tenancy.jobs.models import CHANNEL
 from leasehold.workspace.items.models import Item
 from tests.integration.tenancy.jobs.chores import Note, asked, asked_by_the_platform, note, report, row_of, states, tell
@@ -25,6 +27,21 @@ from tests.isolation.conftest import open_pool
 from tests.isolation.scenario import TITLES
 
 And = Callable[[TenantSession], Awaitable[None]]
+
+
+_SHELF = UUID("0198f1a0-0000-7000-8000-000000000001")
+
+
+class Parcel(Struct, frozen=True):
+    weight_kg: Annotated[int, Meta(le=30)] = 1
+    note: Annotated[str, Meta(max_length=10)] = ""
+    price: float = 1.5
+    rooms: dict[int, UUID] = field(default_factory=dict)
+    text: int = 0
+
+
+@tenant_job("tests.deliver")
+async def deliver(_arguments: Parcel) -> None: ...
 
 
 class Deliberate(RuntimeError):
@@ -132,6 +149,39 @@ async def test_a_job_for_the_other_plane_is_refused_before_anything_is_sent(
         with pytest.raises(BadJob, match="it is not one of the tenants"):
             await enqueue_for(session, acme.id, report, NoArguments())
     assert await states(app_connection) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (Parcel(weight_kg=31), r"Expected `int` <= 30 - at `\$\.weight_kg`"),
+        (Parcel(note="x" * 11), r"Expected `str` of length <= 10 - at `\$\.note`"),
+        (Parcel(weight_kg="heavy"), r"Expected `int`, got `str` - at `\$\.weight_kg`"),  # type: ignore[arg-type]  # a mistake
+        (Parcel(price=float("nan")), r"Expected `float`, got `null` - at `\$\.price`"),
+        (Parcel(note="\ud800"), "surrogates not allowed"),
+        (Parcel(note=object()), "Encoding objects of type object is unsupported"),  # type: ignore[arg-type]  # a mistake
+        (Note("x"), r"Expected `int`, got `str` - at `\$\.text`"),
+    ],
+)
+async def test_arguments_that_no_worker_could_read_are_refused_before_anything_is_sent(
+    process: Process, acme: TenantRef, app_connection: DriverConnection, arguments: Any, told: str
+) -> None:
+    async with open_tenant_session(process.database, acme) as session:
+        with pytest.raises(BadArguments, match=f"The job tests.deliver cannot be asked for with these .*: {told}"):
+            await enqueue(session, deliver, arguments)
+    async with platform_session(process.database) as session:
+        with pytest.raises(BadArguments, match=told):
+            await enqueue_for(session, acme.id, deliver, arguments)
+    assert await states(app_connection) == []
+
+
+async def test_arguments_at_their_limits_are_taken(
+    process: Process, acme: TenantRef, app_connection: DriverConnection
+) -> None:
+    async with open_tenant_session(process.database, acme) as session:
+        assert await enqueue(session, deliver, Parcel(weight_kg=30, note="x" * 10, rooms={1: _SHELF}))
+    (row,) = await app_connection.fetch("SELECT arguments FROM platform.jobs")
+    assert msgspec.json.decode(row["arguments"], type=Parcel) == Parcel(weight_kg=30, note="x" * 10, rooms={1: _SHELF})
 
 
 async def test_arguments_that_cannot_be_stored_refuse_the_work_too(

@@ -21,6 +21,10 @@ async def tidy_up(_arguments: NoArguments, session: PlatformSession) -> None: ..
 _TASK = Periodic("* * * * *", tidy_up)
 _SOON = datetime(2100, 1, 1, 12, tzinfo=UTC)  # later than any task of these tests was made
 _LATER, _LATEST = _SOON + timedelta(minutes=1), _SOON + timedelta(minutes=2)
+_SEEN = "UPDATE platform.periodic_tasks SET seen_at = now() - $1::text::interval"
+
+
+async def _do_nothing(_arguments: NoArguments, session: PlatformSession) -> None: ...
 
 
 @pytest.fixture
@@ -79,6 +83,34 @@ async def test_an_earlier_due_time_is_over(known: Hand) -> None:
     assert await states(known.connection) == []
 
 
+async def test_what_was_enqueued_for_the_next_but_one_is_believed_and_for_a_later_time_not(known: Hand) -> None:
+    for ahead, is_wrong in ((timedelta(minutes=2), False), (timedelta(minutes=2, seconds=1), True)):
+        await known.connection.execute("UPDATE platform.periodic_tasks SET due_at = $1", _SOON + ahead)
+        assert await known.queue.schedule(_TASK, _SOON) is is_wrong
+    assert (await _task(known.connection))["due_at"] == _SOON
+    assert await states(known.connection) == [("tests.tidy_up", "ready")]
+
+
+async def test_a_worker_that_stood_still_takes_no_earlier_time_again(known: Hand, other: Hand) -> None:
+    now: datetime = await known.connection.fetchval("SELECT now()")
+    await known.connection.execute("UPDATE platform.periodic_tasks SET due_at = $1", now - timedelta(hours=2))
+    assert await other.queue.schedule(_TASK, now)
+    await other.queue.finish(await other.claim_one())
+    assert not await known.queue.schedule(_TASK, now - timedelta(hours=1))
+
+
+async def test_five_workers_that_see_that_the_clock_was_wrong_enqueue_it_once(
+    hire: Hire, app_connection: DriverConnection
+) -> None:
+    hands = [await hire() for _ in range(5)]
+    for hand in hands:
+        await hand.queue.know_tasks([_TASK])
+    await hands[0].queue.schedule(_TASK, datetime(2140, 1, 1, tzinfo=UTC))
+    await hands[0].queue.finish(await hands[0].claim_one())
+    answers = await asyncio.gather(*(hand.queue.schedule(_TASK, _SOON) for hand in hands))
+    assert sorted(answers) == [False] * 4 + [True]
+
+
 async def test_a_new_task_has_missed_nothing_and_a_known_one_is_where_it_was(hand: Hand, other: Hand) -> None:
     now = await hand.connection.fetchval("SELECT now()")
     first = (await hand.queue.know_tasks([_TASK]))["tests.tidy_up"]
@@ -91,6 +123,39 @@ async def test_a_task_gets_the_expression_of_the_latest_release(known: Hand, oth
     await other.queue.know_tasks([Periodic("17 * * * *", tidy_up)])
     assert (await _task(known.connection))["cron"] == "17 * * * *"
     assert await known.connection.fetchval("SELECT count(*) FROM platform.periodic_tasks") == 1
+
+
+async def test_a_task_that_no_worker_has_known_for_a_day_is_forgotten(known: Hand, other: Hand) -> None:
+    for age, left in (("23 hours 59 minutes", 1), ("24 hours 1 minute", 0)):
+        await known.connection.execute(_SEEN, age)
+        assert await other.queue.keep_tasks([])
+        assert await known.connection.fetchval("SELECT count(*) FROM platform.periodic_tasks") == left
+
+
+async def test_a_task_that_an_older_release_knows_is_kept_while_its_workers_live(known: Hand, other: Hand) -> None:
+    """Each of two releases has a task that the other has not."""
+    another = Periodic("17 * * * *", platform_job("tests.tidy_more")(_do_nothing))
+    await other.queue.know_tasks([another])
+    for _ in range(3):
+        await known.connection.execute(_SEEN, "20 hours")
+        assert await known.queue.keep_tasks([_TASK])
+        assert await other.queue.keep_tasks([another])
+    assert await known.connection.fetchval("SELECT count(*) FROM platform.periodic_tasks") == 2
+
+
+async def test_a_worker_hears_that_its_task_was_forgotten(known: Hand, other: Hand) -> None:
+    await known.connection.execute(_SEEN, "2 days")
+    assert await other.queue.keep_tasks([])
+    assert not await known.queue.keep_tasks([_TASK])
+
+
+async def test_what_was_seen_an_hour_ago_is_written_down_and_what_was_seen_since_is_not(known: Hand) -> None:
+    """Prevents a write for each task, worker and look."""
+    for age, is_written in (("59 minutes", False), ("61 minutes", True), ("-1 minute", True)):
+        await known.connection.execute(_SEEN, age)
+        before = await known.connection.fetchval("SELECT seen_at FROM platform.periodic_tasks")
+        await known.queue.keep_tasks([_TASK])
+        assert (await known.connection.fetchval("SELECT seen_at FROM platform.periodic_tasks") != before) is is_written
 
 
 async def test_a_task_that_nobody_knows_is_not_enqueued(hand: Hand) -> None:

@@ -3,11 +3,13 @@
 import pytest
 
 from leasehold.core.database import platform_session
+from leasehold.core.ids import new_id
 from leasehold.platform.tenants.service import TenantService
 from leasehold.process import Process
 from leasehold.tenancy.context import TenantRef
+from leasehold.tenancy.jobs.enqueue import enqueue_for
 from tests.factories import OPERATOR
-from tests.integration.tenancy.jobs.chores import Hand, asked, many_asked, row_of
+from tests.integration.tenancy.jobs.chores import Hand, Note, asked, asked_by_the_platform, many_asked, note, row_of
 
 
 async def _change(process: Process, tenant: TenantRef, verb: str) -> None:
@@ -99,6 +101,26 @@ async def test_a_dropped_job_holds_its_key_no_longer_and_a_dead_one_stays_dead(
     rows = await hand.connection.fetch("SELECT state, error FROM platform.jobs ORDER BY id")
     assert [tuple(row) for row in rows] == [("dead", "x"), ("dropped", "the tenant was deleted")]
     assert await asked(process, acme, dedupe_key="daily")
+
+
+async def test_jobs_of_a_tenant_that_is_not_in_the_registry_are_dropped_and_nobody_elses(
+    process: Process, acme: TenantRef, globex: TenantRef, hand: Hand
+) -> None:
+    await asked_by_the_platform(process)
+    await asked(process, acme)
+    await asked(process, globex, delay_s=3600)
+    async with platform_session(process.database) as session:
+        for _ in range(2):
+            assert await enqueue_for(session, new_id(), note, Note())
+    await hand.queue.sweep()
+    rows = await hand.connection.fetch("SELECT state, error, ended_at IS NULL FROM platform.jobs ORDER BY state, id")
+    assert [tuple(row) for row in rows] == [
+        ("delayed", None, True),
+        ("dropped", "nobody knows the tenant", False),
+        ("dropped", "nobody knows the tenant", False),
+        ("ready", None, True),
+        ("ready", None, True),
+    ]
 
 
 async def test_a_sweep_drops_so_many_jobs_that_it_ends_soon_and_the_next_ones_drop_the_rest(

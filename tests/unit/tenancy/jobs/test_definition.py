@@ -89,6 +89,14 @@ def test_a_job_of_either_plane_has_no_session() -> None:
         job_of_either("users.greet")(greet)
 
 
+@pytest.mark.parametrize("decorator", [tenant_job, platform_job])
+def test_a_job_that_would_hold_two_connections_is_refused(decorator: Any) -> None:
+    async def copy(_arguments: NoArguments, session: TenantSession, open_session: object) -> None: ...
+
+    with pytest.raises(BadJob, match="with a session it would open another, and there is one connection for each job"):
+        decorator("users.copy")(copy)
+
+
 def test_two_jobs_of_one_name_are_refused() -> None:
     first, other = _job("users.greet"), _job("users.bid_farewell")
     assert by_name([first, other]) == {"users.greet": first, "users.bid_farewell": other}
@@ -119,6 +127,18 @@ _HOURLY = Periodic("17 * * * *", platform_job("users.count")(count))
 )
 def test_the_last_due_time_lies_before_now(now: datetime, due_at: datetime) -> None:
     assert _HOURLY.last_due(now) == due_at
+
+
+@pytest.mark.parametrize(
+    ("cron", "last_due", "expected"),
+    [
+        ("17 * * * *", datetime(2026, 7, 31, 22, 17, tzinfo=UTC), datetime(2026, 8, 1, 0, 17, tzinfo=UTC)),
+        ("* * * * * *", datetime(2026, 7, 31, 23, 59, 59, tzinfo=UTC), datetime(2026, 8, 1, 0, 0, 1, tzinfo=UTC)),
+        ("0 0 29 2 *", datetime(2024, 2, 29, tzinfo=UTC), datetime(2032, 2, 29, tzinfo=UTC)),
+    ],
+)
+def test_the_next_but_one_is_the_second_time_after_the_last(cron: str, last_due: datetime, expected: datetime) -> None:
+    assert Periodic(cron, platform_job("users.count")(count)).next_but_one(last_due) == expected
 
 
 @pytest.mark.parametrize("cron", ["", "nonsense", "61 * * * *", "* * * *", "0 0 30 2 *", "@daily"])
