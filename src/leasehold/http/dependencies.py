@@ -15,13 +15,19 @@ from litestar.di import NamedDependency, Provide
 
 from leasehold.core.database import PlatformSession, platform_session
 from leasehold.core.errors import InvalidToken
+from leasehold.core.idempotency.key import IdempotencyKey
 from leasehold.core.principal import Principal
+from leasehold.http.idempotency import keyed_request, once
+from leasehold.platform.idempotency.service import PlatformKeys
 from leasehold.process import Process
 from leasehold.tenancy.bind import TenantReader, TenantSession, open_tenant_session, tenant_reader
 from leasehold.tenancy.context import TenantRef
 from leasehold.workspace.auth.service import OpenSession, is_active
+from leasehold.workspace.idempotency.service import WorkspaceKeys
 
 AnyRequest = Request[Any, Any, State]
+
+_FINGERPRINTS = "idempotency fingerprints"
 
 
 def provide_principal(request: AnyRequest) -> Principal:
@@ -36,11 +42,16 @@ def provide_tenant(request: AnyRequest) -> TenantRef:
 
 def tenant_dependencies(process: Process) -> Mapping[str, Provide]:
     """Return the dependencies of the routes of the tenant plane."""
+    pepper = process.key.derive(_FINGERPRINTS)
 
     async def provide_session(request: AnyRequest) -> AsyncGenerator[TenantSession]:
         tenant = await _active_tenant(process, request)
         async with open_tenant_session(process.database, tenant) as session:
-            yield session
+            if (keyed := keyed_request(request)) is None:
+                yield session
+            else:
+                async with once(request, keyed, WorkspaceKeys(session), pepper=pepper):
+                    yield session
 
     async def provide_reader(request: AnyRequest) -> TenantReader:
         return tenant_reader(process.readers, await _active_tenant(process, request))
@@ -64,13 +75,18 @@ def tenant_dependencies(process: Process) -> Mapping[str, Provide]:
 
 def platform_dependencies(process: Process) -> Mapping[str, Provide]:
     """Return the dependencies of the routes of the platform plane."""
+    pepper = process.key.derive(_FINGERPRINTS)
 
     async def provide_session(
         request: AnyRequest,
         principal: NamedDependency[Principal],  # resolved after what may refuse the request
     ) -> AsyncGenerator[PlatformSession]:
         async with platform_session(process.database) as session:
-            yield session
+            if (keyed := keyed_request(request)) is None:
+                yield session
+            else:
+                async with once(request, keyed, PlatformKeys(session), pepper=pepper):
+                    yield session
         if request.method != "GET":
             # An admin who provisions and then uses the tenant must find it, at least in this process.
             await process.feed.caught_up()
@@ -78,11 +94,21 @@ def platform_dependencies(process: Process) -> Mapping[str, Provide]:
     return {
         "session": Provide(provide_session),
         "principal": Provide(provide_principal, sync_to_thread=False),
+        "idempotency_key": Provide(provide_idempotency_key, sync_to_thread=False),
         "provisioner": Provide(lambda: process.provisioner, sync_to_thread=False),
         "window": Provide(lambda: process.window, sync_to_thread=False),
         "base_domain": Provide(lambda: process.settings.base_domain, sync_to_thread=False),
         "cursors": Provide(lambda: process.cursors, sync_to_thread=False),
     }
+
+
+def provide_idempotency_key(
+    request: AnyRequest,
+    session: NamedDependency[PlatformSession],  # which claims it
+) -> IdempotencyKey | None:
+    """Return the key of the request, for work that is committed before the request is."""
+    keyed = keyed_request(request)
+    return keyed.key if keyed else None
 
 
 async def _active_tenant(process: Process, request: AnyRequest) -> TenantRef:

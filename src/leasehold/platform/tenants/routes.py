@@ -7,6 +7,7 @@ from litestar.di import NamedDependency, Provide
 from litestar.params import FromPath, JSONBody
 
 from leasehold.core.database import PlatformSession
+from leasehold.core.idempotency.key import IdempotencyKey
 from leasehold.core.pagination import DEFAULT_LIMIT, Cursors, Page, Pager
 from leasehold.core.parameters import CursorText, Limit
 from leasehold.platform.tenants.schemas import Domain, DomainCreate, Tenant, TenantCreate, TenantPatch
@@ -38,9 +39,13 @@ async def list_tenants(
 
 
 @post("/", operation_id="createTenant", summary="Provision a tenant", scopes=WRITE)
-async def create_tenant(data: JSONBody[TenantCreate], tenants: NamedDependency[TenantService]) -> Tenant:
+async def create_tenant(
+    data: JSONBody[TenantCreate],
+    tenants: NamedDependency[TenantService],
+    idempotency_key: NamedDependency[IdempotencyKey | None],
+) -> Tenant:
     """Make a tenant with a schema of its own, ready to be used."""
-    return await tenants.provision(slug=data.slug, name=data.name)
+    return await tenants.provision(slug=data.slug, name=data.name, key=idempotency_key)
 
 
 @get("/{tenant_id:uuid}", operation_id="getTenant", summary="Get a tenant", scopes=READ)

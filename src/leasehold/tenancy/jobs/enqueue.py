@@ -10,7 +10,7 @@ from leasehold.core.database import PlatformSession
 from leasehold.core.ids import new_id
 from leasehold.tenancy.bind import TenantSession
 from leasehold.tenancy.context import TenantState
-from leasehold.tenancy.jobs.definition import ArgumentsT, BadJob, Job, NoArguments, Plane
+from leasehold.tenancy.jobs.definition import ArgumentsT, BadJob, Job, NoArguments, Plane, platform_job
 from leasehold.tenancy.registry import Tenant
 
 _ENQUEUE = func.platform.enqueue_job
@@ -79,6 +79,21 @@ async def enqueue_for_each_tenant(session: PlatformSession, job: Job[NoArguments
     options = (cast(_encoded(NoArguments()), JSONB), job.priority, job.max_attempts, 0.0, cast(dedupe_key, Text))
     taken = await session.scalars(select(_ENQUEUE(each.c.tenant_id, each.c.id, job.name, *options)).select_from(each))
     return sum(taken)
+
+
+def of_each_tenant(job: Job[NoArguments]) -> Job[NoArguments]:
+    """Return the job of the platform, for the clock, that asks for a job of every active tenant.
+
+    Raises:
+        BadJob: the job is not for tenants.
+    """
+    _demand(job, Plane.TENANT)
+
+    @platform_job(f"{job.name}_of_each_tenant")
+    async def ask(_arguments: NoArguments, session: PlatformSession) -> None:
+        await enqueue_for_each_tenant(session, job, dedupe_key="by the clock")
+
+    return ask
 
 
 def _demand(job: Job[ArgumentsT], plane: Plane) -> None:
