@@ -51,11 +51,11 @@ async def bearer(process: Process, tenant: TenantRef, *scopes: str) -> dict[str,
     return {"Authorization": f"Bearer {token}"}
 
 
-async def admin(process: Process, *scopes: str) -> dict[str, str]:
-    """Return the headers of a fresh platform admin; with all scopes if none is named."""
+async def admin(process: Process, *scopes: str, name: str | None = None) -> dict[str, str]:
+    """Return the headers of a fresh token of a platform admin, new without a name; with all scopes if none is named."""
     async with platform_session(process.database) as session:
         token = await AdminService(session, process.key).issue_token(
-            admin_name=new_slug(), scopes=scopes or tuple(PLATFORM_SCOPES), lifetime=timedelta(hours=1)
+            admin_name=name or new_slug(), scopes=scopes or tuple(PLATFORM_SCOPES), lifetime=timedelta(hours=1)
         )
     return {"Authorization": f"Bearer {token}"}
 

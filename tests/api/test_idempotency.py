@@ -173,7 +173,9 @@ async def test_who_was_disabled_gets_no_answer_again(
         assert (await http.post("/v1/items", headers=headers, json={"title": "Desk"})).status_code == 201
         own = process.tokens.verify(headers["Authorization"].removeprefix("Bearer "))
         assert own is not None
-        assert (await http.delete(f"/v1/clients/{own.subject}", headers=await bearer(process, tenant))).status_code == 204
+        assert (
+            await http.delete(f"/v1/clients/{own.subject}", headers=await bearer(process, tenant))
+        ).status_code == 204
         await process.feed.caught_up()
         refused = await http.post("/v1/items", headers=headers, json={"title": "Desk"})
         assert refusal_of(refused) == (401, "invalid-token")

@@ -11,6 +11,7 @@ from leasehold.tenancy.bind import open_tenant_session
 from leasehold.tenancy.context import TenantRef
 from tests.api.problems import refusal_of
 from tests.factories import bearer
+from tests.locks import WAITING
 
 COUNT = 20
 BUSY = (409, "idempotency-key-in-use")
@@ -83,7 +84,7 @@ async def test_a_request_under_way_holds_up_neither_its_equals_nor_other_keys(
                 )
             )
             first = asyncio.create_task(http.post("/v1/users", headers={**headers, "Idempotency-Key": "a"}, json=body))
-            while not await session.scalar(text("SELECT count(*) FROM pg_locks WHERE NOT granted")):
+            while not await session.scalar(text(WAITING)):
                 await asyncio.sleep(0.01)
             async with asyncio.timeout(1):
                 equal = await http.post("/v1/users", headers={**headers, "Idempotency-Key": "a"}, json=body)
