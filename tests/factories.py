@@ -61,11 +61,14 @@ def principal(tenant: TenantRef, subject: UUID, *scopes: str) -> Principal:
     return Principal("client", subject, frozenset(scopes), tenant.id, expires_at=2**31)
 
 
-async def admin(process: Process, *scopes: str) -> dict[str, str]:
-    """Return the headers of a fresh platform admin; with all scopes if none is named."""
+async def admin(process: Process, *scopes: str, name: str | None = None) -> dict[str, str]:
+    """Return the headers of a fresh token of a platform admin, new without a name; with all scopes if none is named."""
     async with platform_session(process.database) as session:
         token = await AdminService(session, process.key).issue_token(
-            admin_name=new_slug(), scopes=scopes or tuple(PLATFORM_SCOPES), lifetime=timedelta(hours=1), by=OPERATOR
+            admin_name=name or new_slug(),
+            scopes=scopes or tuple(PLATFORM_SCOPES),
+            lifetime=timedelta(hours=1),
+            by=OPERATOR,
         )
     return {"Authorization": f"Bearer {token}"}
 

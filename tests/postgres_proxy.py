@@ -14,12 +14,23 @@ _QUERY, _PARSE, _SYNC = b"Q", b"P", b"S"
 
 
 @dataclass
+class Hold:
+    """Whose COMMIT is held up: of the first connection that says it behind a statement with this text in it."""
+
+    behind: str
+    delivers: bool
+    """Whether PostgreSQL gets the COMMIT, and only its answer does not come back."""
+    reached: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+@dataclass
 class Traffic:
     """What clients sent: one round trip ends with each simple query and each Sync."""
 
     port: int = 0
     round_trips: int = 0
     statements: list[str] = field(default_factory=list)
+    hold: Hold | None = None
 
     def reset(self) -> None:
         """Forget what was sent so far."""
@@ -35,9 +46,11 @@ async def proxy(host: str, port: int) -> AsyncGenerator[Traffic]:
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         upstream_reader, upstream_writer = await asyncio.open_connection(host, port)
+        answers = asyncio.Event()
+        answers.set()
         for task in (
-            asyncio.create_task(_frontend(reader, upstream_writer, traffic)),
-            asyncio.create_task(_backend(upstream_reader, writer)),
+            asyncio.create_task(_frontend(reader, upstream_writer, traffic, answers)),
+            asyncio.create_task(_backend(upstream_reader, writer, answers)),
         ):
             tasks.add(task)
             task.add_done_callback(tasks.discard)
@@ -51,10 +64,14 @@ async def proxy(host: str, port: int) -> AsyncGenerator[Traffic]:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.sleep(0)  # in which transports close
 
 
-async def _frontend(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, traffic: Traffic) -> None:
-    with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+async def _frontend(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, traffic: Traffic, answers: asyncio.Event
+) -> None:
+    said = ""
+    with contextlib.closing(writer), contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
         while True:  # start-up messages have no type byte; an SSLRequest is followed by the real one
             head = await reader.readexactly(8)
             length, code = struct.unpack("!II", head)
@@ -65,19 +82,24 @@ async def _frontend(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, 
             head = await reader.readexactly(5)
             kind, (length,) = head[:1], struct.unpack("!I", head[1:])
             body = await reader.readexactly(length - 4)
-            if kind == _QUERY:
-                traffic.statements.append(body.rstrip(b"\0").decode())
-            elif kind == _PARSE:
-                traffic.statements.append(body.split(b"\0")[1].decode())
+            if kind in {_QUERY, _PARSE}:
+                statement = (body.rstrip(b"\0") if kind == _QUERY else body.split(b"\0")[1]).decode()
+                traffic.statements.append(statement)
+                said += statement
+                hold = traffic.hold
+                if hold and not hold.reached.is_set() and hold.behind in said and "COMMIT" in statement:
+                    answers.clear()
+                    hold.reached.set()
+                    if not hold.delivers:
+                        continue
             traffic.round_trips += kind in {_QUERY, _SYNC}
             writer.write(head + body)
             await writer.drain()
-    writer.close()
 
 
-async def _backend(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with contextlib.suppress(ConnectionError):
+async def _backend(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, answers: asyncio.Event) -> None:
+    with contextlib.closing(writer), contextlib.suppress(ConnectionError):
         while data := await reader.read(65536):
+            await answers.wait()
             writer.write(data)
             await writer.drain()
-    writer.close()

@@ -24,7 +24,7 @@ from leasehold.http.errors import exception_handlers
 from leasehold.http.openapi import openapi_config
 from leasehold.http.request_log import RequestLog
 from leasehold.http.responses import JsonResponse
-from leasehold.http.routers import OneDependencyAfterAnother, route_handlers
+from leasehold.http.routers import IdempotentPosts, OneDependencyAfterAnother, route_handlers
 from leasehold.mail.links import Links
 from leasehold.platform.keys.service import KeyService
 from leasehold.process import Process
@@ -218,7 +218,7 @@ def create_app(settings: Settings | None = None) -> RequestLog:
         openapi_config=openapi_config(version("leasehold")),
         request_max_body_size=settings.max_body_bytes,
         response_class=JsonResponse,
-        plugins=[OneDependencyAfterAnother()],
+        plugins=[OneDependencyAfterAnother(), IdempotentPosts()],
         logging_config=None,
     )
     app.state.process = process

@@ -141,3 +141,31 @@ async def test_parameters_of_lists_are_described_with_their_range(http: httpx.As
     limit = parameters["limit"]["schema"]
     assert (limit["minimum"], limit["maximum"], limit["default"]) == (1, 100, 20)
     assert not parameters["limit"].get("required")
+
+
+async def test_idempotency_keys_are_described_where_they_are_taken_and_nowhere_else(http: httpx.AsyncClient) -> None:
+    document = await document_of(http)
+    described: set[tuple[str, str]] = set()
+    for place, operation in operations_of(document).items():
+        headers = [one for one in operation.get("parameters", []) if one["in"] == "header"]
+        if not headers:
+            assert not any(response.get("headers") for response in operation["responses"].values()), place
+            continue
+        described.add(place)
+        [parameter] = headers
+        assert parameter["name"] == "Idempotency-Key"
+        assert parameter["required"] is False
+        assert (parameter["schema"]["minLength"], parameter["schema"]["maxLength"]) == (1, 255)
+        [success] = [response for status, response in operation["responses"].items() if status.startswith("2")]
+        assert set(success["headers"]) == {"Idempotent-Replayed"}
+    assert {("post", "/v1/items"), ("post", "/platform/v1/tenants"), ("post", "/v1/clients/{client_id}/rotate")} <= (
+        described
+    )
+    assert {method for method, _ in described} == {"post"}
+    assert not any(path.startswith(("/oauth", "/v1/auth")) for _, path in described)
+
+
+async def test_a_secret_is_described_as_one_that_is_shown_once(http: httpx.AsyncClient) -> None:
+    secret = (await document_of(http))["components"]["schemas"]["NewApiClient"]["properties"]["client_secret"]
+    assert "Null in an answer that is replayed" in secret["description"]
+    assert {"type": "null"} in secret["oneOf"]

@@ -1,17 +1,20 @@
 """Every route says who may call it, and stands behind the gate of its plane."""
 
 from collections.abc import Generator
+from typing import Any, get_args, get_type_hints
 
 import pytest
 from litestar import Litestar
 from litestar.handlers import HTTPRouteHandler
 from litestar.middleware import DefineMiddleware
 from litestar.routes import HTTPRoute
+from msgspec import Struct
 from pydantic import SecretStr
 
 from leasehold.config import Settings
 from leasehold.core.vault import InstallationKey
 from leasehold.http.gates import PlatformGate, TenantGate
+from leasehold.http.idempotency import TAKES_KEY
 from leasehold.http.marks import CREDENTIAL_ENDPOINT, IS_PUBLIC, SCOPES
 from leasehold.main import create_app
 from leasehold.platform.scopes import PLATFORM_SCOPES
@@ -137,6 +140,41 @@ def test_only_the_endpoints_that_hand_out_credentials_need_none(routes: Routes) 
         "POST /v1/auth/refresh",
         "POST /v1/auth/register",
     }
+
+
+def test_every_post_takes_an_idempotency_key_but_where_credentials_are_handed_out(routes: Routes) -> None:
+    """Prevents a POST that a client cannot send again after a time-out without doing it twice.
+
+    And the other way round: a key at a place where an answer that is kept would keep a credential.
+    """
+    posts = {name for name, handler in routes.items() if name.startswith("POST ") and SCOPES in handler.opt}
+    assert "POST /v1/items" in posts
+    expected = {name for name in posts if not _path(name).startswith(("/oauth/", "/v1/auth/"))}
+    assert {name for name, handler in routes.items() if TAKES_KEY in handler.opt} == expected
+
+
+def _fields(answer: Any) -> set[str]:
+    """Return the names of all fields in an answer, however deep."""
+    if not (isinstance(answer, type) and issubclass(answer, Struct)):
+        return {field for argument in get_args(answer) for field in _fields(argument)}
+    hints = get_type_hints(answer, include_extras=True)
+    return set(hints).union(*(_fields(hint) for hint in hints.values()))
+
+
+def test_what_is_kept_of_an_answer_holds_no_secret(routes: Routes) -> None:
+    """Prevents a secret that lies in a table for a day in plain text, because its field is not marked `ShownOnce`."""
+    shown = {name: _fields(handler.parsed_fn_signature.return_type.raw) for name, handler in routes.items()}
+    assert "client_secret" in shown["POST /v1/clients"]
+    words = ("secret", "token", "password", "code")
+    unmarked = {
+        f"{name}: {field}"
+        for name, handler in routes.items()
+        if TAKES_KEY in handler.opt
+        for field in shown[name] - set(handler.opt[TAKES_KEY])
+        if any(word in field for word in words) and not field.endswith("_at")
+    }
+    assert unmarked == set()
+    assert routes["POST /v1/clients"].opt[TAKES_KEY] == ("client_secret",)
 
 
 def test_no_route_is_cached(routes: Routes) -> None:

@@ -5,8 +5,8 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager, suppress
 
 import httpx
 
@@ -18,6 +18,29 @@ _SECRETS = ("database_url", "direct_url", "owner_url", "installation_key")
 @asynccontextmanager
 async def served(settings: Settings, *, listen: bool = True, **changes: str) -> AsyncGenerator[str]:
     """Run the server and yield its address; `changes` are settings as the environment has them."""
+    async with _started(settings, listen=listen, **changes) as (address, process):
+        try:
+            yield address
+        finally:
+            process.send_signal(signal.SIGTERM)
+            async with asyncio.timeout(20):
+                assert await process.wait() == 0
+
+
+@asynccontextmanager
+async def doomed(settings: Settings, **changes: str) -> AsyncGenerator[tuple[str, Callable[[], None]]]:
+    """Run the server and yield its address, and what kills it, parent and worker at once. Somebody must have."""
+    async with _started(settings, listen=True, **changes) as (address, process):
+        yield address, lambda: os.killpg(process.pid, signal.SIGKILL)
+        async with asyncio.timeout(20):
+            assert await process.wait() == -signal.SIGKILL
+
+
+@asynccontextmanager
+async def _started(
+    settings: Settings, *, listen: bool, **changes: str
+) -> AsyncGenerator[tuple[str, asyncio.subprocess.Process]]:
+    """Run the server in a process group of its own; whatever is left of it at the end is killed."""
     port = _free_port()
     environment = {f"LEASEHOLD_{name.upper()}": getattr(settings, name).get_secret_value() for name in _SECRETS}
     environment |= {
@@ -25,22 +48,23 @@ async def served(settings: Settings, *, listen: bool = True, **changes: str) -> 
         "LEASEHOLD_BASE_DOMAIN": settings.base_domain,
         "LEASEHOLD_ISSUER": settings.issuer,
         "LEASEHOLD_LOG_LEVEL": "error",
-        "PATH": os.environ["PATH"],
+        **{name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ},
     }
     environment |= {f"LEASEHOLD_{name.upper()}": value for name, value in changes.items()}
     if not listen:
         del environment["LEASEHOLD_DIRECT_URL"]
-    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "leasehold", "serve", env=environment)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "leasehold", "serve", env=environment, start_new_session=True
+    )
     try:
         address = f"http://127.0.0.1:{port}"
         async with httpx.AsyncClient() as client, asyncio.timeout(20):
             while not await _answers(client, f"{address}/health/ready"):
                 await asyncio.sleep(0.05)
-        yield address
+        yield address, process
     finally:
-        process.send_signal(signal.SIGTERM)
-        async with asyncio.timeout(20):
-            assert await process.wait() == 0
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 def _free_port() -> int:

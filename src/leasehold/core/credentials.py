@@ -10,13 +10,28 @@ import secrets
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated, Any, get_args, get_type_hints
 from uuid import UUID
+
+from msgspec import Meta, Struct
 
 from leasehold.core.ids import base62, parse_short_id, short_id
 
 _RANDOM_LETTERS = 32
 _CHECKSUM_LETTERS = 6
 _LETTERS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
+_MARK = "shown_once"
+
+ShownOnce = Annotated[
+    str | None,
+    Meta(
+        description="Shown this once. Null in an answer that is replayed for an idempotency key",
+        examples=["lh_client_00000000000000000000ab_..."],
+        extra={_MARK: True},
+    ),
+]
+"""A secret in an answer: nothing keeps it, not even the answer to a request that had an idempotency key."""
 
 
 class MalformedSecret(ValueError):
@@ -90,6 +105,19 @@ def is_secret(text: str, kind: str, *, tenant_id: UUID | None) -> bool:
 def _secret(kind: str, tenant_id: UUID | None, random: str) -> str:
     body = "_".join(["lh", kind, *([short_id(tenant_id)] if tenant_id else []), random])
     return body + _checksum(body)
+
+
+def fields_shown_once(annotation: Any) -> tuple[str, ...]:
+    """Return the fields of an answer that are marked `ShownOnce`; of a struct, or of what is said to hold one."""
+    if isinstance(annotation, type) and issubclass(annotation, Struct):
+        hints = get_type_hints(annotation, include_extras=True)
+        names = dict(zip(annotation.__struct_fields__, annotation.__struct_encode_fields__, strict=True))
+        return tuple(names[field] for field, kind in hints.items() if field in names and _is_marked(kind))
+    return tuple(name for argument in get_args(annotation) for name in fields_shown_once(argument))
+
+
+def _is_marked(kind: Any) -> bool:
+    return any(isinstance(meta, Meta) and (meta.extra or {}).get(_MARK) for meta in getattr(kind, "__metadata__", ()))
 
 
 def _checksum(body: str) -> str:

@@ -18,10 +18,13 @@ from leasehold.config import networks_of
 from leasehold.core.actor import Actor
 from leasehold.core.database import PlatformSession, platform_session
 from leasehold.core.errors import InvalidToken
+from leasehold.core.idempotency.key import IdempotencyKey
 from leasehold.core.principal import Principal
 from leasehold.http.address import client_address
+from leasehold.http.idempotency import keyed_request, once
 from leasehold.http.marks import CREDENTIAL_ENDPOINT
 from leasehold.http.request_log import request_id_of
+from leasehold.platform.idempotency.service import PlatformKeys
 from leasehold.process import Process
 from leasehold.tenancy.bind import TenantReader, TenantSession, open_tenant_session, tenant_reader
 from leasehold.tenancy.context import TenantRef
@@ -29,8 +32,11 @@ from leasehold.tenancy.resolve import resolve_tenant
 from leasehold.workspace.audit.repository import OpenReader
 from leasehold.workspace.auth.identity import Identity
 from leasehold.workspace.auth.repository import may_act
+from leasehold.workspace.idempotency.service import WorkspaceKeys
 
 AnyRequest = Request[Any, Any, State]
+
+_FINGERPRINTS = "idempotency fingerprints"
 
 
 def provide_principal(request: AnyRequest) -> Principal:
@@ -52,11 +58,16 @@ def provide_actor(request: AnyRequest) -> Actor:
 
 def tenant_dependencies(process: Process) -> Mapping[str, Provide]:
     """Return the dependencies of the routes of the tenant plane."""
+    pepper = process.key.derive(_FINGERPRINTS)
 
     async def provide_session(request: AnyRequest) -> AsyncGenerator[TenantSession]:
         tenant = await _active_tenant(process, request)
         async with open_tenant_session(process.database, tenant) as session:
-            yield session
+            if (keyed := keyed_request(request)) is None:
+                yield session
+            else:
+                async with once(request, keyed, WorkspaceKeys(session), pepper=pepper):
+                    yield session
 
     async def provide_reader(request: AnyRequest) -> TenantReader:
         return tenant_reader(process.readers, await _active_tenant(process, request))
@@ -110,13 +121,18 @@ def tenant_dependencies(process: Process) -> Mapping[str, Provide]:
 
 def platform_dependencies(process: Process) -> Mapping[str, Provide]:
     """Return the dependencies of the routes of the platform plane."""
+    pepper = process.key.derive(_FINGERPRINTS)
 
     async def provide_session(
         request: AnyRequest,
         principal: NamedDependency[Principal],  # resolved after what may refuse the request
     ) -> AsyncGenerator[PlatformSession]:
         async with platform_session(process.database) as session:
-            yield session
+            if (keyed := keyed_request(request)) is None:
+                yield session
+            else:
+                async with once(request, keyed, PlatformKeys(session), pepper=pepper):
+                    yield session
         if request.method != "GET":
             # An admin who provisions and then uses the tenant must find it, at least in this process.
             await process.feed.caught_up()
@@ -126,6 +142,7 @@ def platform_dependencies(process: Process) -> Mapping[str, Provide]:
         "open_session": Provide(lambda: partial(platform_session, process.database), sync_to_thread=False),
         "principal": Provide(provide_principal, sync_to_thread=False),
         "actor": Provide(provide_actor, sync_to_thread=False),
+        "idempotency_key": Provide(provide_idempotency_key, sync_to_thread=False),
         "provisioner": Provide(lambda: process.provisioner, sync_to_thread=False),
         "window": Provide(lambda: process.window, sync_to_thread=False),
         "base_domain": Provide(lambda: process.settings.base_domain, sync_to_thread=False),
@@ -151,6 +168,15 @@ def _present_tenant(process: Process, tenant_id: UUID) -> TenantRef:
     if tenant is None:
         raise InvalidToken
     return tenant
+
+
+def provide_idempotency_key(
+    request: AnyRequest,
+    session: NamedDependency[PlatformSession],  # which claims it
+) -> IdempotencyKey | None:
+    """Return the key of the request, for work that is committed before the request is."""
+    keyed = keyed_request(request)
+    return keyed.key if keyed else None
 
 
 async def _active_tenant(process: Process, request: AnyRequest) -> TenantRef:

@@ -10,6 +10,7 @@ from litestar.exceptions import HTTPException, ValidationException
 from msgspec import Struct
 
 from leasehold.core.errors import FieldError, NotFound, Problem
+from leasehold.http.idempotency import AnswerReplayed, on_replayed
 from leasehold.http.request_log import request_id_of
 from leasehold.http.validation import UNREADABLE, explain_body, explain_parameters
 
@@ -48,8 +49,9 @@ class ProblemDocument(Struct):
 
 
 def exception_handlers() -> dict[int | type[Exception], Any]:
-    """Return the handlers that leave no error in another form."""
+    """Return the handlers that leave no error in another form, and the one that answers what is no error."""
     return {
+        AnswerReplayed: on_replayed,
         Problem: _on_problem,
         NotFoundError: _on_not_found,
         ExceptionGroup: _on_group,

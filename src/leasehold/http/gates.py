@@ -13,13 +13,14 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 from leasehold.core.database import platform_session
 from leasehold.core.errors import InvalidToken, NotFound, Problem, Unauthenticated
 from leasehold.core.principal import Principal
+from leasehold.http.idempotency import note_key
 from leasehold.http.marks import CREDENTIAL_ENDPOINT, SCOPES, TAKES_FORM
 from leasehold.platform.admins.service import AdminService
 from leasehold.process import Process
 from leasehold.tenancy.context import TenantRef
 from leasehold.tenancy.resolve import hostname_of, is_base_host, resolve_tenant
 
-_GATE_HEADERS = frozenset({b"authorization", b"host", b"x-tenant"})
+_GATE_HEADERS = frozenset({b"authorization", b"host", b"idempotency-key", b"x-tenant"})
 
 
 class TenantRequired(Problem):
@@ -72,6 +73,7 @@ class TenantGate:
                 raise NoCredential
             _demand_scopes(principal, handler)
             scope["state"]["tenant"], scope["state"]["principal"] = tenant, principal
+            note_key(scope, headers.get("idempotency-key"))
         _demand_json(scope)
         await self._app(scope, receive, send)
 
@@ -108,6 +110,7 @@ class PlatformGate:
             principal = await AdminService(session, self._process.key).authenticate(token)
         _demand_scopes(principal, scope["route_handler"])
         scope["state"]["principal"] = principal
+        note_key(scope, headers.get("idempotency-key"))
         _demand_json(scope)
         await self._app(scope, receive, send)
 

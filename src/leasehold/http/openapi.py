@@ -12,6 +12,7 @@ from swagger_ui_bundle import swagger_ui_path
 
 from leasehold.core.errors import NotFound
 from leasehold.http.errors import MEDIA_TYPE
+from leasehold.http.idempotency import HEADER, REPLAYED_HEADER, TAKES_KEY
 from leasehold.http.marks import CREDENTIAL_ENDPOINT, IS_PUBLIC, SCOPES
 from leasehold.platform.scopes import PLATFORM_SCOPES
 from leasehold.workspace.scopes import ALL_SCOPES
@@ -116,6 +117,8 @@ def document_of(app: Litestar) -> dict[str, Any]:
                 del operation["responses"][status]
             operation["responses"]["default"] = problem
             operation["security"] = _security(path, handler.opt)
+            if TAKES_KEY in handler.opt:
+                _describe_key(operation)
     document["components"]["schemas"][_SCHEMA] = _PROBLEM_SCHEMA
     return document
 
@@ -126,7 +129,28 @@ def _security(path: str, opt: dict[str, Any]) -> list[dict[str, list[str]]]:
     return [{"admin" if path.startswith("/platform") else "client": list(opt[SCOPES])}]
 
 
+def _describe_key(operation: dict[str, Any]) -> None:
+    operation.setdefault("parameters", []).append(_KEY_PARAMETER)
+    for status, response in operation["responses"].items():
+        if status.startswith("2"):
+            response.setdefault("headers", {})[REPLAYED_HEADER] = _REPLAYED
+
+
 _TEXT = {"type": "string"}
+_KEY_PARAMETER: dict[str, Any] = {
+    "name": HEADER,
+    "in": "header",
+    "required": False,
+    "description": "A key of your own for this one request, best a random UUID. For 24 hours the same request with the "
+    "same key is not carried out again: it gets the same answer, without secrets that are shown once. Another request "
+    "with the key gets 422, and 409 while the first one is still being carried out.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+    "example": "0b9c2f1e-6f0d-4c0e-9a50-3f2f0c1d7a11",
+}
+_REPLAYED: dict[str, Any] = {
+    "description": "Says that the answer is the one that was given to the same request before",
+    "schema": {"type": "string", "enum": ["true"]},
+}
 _PROBLEM_SCHEMA: dict[str, Any] = {
     "type": "object",
     "title": _SCHEMA,

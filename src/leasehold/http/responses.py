@@ -32,26 +32,27 @@ class JsonResponse(Response[ContentT]):
         """Return a document that is encoded already, in place of a response, where that is enough."""
         if content is None or media_type != MediaType.JSON or headers or cookies or background:
             return super().__new__(cls)
-        return cast("JsonResponse[ContentT]", _JsonDocument(status_code or 200, _encode(content)))
+        return cast("JsonResponse[ContentT]", JsonDocument(status_code or 200, _encode(content)))
 
 
-class _JsonDocument:
+class JsonDocument:
     """An ASGI application that sends one JSON document."""
 
-    __slots__ = ("_body", "_status")
+    __slots__ = ("body", "status_code")
 
-    def __init__(self, status: int, body: bytes) -> None:
-        self._status = status
-        self._body = body
+    def __init__(self, status_code: int, body: bytes) -> None:
+        self.status_code = status_code
+        self.body = body
 
     def to_asgi_response(self, app: Litestar | None, request: Request[Any, Any, Any], **changes: Any) -> ASGIResponse:
         """Return what sends the document: itself, unless the route has declared headers or cookies."""
         if not any(changes.values()):
             return cast("ASGIResponse", self)
-        response = Response(self._body, status_code=self._status, media_type=MediaType.JSON)
+        response = Response(self.body, status_code=self.status_code, media_type=MediaType.JSON)
         return response.to_asgi_response(app, request, **changes)  # pyright: ignore[reportUnknownMemberType]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(self._body))]
-        await send({"type": "http.response.start", "status": self._status, "headers": headers})
-        await send({"type": "http.response.body", "body": self._body, "more_body": False})
+        """Send the document."""
+        headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(self.body))]
+        await send({"type": "http.response.start", "status": self.status_code, "headers": headers})
+        await send({"type": "http.response.body", "body": self.body, "more_body": False})

@@ -10,10 +10,15 @@ from leasehold.http.dependencies import platform_dependencies, tenant_dependenci
 from leasehold.http.discovery import discovery_router
 from leasehold.http.gates import PlatformGate, TenantGate
 from leasehold.http.health import health_router
+from leasehold.http.idempotency import take_keys
+from leasehold.http.marks import SCOPES
 from leasehold.http.openapi import docs_assets, openapi_document, swagger_page
 from leasehold.platform.features import PLATFORM_ROUTES
 from leasehold.process import Process
 from leasehold.workspace.features import OAUTH_ROUTES, V1_ROUTES
+
+_CREDENTIALS = ("/oauth/", "/v1/auth/")
+"""Where credentials are handed out and taken back: an answer that is kept would keep them."""
 
 
 def route_handlers(process: Process) -> list[ControllerRouterHandler]:
@@ -48,3 +53,18 @@ class OneDependencyAfterAnother(ReceiveRoutePlugin):
         if isinstance(route, HTTPRoute):
             for _, parameters in route.route_handler_map.values():
                 parameters.dependency_batches = [{one} for batch in parameters.dependency_batches for one in batch]
+
+
+class IdempotentPosts(ReceiveRoutePlugin):
+    """Lets every POST that demands scopes and writes in the unit of work take the header Idempotency-Key.
+
+    Where credentials are handed out none does.
+    """
+
+    def receive_route(self, route: BaseRoute) -> None:
+        """Let the POST of a route take the header."""
+        if isinstance(route, HTTPRoute) and not route.path.startswith(_CREDENTIALS):
+            for method, (handler, parameters) in route.route_handler_map.items():
+                needs = {one.key for batch in parameters.dependency_batches for one in batch}
+                if method == "POST" and SCOPES in handler.opt and "session" in needs:
+                    take_keys(handler)

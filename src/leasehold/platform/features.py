@@ -4,18 +4,21 @@ from leasehold.platform.admins.jobs import expire_tokens
 from leasehold.platform.admins.models import Admin, AdminToken
 from leasehold.platform.audit.routes import router as audit_router
 from leasehold.platform.fleet.routes import router as fleet_router
+from leasehold.platform.idempotency.jobs import forget_answers
+from leasehold.platform.idempotency.models import KeptAnswer
 from leasehold.platform.jobs.routes import router as jobs_router
 from leasehold.platform.keys.jobs import forget_gone
 from leasehold.platform.tenants.routes import router as tenants_router
 from leasehold.tenancy.jobs.definition import Periodic
 from leasehold.tenancy.jobs.models import JobWorker, PeriodicTask, QueuedJob
+from leasehold.tenancy.receipts import ProvisioningReceipt
 from leasehold.tenancy.signing import StoredSigningKey
 from leasehold.tenancy.upkeep import tidy_up
 
 PLATFORM_ROUTES = (tenants_router, fleet_router, jobs_router, audit_router)
 """What is served under `/platform/v1`. Importing it also registers the tables of the shared schema."""
 
-MODELS = (Admin, AdminToken, QueuedJob, JobWorker, PeriodicTask, StoredSigningKey)
+MODELS = (Admin, AdminToken, KeptAnswer, ProvisioningReceipt, QueuedJob, JobWorker, PeriodicTask, StoredSigningKey)
 """Tables of features that have no routes."""
 
 PLATFORM_JOBS = ()
@@ -24,6 +27,7 @@ PLATFORM_JOBS = ()
 PERIODIC = (
     Periodic("17 * * * *", expire_tokens),
     Periodic("47 * * * *", forget_gone),
+    Periodic("37 * * * *", forget_answers),
     Periodic("*/10 * * * *", tidy_up),
 )
 """Jobs of the platform that run by the clock, in UTC."""

@@ -17,6 +17,7 @@ from leasehold.core.actor import Actor
 from leasehold.core.budget import OWNER_CONNECTIONS
 from leasehold.core.database import DriverConnection, DriverPool, driver_url
 from leasehold.core.errors import Conflict, DatabaseUnavailable, FieldError, Unavailable
+from leasehold.core.idempotency.key import IdempotencyKey, IdempotencyKeyInUse
 from leasehold.core.ids import new_id
 from leasehold.tenancy.context import TenantRef, TenantState
 from leasehold.tenancy.fleet.fingerprint import fingerprint
@@ -25,6 +26,7 @@ from leasehold.tenancy.fleet.rendering import render_provisioning
 from leasehold.tenancy.fleet.replay import SchemaTarget, build_sql, held_rights, message, undone_by_an_error
 from leasehold.tenancy.fleet.segments import Rendering
 from leasehold.tenancy.names import APP_ROLE, TENANT_GROUP, check_slug, literal, quoted, role_name, schema_name
+from leasehold.tenancy.receipts import RECEIPT_TAKEN, receipt_sql
 from leasehold.tenancy.registry import announcement_sql
 from leasehold.tenancy.rights import rights_sql
 
@@ -97,12 +99,13 @@ class Provisioner:
         if self._pool:
             await self._pool.close()
 
-    async def provision(self, *, slug: str, name: str, by: Actor) -> TenantRef:
-        """Return a new active tenant, complete and committed.
+    async def provision(self, *, slug: str, name: str, by: Actor, key: IdempotencyKey | None = None) -> TenantRef:
+        """Return a new active tenant, complete and committed; with a key it leaves a receipt in the same transaction.
 
         Raises:
             InvalidSlug: the slug cannot be one.
             SlugTaken: another tenant has it.
+            IdempotencyKeyInUse: there is a receipt for the key, written since the caller looked for one.
             NoOwner: this process has no owner URL.
             FleetNotReady: the platform was not migrated to the revision of this code.
             DatabaseUnavailable: the database does not answer.
@@ -126,10 +129,12 @@ class Provisioner:
                 if self._expected is None:
                     raise FleetNotReady
                 async with undone_by_an_error(connection):
-                    await self._build(connection, tenant, name, rendering, by)
+                    await self._build(connection, tenant, name, rendering, by, key)
         except asyncpg.UniqueViolationError as error:
             if error.constraint_name == "uq_tenants_slug":
                 raise SlugTaken from error
+            if error.constraint_name == RECEIPT_TAKEN:
+                raise IdempotencyKeyInUse from error
             raise
         except (OSError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError) as error:
             raise DatabaseUnavailable from error
@@ -137,11 +142,20 @@ class Provisioner:
         return tenant
 
     async def _build(
-        self, connection: DriverConnection, tenant: TenantRef, name: str, rendering: Rendering, by: Actor
+        self,
+        connection: DriverConnection,
+        tenant: TenantRef,
+        name: str,
+        rendering: Rendering,
+        by: Actor,
+        key: IdempotencyKey | None,
     ) -> None:
         """Make all of a tenant, in one message as soon as the tables of a new schema are known."""
         target = SchemaTarget(tenant.schema, tenant.role if self._tenant_roles else APP_ROLE)
-        work = message("BEGIN", _row_sql(tenant, name), self._schema_sql(target), build_sql(target, rendering))
+        # The receipt first: who made the same request before, and died, may have left a backend that still commits it.
+        receipt = receipt_sql(key, tenant.id) if key else ""
+        row, schema = _row_sql(tenant, name), self._schema_sql(target)
+        work = message("BEGIN", receipt, row, schema, build_sql(target, rendering))
         if self._new_tables is None:
             await connection.execute(work)
             work = ""

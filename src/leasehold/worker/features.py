@@ -4,18 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from leasehold.mail.jobs import send_mail
-from leasehold.platform.features import PERIODIC, PLATFORM_JOBS
+from leasehold.platform import features as platform
 from leasehold.tenancy.jobs.definition import Job, by_name
-from leasehold.tenancy.jobs.enqueue import everywhere
-from leasehold.workspace.features import TENANT_JOBS, TENANT_PERIODIC
+from leasehold.workspace import features as workspace
 
-TASKS = (*PERIODIC, *(everywhere(task) for task in TENANT_PERIODIC))
+TASKS = (*platform.PERIODIC, *workspace.PERIODIC)
+
 JOBS: Mapping[str, Job[Any]] = by_name(
-    (
-        send_mail,
-        *TENANT_JOBS,
-        *(task.job for task in TENANT_PERIODIC),
-        *PLATFORM_JOBS,
-        *(task.job for task in TASKS),
-    )
+    (send_mail, *workspace.TENANT_JOBS, *platform.PLATFORM_JOBS, *(task.job for task in TASKS)),
 )

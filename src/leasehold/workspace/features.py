@@ -1,6 +1,7 @@
 """The features of the tenant plane. A new one is named here, and nowhere else."""
 
-from leasehold.tenancy.jobs.definition import TenantPeriodic
+from leasehold.tenancy.jobs.definition import Periodic
+from leasehold.tenancy.jobs.enqueue import of_each_tenant
 from leasehold.workspace.account.routes import router as account_router
 from leasehold.workspace.attempts.jobs import forget_attempts
 from leasehold.workspace.audit.routes import router as audit_router
@@ -10,6 +11,7 @@ from leasehold.workspace.clients.jobs import note_use
 from leasehold.workspace.clients.routes import router as clients_router
 from leasehold.workspace.confirmations.jobs import expire_confirmations, send_confirmation
 from leasehold.workspace.factors.service import TOTP_SECRETS
+from leasehold.workspace.idempotency.jobs import forget_answers
 from leasehold.workspace.invitations.jobs import expire_invitations, send_invitation
 from leasehold.workspace.invitations.routes import router as invitations_router
 from leasehold.workspace.items.routes import router as items_router
@@ -30,16 +32,26 @@ V1_ROUTES = (
 )
 """What is served under `/v1`. Importing it also registers every table of a tenant's schema."""
 
-TENANT_JOBS = (note_use, send_confirmation, send_invitation)
+TENANT_JOBS = (
+    note_use,
+    send_confirmation,
+    send_invitation,
+    forget_answers,
+    expire_sessions,
+    expire_confirmations,
+    expire_invitations,
+    forget_attempts,
+)
 """Jobs that run for a tenant."""
 
-TENANT_PERIODIC = (
-    TenantPeriodic("7 1 * * *", expire_sessions),
-    TenantPeriodic("7 2 * * *", expire_confirmations),
-    TenantPeriodic("7 3 * * *", expire_invitations),
-    TenantPeriodic("7 4 * * *", forget_attempts),
+PERIODIC = (
+    Periodic("41 * * * *", of_each_tenant(forget_answers)),
+    Periodic("7 1 * * *", of_each_tenant(expire_sessions)),
+    Periodic("7 2 * * *", of_each_tenant(expire_confirmations)),
+    Periodic("7 3 * * *", of_each_tenant(expire_invitations)),
+    Periodic("7 4 * * *", of_each_tenant(forget_attempts)),
 )
-"""Jobs that run for every active tenant by the clock, in UTC."""
+"""Jobs of every active tenant that run by the clock, in UTC."""
 
 OAUTH_ROUTES = (oauth_router,)
 """What is served at the root, as the OAuth standards name it."""

@@ -8,6 +8,7 @@ from litestar.params import FromPath, JSONBody
 
 from leasehold.core.actor import Actor
 from leasehold.core.database import PlatformSession
+from leasehold.core.idempotency.key import IdempotencyKey
 from leasehold.core.pagination import DEFAULT_LIMIT, Cursors, Page, Pager
 from leasehold.core.parameters import CursorText, Limit
 from leasehold.platform.tenants.schemas import Domain, DomainCreate, Tenant, TenantCreate, TenantPatch
@@ -40,10 +41,13 @@ async def list_tenants(
 
 @post("/", operation_id="createTenant", summary="Provision a tenant", scopes=WRITE)
 async def create_tenant(
-    data: JSONBody[TenantCreate], tenants: NamedDependency[TenantService], actor: NamedDependency[Actor]
+    data: JSONBody[TenantCreate],
+    tenants: NamedDependency[TenantService],
+    idempotency_key: NamedDependency[IdempotencyKey | None],
+    actor: NamedDependency[Actor],
 ) -> Tenant:
     """Make a tenant with a schema of its own, ready to be used."""
-    return await tenants.provision(slug=data.slug, name=data.name, by=actor)
+    return await tenants.provision(slug=data.slug, name=data.name, by=actor, key=idempotency_key)
 
 
 @get("/{tenant_id:uuid}", operation_id="getTenant", summary="Get a tenant", scopes=READ)

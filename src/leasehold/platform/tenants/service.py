@@ -11,6 +11,7 @@ from leasehold.core.changes import applied, created
 from leasehold.core.clock import utc_now
 from leasehold.core.database import PlatformSession
 from leasehold.core.errors import Conflict, FieldError, NotFound
+from leasehold.core.idempotency.key import IdempotencyKey
 from leasehold.core.pagination import Page, Pager
 from leasehold.core.sqlstate import violated_constraint
 from leasehold.platform.tenants import schemas
@@ -20,6 +21,7 @@ from leasehold.tenancy.audit import AuditLog, by_action
 from leasehold.tenancy.context import TenantState
 from leasehold.tenancy.names import check_hostname, check_slug
 from leasehold.tenancy.provision import Provisioner, SlugTaken
+from leasehold.tenancy.receipts import tenant_on_receipt
 from leasehold.tenancy.registry import announce_tenant, tenant_ref
 
 _TENANTS = b"tenants"
@@ -86,14 +88,17 @@ class TenantService(SQLAlchemyAsyncRepositoryService[registry.Tenant, TenantRepo
             raise UnknownSlug(slug=slug)
         return self.to_schema(row, schema_type=schemas.Tenant)
 
-    async def provision(self, *, slug: str, name: str, by: Actor) -> schemas.Tenant:
-        """Make a tenant, ready to be used, and return it.
+    async def provision(self, *, slug: str, name: str, by: Actor, key: IdempotencyKey | None = None) -> schemas.Tenant:
+        """Make a tenant, ready to be used, and return it; or the one that was made for the same request before.
 
         Raises:
-            InvalidSlug, SlugTaken, NoOwner, FleetNotReady: see `Provisioner.provision`.
+            IdempotencyKeyReused: a tenant was made for another request with this key.
+            InvalidSlug, SlugTaken, IdempotencyKeyInUse, NoOwner, FleetNotReady: see `Provisioner.provision`.
         """
-        tenant = await self._provisioner.provision(slug=slug, name=name, by=by)
-        return await self.find(tenant.id)
+        made = await tenant_on_receipt(self._session, key) if key else None
+        if made is None:
+            made = (await self._provisioner.provision(slug=slug, name=name, by=by, key=key)).id
+        return await self.find(made)
 
     async def change(self, tenant_id: UUID, patch: schemas.TenantPatch, *, by: Actor) -> schemas.Tenant:
         """Rename a tenant; its data stays where it is.

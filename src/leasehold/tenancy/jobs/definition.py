@@ -93,15 +93,6 @@ class Periodic:
         return next(coming)
 
 
-@dataclass(frozen=True, slots=True)
-class TenantPeriodic:
-    """A job that runs for every active tenant by the clock."""
-
-    cron: str
-    """A cron expression, in UTC."""
-    job: Job[NoArguments]
-
-
 def tenant_job(name: str, **options: Any) -> Callable[[JobFunction], Job[Any]]:
     """Make a function a job that runs for one tenant at a time.
 

@@ -10,16 +10,7 @@ from leasehold.core.database import PlatformSession
 from leasehold.core.ids import new_id
 from leasehold.tenancy.bind import TenantSession
 from leasehold.tenancy.context import TenantState
-from leasehold.tenancy.jobs.definition import (
-    ArgumentsT,
-    BadJob,
-    Job,
-    NoArguments,
-    Periodic,
-    Plane,
-    TenantPeriodic,
-    platform_job,
-)
+from leasehold.tenancy.jobs.definition import ArgumentsT, BadJob, Job, NoArguments, Plane, platform_job
 from leasehold.tenancy.registry import Tenant
 
 _ENQUEUE = func.platform.enqueue_job
@@ -99,18 +90,19 @@ async def enqueue_for_each_tenant(session: PlatformSession, job: Job[NoArguments
     return sum(taken)
 
 
-def everywhere(task: TenantPeriodic) -> Periodic:
-    """Return the task of the platform that asks for a job of every active tenant when it is due.
+def of_each_tenant(job: Job[NoArguments]) -> Job[NoArguments]:
+    """Return the job of the platform, for the clock, that asks for a job of every active tenant.
 
     Raises:
-        BadJob: the cron expression is not valid.
+        BadJob: the job is not for tenants.
     """
+    _demand(job, Plane.TENANT)
 
-    @platform_job(f"{task.job.name}_everywhere")
+    @platform_job(f"{job.name}_of_each_tenant")
     async def ask(_arguments: NoArguments, session: PlatformSession) -> None:
-        await enqueue_for_each_tenant(session, task.job, dedupe_key="periodic")
+        await enqueue_for_each_tenant(session, job, dedupe_key="by the clock")
 
-    return Periodic(task.cron, ask)
+    return ask
 
 
 def _demand(job: Job[ArgumentsT], plane: Plane) -> None:

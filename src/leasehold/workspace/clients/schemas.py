@@ -6,6 +6,7 @@ from uuid import UUID
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from leasehold.core.credentials import ShownOnce
 from leasehold.core.text import TEXT_PATTERN
 
 MAX_GRACE_S = 7 * 24 * 3600
@@ -64,6 +65,6 @@ class NewApiClient(Struct):
     """An API client with its secret, which is shown this once."""
 
     client_id: UUID
-    client_secret: str
+    client_secret: ShownOnce
     name: str
     scopes: list[str]

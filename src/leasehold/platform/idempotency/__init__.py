@@ -1,0 +1,1 @@
+"""Idempotency keys of the platform's admins."""

@@ -1,0 +1,1 @@
+"""Idempotency keys of a tenant's users and API clients."""

@@ -1,0 +1,15 @@
+"""Who waits for whom in PostgreSQL: how a test knows that a request has come to where it is held up."""
+
+WAITING = """
+WITH RECURSIVE waiting (pid) AS (
+    SELECT pg_backend_pid()
+     UNION
+    SELECT l.pid FROM pg_locks l JOIN waiting w ON w.pid = ANY (pg_blocking_pids(l.pid))
+     WHERE NOT l.granted AND l.mode <> 'AccessShareLock'
+)
+SELECT count(*) - 1 FROM waiting
+"""
+"""How many wait for the connection that asks, directly or behind each other; who only reads does not count.
+
+Not from pg_stat_activity: in a transaction it shows the same picture for ever.
+"""
