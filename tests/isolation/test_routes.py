@@ -18,7 +18,7 @@ from leasehold.tenancy.bind import open_tenant_session
 from leasehold.tenancy.context import TenantRef
 from leasehold.workspace.features import V1_ROUTES
 from leasehold.workspace.users.service import UserService
-from tests.factories import api_client, bearer, item, new_slug
+from tests.factories import api_client, api_key, bearer, in_days, item, new_slug
 
 assert V1_ROUTES
 
@@ -30,6 +30,9 @@ BODIES: dict[str, dict[str, Any]] = {
     "createClient": {"name": "planted", "scopes": []},
     "updateClient": {"name": "planted"},
     "rotateClient": {"grace_seconds": 60},
+    "createApiKey": {"name": "planted", "scopes": [], "expires_at": in_days(1).isoformat()},
+    "updateApiKey": {"name": "planted"},
+    "rotateApiKey": {"grace_seconds": 60},
 }
 """A valid body for each operation that takes one; a new operation fails until it has one here."""
 
@@ -52,6 +55,7 @@ async def _contents(process: Process, tenant: TenantRef) -> list[tuple[Any, ...]
             text(
                 "SELECT id, title, updated_at FROM items UNION ALL SELECT id, email || name, updated_at FROM users"
                 " UNION ALL SELECT id, name || secret_digest::text, updated_at FROM api_clients"
+                " UNION ALL SELECT id, name || digest::text, updated_at FROM api_keys"
             )
         )
         return sorted(tuple(row) for row in rows)
@@ -130,7 +134,8 @@ async def _fresh_ids(process: Process, tenant: TenantRef) -> dict[str, UUID]:
             email=f"{new_slug()}@example.org", name="", role="member", password_hash=None, by=None
         )
     client = await api_client(process, tenant)
-    return {"item_id": (await item(process, tenant)).id, "user_id": user.id, "client_id": client.client_id}
+    ids = {"user_id": user.id, "client_id": client.client_id}
+    return {**ids, "item_id": (await item(process, tenant)).id, "key_id": (await api_key(process, tenant)).id}
 
 
 def _unique(body: dict[str, Any] | None) -> dict[str, Any] | None:

@@ -86,7 +86,7 @@ def platform_dependencies(process: Process) -> Mapping[str, Provide]:
 
 
 async def _active_tenant(process: Process, request: AnyRequest) -> TenantRef:
-    """Return the tenant of a request whose user or client is active.
+    """Return the tenant of a request whose user, client or key is active.
 
     The status of one that this process has not seen yet is read in a short transaction that is over before the
     request's own begins; then it is remembered until it is revoked.

@@ -8,7 +8,9 @@ from collections.abc import Iterable
 from uuid import UUID
 
 from leasehold.core.errors import Unavailable
+from leasehold.core.principal import Principal
 from leasehold.tenancy.context import TenantRef
+from leasehold.tenancy.credentials import KnownCredentials
 
 REMEMBERED_SUBJECTS = 100_000
 
@@ -82,7 +84,9 @@ class TenantDirectory:
 
 
 class KnownSubjects:
-    """The users and clients whose status this process has read in their tenant's schema, and need not read again.
+    """The subjects whose status this process has read in their tenant's schema, and need not read again.
+
+    With them go the credentials that were looked up there, such as API keys.
 
     `epoch` closes a race: a status that was read before a revocation, and is remembered after it, would outlive it.
     So the reader takes the epoch first, and what was read under an older epoch is not remembered.
@@ -91,6 +95,7 @@ class KnownSubjects:
     def __init__(self) -> None:
         self.epoch = 0
         self._active: dict[tuple[UUID, UUID], None] = {}
+        self._credentials = KnownCredentials()
 
     def __contains__(self, key: tuple[UUID, UUID]) -> bool:
         return key in self._active
@@ -103,12 +108,28 @@ class KnownSubjects:
             self._active.pop(next(iter(self._active)))
         self._active[tenant_id, subject] = None
 
+    def credential(self, fingerprint: bytes) -> Principal | None:
+        """Return for whom a remembered credential speaks, None for one that is to be looked up."""
+        return self._credentials.find(fingerprint)
+
+    def remember_credential(self, fingerprint: bytes, principal: Principal, *, owner: UUID, epoch: int) -> None:
+        """Remember a credential that was found good, unless something was revoked since `epoch`.
+
+        It is forgotten with its own subject, and with the `owner` on whose behalf it speaks.
+        """
+        if epoch != self.epoch or principal.tenant_id is None:
+            return
+        self._credentials.remember(fingerprint, principal, (principal.subject, owner))
+        self.remember(principal.tenant_id, principal.subject, epoch=epoch)
+
     def forget(self, tenant_id: UUID, subject: UUID) -> None:
-        """Read the status of this subject again at its next request."""
+        """Read the status of this subject again at its next request, and look its credentials up again."""
         self.epoch += 1
         self._active.pop((tenant_id, subject), None)
+        self._credentials.forget(tenant_id, subject)
 
     def forget_all(self) -> None:
         """Read the status of everybody again at their next request."""
         self.epoch += 1
         self._active.clear()
+        self._credentials.forget_all()

@@ -1,16 +1,44 @@
-"""The scopes of the tenant API, and what each role of a tenant's user may do."""
+"""The scopes of the tenant API, what each role of a tenant's user may do, and who may hand which of them on."""
 
+from collections.abc import Sequence
 from typing import Literal
+
+from leasehold.core.errors import Invalid
+from leasehold.core.principal import Principal
 
 Role = Literal["owner", "admin", "member"]
 
 ITEM_SCOPES = frozenset({"items:read", "items:write"})
 USER_SCOPES = frozenset({"users:read", "users:write"})
 CLIENT_SCOPES = frozenset({"clients:read", "clients:write"})
-ALL_SCOPES = ITEM_SCOPES | USER_SCOPES | CLIENT_SCOPES
+KEY_SCOPES = frozenset({"keys:read", "keys:write"})
+ALL_SCOPES = ITEM_SCOPES | USER_SCOPES | CLIENT_SCOPES | KEY_SCOPES
 
 ROLE_SCOPES: dict[Role, frozenset[str]] = {
     "owner": ALL_SCOPES,
     "admin": ALL_SCOPES,
     "member": ITEM_SCOPES | {"users:read"},
 }
+
+
+class UnknownScope(Invalid):
+    """There is no scope {scope}; there are: {known}."""
+
+    type = "unknown-scope"
+    title = "Unknown scope"
+
+
+def grantable(scopes: Sequence[str], *, by: Principal | None) -> list[str]:
+    """Return scopes that `by` may give to another credential, sorted and each once; without `by` the operator gives.
+
+    Raises:
+        UnknownScope: one of them does not exist.
+        InsufficientScope: `by` does not hold one of them.
+    """
+    for scope in scopes:
+        if scope not in ALL_SCOPES:
+            raise UnknownScope(scope=scope, known=", ".join(sorted(ALL_SCOPES)))
+    wanted = sorted(set(scopes))
+    if by is not None:
+        by.demand(*wanted)
+    return wanted

@@ -10,6 +10,7 @@ from leasehold.core.reads import Read, Reader
 from leasehold.core.repository import KeysetRepository
 from leasehold.workspace.auth.models import TenantSecret
 from leasehold.workspace.clients.models import ApiClient
+from leasehold.workspace.keys.models import ApiKey
 from leasehold.workspace.users.models import User
 
 
@@ -19,19 +20,30 @@ class TenantSecretRepository(KeysetRepository[TenantSecret]):
     model_type = TenantSecret
 
 
+class WrappedSecret(Struct):
+    """A secret as it is stored."""
+
+    wrapped: bytes
+
+
+WRAPPED_SECRET = Read(select(TenantSecret.wrapped).where(TenantSecret.name == bindparam("name")), WrappedSecret)
+
+
 class Subject(Struct):
-    """What a token's subject is called, and whether it may still act."""
+    """What the subject of a credential is called, and whether it may still act."""
 
     name: str
     is_active: bool
 
 
-SUBJECT: dict[Literal["user", "client"], Read[Subject]] = {
+SubjectKind = Literal["user", "client", "key"]
+SUBJECT: dict[SubjectKind, Read[Subject]] = {
     "user": Read(select(User.email.label("name"), User.is_active).where(User.id == bindparam("subject")), Subject),
     "client": Read(select(ApiClient.name, ApiClient.is_active).where(ApiClient.id == bindparam("subject")), Subject),
+    "key": Read(select(ApiKey.name, ApiKey.is_active).where(ApiKey.id == bindparam("subject")), Subject),
 }
 
 
-async def read_subject(reader: Reader, kind: Literal["user", "client"], subject: UUID) -> Subject | None:
-    """Return a user (by e-mail address) or client of the bound tenant, None for one that is gone."""
+async def read_subject(reader: Reader, kind: SubjectKind, subject: UUID) -> Subject | None:
+    """Return a user (by e-mail address), client or key of the bound tenant, None for one that is gone."""
     return await reader.one(SUBJECT[kind], subject=subject)

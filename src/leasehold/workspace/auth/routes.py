@@ -20,8 +20,8 @@ from leasehold.tenancy.bind import TenantReader
 from leasehold.tenancy.context import TenantRef
 from leasehold.workspace.auth.schemas import IssuedToken, Login, Me, Registration, TokenRequest
 from leasehold.workspace.auth.service import AuthService, OpenSession, Refusal, describe
-from leasehold.workspace.clients.uses import ClientUses
 from leasehold.workspace.users.schemas import User
+from leasehold.workspace.uses import Uses
 
 _NO_STORE = {"Cache-Control": "no-store"}
 
@@ -57,7 +57,7 @@ async def issue_token(
     data: URLEncodedBody[TokenRequest],
     tenant: NamedDependency[TenantRef],
     auth: NamedDependency[AuthService],
-    client_uses: NamedDependency[ClientUses],
+    client_uses: NamedDependency[Uses],
 ) -> Response[IssuedToken] | Response[dict[str, str]]:
     """Exchange client id and secret for a token (RFC 6749, section 4.4); errors are those of its section 5.2."""
     if data.grant_type != "client_credentials":
@@ -112,7 +112,7 @@ async def who_am_i(
     principal: NamedDependency[Principal],
     reader: NamedDependency[TenantReader],
 ) -> Me:
-    """Return tenant, subject and scopes of the access token."""
+    """Return tenant, subject and scopes of the access token or API key."""
     return await describe(reader, tenant, principal)
 
 

@@ -44,7 +44,7 @@ class IssuedToken(Struct):
 
 
 class TenantIdentity(Struct):
-    """The tenant that a token belongs to."""
+    """The tenant that a credential belongs to."""
 
     id: UUID
     slug: str
@@ -54,8 +54,8 @@ class Me(Struct):
     """Who the caller is."""
 
     tenant: TenantIdentity
-    kind: Literal["user", "client"]
+    kind: Literal["user", "client", "key"]
     subject: UUID
     name: str
-    """E-mail address of a user, name of a client."""
+    """E-mail address of a user, name of a client or key."""
     scopes: list[str]

@@ -99,7 +99,7 @@ class AuthService:
 
 
 async def is_active(reader: Reader, principal: Principal) -> bool:
-    """Tell whether the user or client of a token is still there and active, in the bound tenant."""
+    """Tell whether the user, client or key that asks is still there and active, in the bound tenant."""
     if principal.kind == "admin":
         return False
     found = await read_subject(reader, principal.kind, principal.subject)
@@ -107,10 +107,10 @@ async def is_active(reader: Reader, principal: Principal) -> bool:
 
 
 async def describe(reader: Reader, tenant: TenantRef, principal: Principal) -> Me:
-    """Return who the subject of a token is.
+    """Return who the subject of a credential is.
 
     Raises:
-        InvalidToken: the subject is gone, or no user or client.
+        InvalidToken: the subject is gone, or none of a tenant.
     """
     if principal.kind == "admin":
         raise InvalidToken

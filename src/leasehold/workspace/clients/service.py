@@ -10,22 +10,14 @@ from msgspec import UNSET
 
 from leasehold.core.clock import utc_now
 from leasehold.core.credentials import new_secret, secret_digest
-from leasehold.core.errors import Invalid
 from leasehold.core.principal import Principal
 from leasehold.tenancy.bind import TenantSession, announce_revocation
 from leasehold.tenancy.context import TenantRef
 from leasehold.workspace.clients import models, schemas
 from leasehold.workspace.clients.repository import ApiClientRepository
-from leasehold.workspace.scopes import ALL_SCOPES
+from leasehold.workspace.scopes import grantable
 
 SECRET_KIND = "client"
-
-
-class UnknownScope(Invalid):
-    """There is no scope {scope}; there are: {known}."""
-
-    type = "unknown-scope"
-    title = "Unknown scope"
 
 
 class ApiClientService(SQLAlchemyAsyncRepositoryService[models.ApiClient, ApiClientRepository]):
@@ -42,7 +34,7 @@ class ApiClientService(SQLAlchemyAsyncRepositoryService[models.ApiClient, ApiCli
             UnknownScope: one of the scopes does not exist.
             InsufficientScope: `by` does not hold one of them.
         """
-        held = _allowed(scopes, by)
+        held = grantable(scopes, by=by)
         secret = new_secret(SECRET_KIND, tenant_id=tenant.id)
         row = models.ApiClient(
             name=name, secret_digest=secret_digest(secret, pepper=pepper), scopes=held, is_active=True
@@ -60,7 +52,7 @@ class ApiClientService(SQLAlchemyAsyncRepositoryService[models.ApiClient, ApiCli
             UnknownScope, InsufficientScope: as for a new one.
         """
         if patch.scopes is not UNSET:
-            patch.scopes = _allowed(patch.scopes, by)
+            patch.scopes = grantable(patch.scopes, by=by)
         client = await self.update(patch, item_id=client_id)
         await self._announce(client_id)
         return self.to_schema(client, schema_type=schemas.ApiClient)
@@ -107,13 +99,3 @@ def accepts(client: models.ApiClient | None, digest: bytes) -> bool:
     expires_at = client.previous_secret_expires_at if client else None
     is_former = hmac.compare_digest(digest, former or b"") and expires_at is not None and expires_at > utc_now()
     return present or is_former
-
-
-def _allowed(scopes: Sequence[str], by: Principal | None) -> list[str]:
-    for scope in scopes:
-        if scope not in ALL_SCOPES:
-            raise UnknownScope(scope=scope, known=", ".join(sorted(ALL_SCOPES)))
-    wanted = sorted(set(scopes))
-    if by is not None:
-        by.demand(*wanted)
-    return wanted
