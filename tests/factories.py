@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from leasehold.core.actor import Actor
@@ -19,6 +19,8 @@ from leasehold.workspace.clients.schemas import NewApiClient
 from leasehold.workspace.clients.service import ApiClientService
 from leasehold.workspace.items.schemas import Item, ItemCreate
 from leasehold.workspace.items.service import ItemService
+from leasehold.workspace.keys.schemas import ApiKeyCreate, NewApiKey
+from leasehold.workspace.keys.service import ApiKeyService
 from leasehold.workspace.scopes import ALL_SCOPES
 
 OPERATOR = Actor.operator("tests")
@@ -59,6 +61,22 @@ async def bearer(process: Process, tenant: TenantRef, *scopes: str) -> dict[str,
 def principal(tenant: TenantRef, subject: UUID, *scopes: str) -> Principal:
     """Return a client of a tenant as a gate would find it, without a row behind it."""
     return Principal("client", subject, frozenset(scopes), tenant.id, expires_at=2**31)
+
+
+async def api_key(process: Process, tenant: TenantRef, *scopes: str, days: float = 1, **owner: UUID) -> NewApiKey:
+    """Make an API key of a tenant, of a fresh client unless `client` or `user` is given; with all scopes if none is."""
+    kind, subject = next(iter(owner.items()), ("client", None))
+    subject = subject or (await api_client(process, tenant)).client_id
+    by = Actor(kind, subject)  # type: ignore[arg-type]
+    data = ApiKeyCreate("test", list(scopes or ALL_SCOPES), in_days(days))
+    async with open_tenant_session(process.database, tenant) as session:
+        pepper = await read_pepper(session, process.key, tenant)
+        return await ApiKeyService(session=session).issue(data, pepper=pepper, by=by)
+
+
+def in_days(days: float) -> datetime:
+    """Return the moment so many days from now."""
+    return datetime.now(UTC) + timedelta(days=days)
 
 
 async def admin(process: Process, *scopes: str, name: str | None = None) -> dict[str, str]:

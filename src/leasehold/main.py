@@ -39,8 +39,11 @@ from leasehold.tenancy.signing import SigningKeyWatch
 from leasehold.tenancy.window import RevisionWindow
 from leasehold.worker.running import worker_inside
 from leasehold.workspace.auth.pepper import pepper_seed
-from leasehold.workspace.clients.uses import FLUSH_S, ClientUses
+from leasehold.workspace.clients.jobs import note_use as note_use_of_client
+from leasehold.workspace.keys.jobs import note_use as note_use_of_key
+from leasehold.workspace.keys.verification import ApiKeys
 from leasehold.workspace.sessions.service import Lifetimes
+from leasehold.workspace.uses import FLUSH_S, Uses
 
 _GC_THRESHOLDS = (50_000, 20, 50)
 _FLUSH_TIMEOUT_S = 5.0
@@ -69,20 +72,21 @@ def build_process(settings: Settings, *, budget: ConnectionBudget | None = None)
         prepared_statements=settings.prepared_statements,
         connection_class=BindableConnection,
     )
+    readers = ReaderPool(
+        database_url,
+        size=budget.readers,
+        sub_pools=settings.sub_pools,
+        max_tenants=settings.tenants_per_connection,
+        timeout_s=settings.pool_timeout_s,
+        prepared_statements=settings.prepared_statements,
+        tenant_roles=settings.tenant_roles,
+    )
     return Process(
         settings=settings,
         database=Database(
             prepare_engine(engine, max_tenants=settings.tenants_per_connection), tenant_roles=settings.tenant_roles
         ),
-        readers=ReaderPool(
-            database_url,
-            size=budget.readers,
-            sub_pools=settings.sub_pools,
-            max_tenants=settings.tenants_per_connection,
-            timeout_s=settings.pool_timeout_s,
-            prepared_statements=settings.prepared_statements,
-            tenant_roles=settings.tenant_roles,
-        ),
+        readers=readers,
         directory=directory,
         subjects=subjects,
         feed=DirectoryFeed(
@@ -113,7 +117,9 @@ def build_process(settings: Settings, *, budget: ConnectionBudget | None = None)
             idle=timedelta(seconds=settings.session_idle_seconds), longest=timedelta(seconds=settings.session_seconds)
         ),
         cursors=Cursors(*key.derived("cursors")),
-        client_uses=ClientUses(),
+        api_keys=ApiKeys(readers, subjects, key, timeout_s=settings.pool_timeout_s),
+        client_uses=Uses(note_use_of_client),
+        key_uses=Uses(note_use_of_key),
         outdated_revisions=outdated_revisions(settings.migrations_dir),
     )
 
@@ -170,6 +176,7 @@ async def flushing(process: Process) -> AsyncGenerator[None]:
         with suppress(DatabaseUnavailable, TimeoutError):
             async with asyncio.timeout(_FLUSH_TIMEOUT_S):
                 await process.client_uses.flush(process.database)
+                await process.key_uses.flush(process.database)
 
     async def flush_for_ever() -> None:
         while True:

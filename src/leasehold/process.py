@@ -14,8 +14,9 @@ from leasehold.tenancy.directory import KnownSubjects, TenantDirectory
 from leasehold.tenancy.feed import DirectoryFeed
 from leasehold.tenancy.provision import Provisioner
 from leasehold.tenancy.window import RevisionWindow
-from leasehold.workspace.clients.uses import ClientUses
+from leasehold.workspace.keys.verification import ApiKeys
 from leasehold.workspace.sessions.service import Lifetimes
+from leasehold.workspace.uses import Uses
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,9 @@ class Process:
     cursors: Cursors
     links: Links
     lifetimes: Lifetimes
-    client_uses: ClientUses
+    api_keys: ApiKeys
+    client_uses: Uses
+    key_uses: Uses
     outdated_revisions: frozenset[str]
     """Revisions of the shared schema with which this code is not ready to serve."""
 

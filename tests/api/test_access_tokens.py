@@ -296,6 +296,12 @@ async def test_a_suspended_tenant_is_refused_and_the_other_is_not(
         ("GET", "/v1/audit", "audit:read"),
         ("GET", "/v1/audit/export", "audit:read"),
         ("DELETE", "/v1/clients/0198c5f2-0000-7000-8000-000000000000", "clients:write"),
+        ("GET", "/v1/keys", "keys:read"),
+        ("POST", "/v1/keys", "keys:write"),
+        ("GET", "/v1/keys/0198c5f2-0000-7000-8000-000000000000", "keys:read"),
+        ("PATCH", "/v1/keys/0198c5f2-0000-7000-8000-000000000000", "keys:write"),
+        ("POST", "/v1/keys/0198c5f2-0000-7000-8000-000000000000/rotate", "keys:write"),
+        ("DELETE", "/v1/keys/0198c5f2-0000-7000-8000-000000000000", "keys:write"),
     ],
 )
 async def test_a_missing_scope_is_named(

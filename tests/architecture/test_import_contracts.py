@@ -37,6 +37,7 @@ _VIOLATIONS = [
     (_FEATURES, "workspace/users/schemas.py", "import leasehold.workspace.users.repository"),
     (_FEATURES, "workspace/clients/repository.py", "import leasehold.workspace.clients.service"),
     (_FEATURES, "workspace/clients/repository.py", "import leasehold.workspace.clients.jobs"),
+    (_FEATURES, "workspace/keys/repository.py", "import leasehold.workspace.keys.service"),
     (_FEATURES, "platform/admins/repository.py", "import leasehold.platform.admins.service"),
     (_FEATURES, "platform/admins/models.py", "import leasehold.platform.admins.jobs"),
     (_NO_SQL, "http/health.py", "import sqlalchemy"),

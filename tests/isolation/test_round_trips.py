@@ -1,21 +1,25 @@
 """What one request costs PostgreSQL: BEGIN with the binding, the query, COMMIT; no look at catalog or registry."""
 
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
 import httpx
+import pytest
 from pydantic import SecretStr
 
 from leasehold.config import Settings
+from leasehold.core.credentials import new_secret
 from leasehold.main import create_app, running
 from leasehold.process import Process
 from leasehold.tenancy.context import TenantRef
-from tests.factories import bearer, item
-from tests.postgres_proxy import proxy
+from tests.factories import api_key, bearer, item
+from tests.postgres_proxy import Traffic, proxy
 
 
-async def test_reading_an_item_takes_three_round_trips_and_asks_nothing_else(
-    settings: Settings, process: Process, acme: TenantRef
-) -> None:
+@asynccontextmanager
+async def watched(settings: Settings) -> AsyncGenerator[tuple[httpx.AsyncClient, Traffic]]:
+    """Run an application whose traffic with PostgreSQL is counted, over one connection of each kind."""
     url = settings.database_url.get_secret_value()
     parts = urlsplit(url)
     assert parts.hostname is not None
@@ -26,14 +30,41 @@ async def test_reading_an_item_takes_three_round_trips_and_asks_nothing_else(
             running(app.app.state.process),
             httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="https://leasehold.test") as client,
         ):
-            headers = await bearer(process, acme)
-            address = f"/v1/items/{(await item(process, acme)).id}"
-            for _ in range(2):  # statements are prepared and the subject's status is read once
-                assert (await client.get(address, headers=headers)).status_code == 200
-            traffic.reset()
+            yield client, traffic
+
+
+@pytest.mark.parametrize("by_key", [False, True], ids=["token", "key"])
+async def test_reading_an_item_takes_three_round_trips_and_asks_nothing_else(
+    settings: Settings, process: Process, acme: TenantRef, by_key: bool
+) -> None:
+    async with watched(settings) as (client, traffic):
+        headers = {"Authorization": f"Bearer {(await api_key(process, acme)).key}"}
+        headers = headers if by_key else await bearer(process, acme)
+        address = f"/v1/items/{(await item(process, acme)).id}"
+        for _ in range(2):  # statements are prepared and the credential's status is read once
             assert (await client.get(address, headers=headers)).status_code == 200
-            assert traffic.round_trips == 3
-            begin, commit = traffic.statements
-            path, role = f'SET LOCAL search_path = "{acme.schema}", pg_temp', f'SET LOCAL ROLE "{acme.role}"'
-            assert begin == f"BEGIN READ ONLY; {path}; {role}"
-            assert commit == "COMMIT"
+        traffic.reset()
+        assert (await client.get(address, headers=headers)).status_code == 200
+        assert traffic.round_trips == 3
+        begin, commit = traffic.statements
+        path, role = f'SET LOCAL search_path = "{acme.schema}", pg_temp', f'SET LOCAL ROLE "{acme.role}"'
+        assert begin == f"BEGIN READ ONLY; {path}; {role}"
+        assert commit == "COMMIT"
+
+
+async def test_an_unknown_key_costs_one_read_and_a_misspelt_one_nothing(
+    settings: Settings, process: Process, acme: TenantRef
+) -> None:
+    async with watched(settings) as (client, traffic):
+
+        async def cost_of(key: str) -> int:
+            traffic.reset()
+            assert (await client.get("/v1/items", headers={"Authorization": f"Bearer {key}"})).status_code == 401
+            return traffic.round_trips
+
+        for _ in range(2):  # the statement is prepared, and the pepper is read once
+            await cost_of(new_secret("key", tenant_id=acme.id))
+        assert await cost_of(new_secret("key", tenant_id=acme.id)) == 3
+        misspelt = new_secret("key", tenant_id=acme.id)
+        assert await cost_of(misspelt[:-1] + ("x" if misspelt[-1] != "x" else "y")) == 0
+        assert await cost_of(new_secret("client", tenant_id=acme.id)) == 0

@@ -19,7 +19,7 @@ from leasehold.tenancy.context import TenantRef
 from leasehold.workspace.features import V1_ROUTES
 from leasehold.workspace.invitations.service import InvitationService
 from leasehold.workspace.users.service import UserService
-from tests.factories import OPERATOR, api_client, bearer, item, new_slug
+from tests.factories import OPERATOR, api_client, api_key, bearer, in_days, item, new_slug
 from tests.people import PASSWORD, headers_of, logged_in, user
 
 assert V1_ROUTES
@@ -43,6 +43,9 @@ BODIES: dict[str, dict[str, Any]] = {
     "confirmTotp": {"code": "000000"},
     "removeTotp": {"password": PASSWORD, "code": "000000"},
     "renewRecoveryCodes": {"password": PASSWORD, "code": "000000"},
+    "createApiKey": {"name": "planted", "scopes": [], "expires_at": in_days(1).isoformat()},
+    "updateApiKey": {"name": "planted"},
+    "rotateApiKey": {"grace_seconds": 60},
 }
 """A valid body for each operation that takes one; a new operation fails until it has one here."""
 
@@ -71,6 +74,7 @@ async def _contents(process: Process, tenant: TenantRef) -> list[tuple[Any, ...]
                 " UNION ALL SELECT id, email || role, updated_at FROM invitations"
                 " UNION ALL SELECT id, registration, updated_at FROM tenant_settings"
                 " UNION ALL SELECT id, end_reason, continued_at FROM user_sessions"
+                " UNION ALL SELECT id, name || digest::text, updated_at FROM api_keys"
             )
         )
         return sorted(tuple(row) for row in rows)
@@ -167,6 +171,7 @@ async def _fresh_ids(process: Process, tenant: TenantRef) -> dict[str, UUID]:
         "item_id": (await item(process, tenant)).id,
         "user_id": made.id,
         "client_id": client.client_id,
+        "key_id": (await api_key(process, tenant)).id,
         "invitation_id": invitation.id,
         "session_id": invitation.id,
     }

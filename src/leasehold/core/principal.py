@@ -9,9 +9,9 @@ from leasehold.core.errors import InsufficientScope
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """The authenticated subject of a request: a user or client of one tenant, or an admin of the platform."""
+    """The authenticated subject of a request: a user, client or API key of one tenant, or an admin of the platform."""
 
-    kind: Literal["user", "client", "admin"]
+    kind: Literal["user", "client", "key", "admin"]
     subject: UUID
     scopes: frozenset[str]
     tenant_id: UUID | None

@@ -1,6 +1,7 @@
 """What every repository of ours shares: keyset pages, one-statement inserts, and no work that was not asked for."""
 
 from collections.abc import Mapping
+from datetime import datetime, timedelta
 from functools import cache
 from typing import Any, TypeVar
 from uuid import UUID
@@ -8,7 +9,7 @@ from uuid import UUID
 import msgspec
 from advanced_alchemy.filters import LimitOffset
 from advanced_alchemy.repository import SQLAlchemyAsyncRepository
-from sqlalchemy import Result, Select, Table, insert, select
+from sqlalchemy import Result, Select, Table, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.sql.dml import ReturningInsert
@@ -16,6 +17,7 @@ from sqlalchemy.sql.dml import ReturningInsert
 from leasehold.core.reads import StructT
 
 ModelT = TypeVar("ModelT", bound=Any)
+_NOTED_EVERY = timedelta(minutes=1)
 
 
 class KeysetRepository(SQLAlchemyAsyncRepository[ModelT]):
@@ -40,6 +42,21 @@ class KeysetRepository(SQLAlchemyAsyncRepository[ModelT]):
         conditions = [key > after] if after is not None else []
         rows = await self.get_many(*conditions, LimitOffset(limit=limit, offset=0), order_by=(key, False))
         return list(rows)
+
+
+class UsedRepository(KeysetRepository[ModelT]):
+    """A repository of credentials, whose rows say in `last_used_at` when they were last used, to about a minute."""
+
+    async def note_use(self, row_id: UUID, used_at: datetime) -> None:
+        """Write down that a row was used, at most once a minute; one that has gone is left alone."""
+        table = self.model_type
+        is_news = or_(table.last_used_at.is_(None), table.last_used_at <= used_at - _NOTED_EVERY)
+        await self.session.execute(
+            update(table)
+            .where(table.id == row_id, is_news)
+            # Being used changes nothing about a credential.
+            .values(last_used_at=used_at, updated_at=table.updated_at)
+        )
 
 
 @cache

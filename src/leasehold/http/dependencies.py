@@ -180,12 +180,12 @@ def provide_idempotency_key(
 
 
 async def _active_tenant(process: Process, request: AnyRequest) -> TenantRef:
-    """Return the tenant of a request whose user or client is active."""
+    """Return the tenant of a request whose user, client or key is active."""
     return await _with_active_subject(process, request, request.scope["state"]["tenant"])
 
 
 async def _with_active_subject(process: Process, request: AnyRequest, tenant: TenantRef) -> TenantRef:
-    """Return a tenant in which the user or client of a request is active.
+    """Return a tenant in which the user, client or key of a request is active.
 
     The status of one that this process has not seen yet is read in a short transaction that is over before the
     request's own begins; then it is remembered until it is revoked.

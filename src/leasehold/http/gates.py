@@ -19,6 +19,7 @@ from leasehold.platform.admins.service import AdminService
 from leasehold.process import Process
 from leasehold.tenancy.context import TenantRef
 from leasehold.tenancy.resolve import hostname_of, is_base_host, resolve_tenant
+from leasehold.workspace.keys.verification import PREFIX as API_KEY
 
 _GATE_HEADERS = frozenset({b"authorization", b"host", b"idempotency-key", b"x-tenant"})
 
@@ -46,7 +47,7 @@ class NotJson(Problem):
 
 
 class NoCredential(Unauthenticated):
-    """Send an access token in the header Authorization: Bearer."""
+    """Send an access token or an API key in the header Authorization: Bearer."""
 
 
 class TenantGate:
@@ -67,15 +68,30 @@ class TenantGate:
             scope["state"]["tenant"] = self._tenant(headers, None) or _raise(TenantRequired())
         else:
             token = bearer_token(headers)
-            principal = self._process.tokens.verify(token) if token is not None else None
-            tenant = self._tenant(headers, principal.tenant_id if principal else None)
-            if principal is None or tenant is None:
-                raise NoCredential
+            if token is not None and token.startswith(API_KEY):
+                tenant, principal = await self._by_key(token, headers)
+            else:
+                principal = self._process.tokens.verify(token) if token is not None else None
+                tenant = self._tenant(headers, principal.tenant_id if principal else None)
+                if principal is None or tenant is None:
+                    raise NoCredential
             _demand_scopes(principal, handler)
             scope["state"]["tenant"], scope["state"]["principal"] = tenant, principal
             note_key(scope, headers.get("idempotency-key"))
         _demand_json(scope)
         await self._app(scope, receive, send)
+
+    async def _by_key(self, key: str, headers: Mapping[str, str]) -> tuple[TenantRef, Principal]:
+        """Return tenant and principal of an API key. Its tenant is found first: the key is looked up in its schema."""
+        keys = self._process.api_keys
+        principal = keys.recall(key)
+        tenant = self._tenant(headers, principal.tenant_id if principal else keys.tenant_id_of(key))
+        if tenant is None:
+            raise NoCredential
+        if principal is None:
+            principal = await keys.verify(key, tenant)
+        self._process.key_uses.note(tenant.id, principal.subject)
+        return tenant, principal
 
     def _tenant(self, headers: Mapping[str, str], credential_tenant: UUID | None) -> TenantRef | None:
         return resolve_tenant(

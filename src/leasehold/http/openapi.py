@@ -61,6 +61,12 @@ def openapi_config(version: str) -> OpenAPIConfig:
                         )
                     ),
                 ),
+                "key": SecurityScheme(
+                    type="http",
+                    scheme="bearer",
+                    bearer_format="lh_key_...",
+                    description="An API key, which a script sends in place of an access token",
+                ),
                 "admin": SecurityScheme(
                     type="http",
                     scheme="bearer",
@@ -126,7 +132,8 @@ def document_of(app: Litestar) -> dict[str, Any]:
 def _security(path: str, opt: dict[str, Any]) -> list[dict[str, list[str]]]:
     if opt.get(IS_PUBLIC) or opt.get(CREDENTIAL_ENDPOINT):
         return []
-    return [{"admin" if path.startswith("/platform") else "client": list(opt[SCOPES])}]
+    schemes = ("admin",) if path.startswith("/platform") else ("client", "key")
+    return [{scheme: list(opt[SCOPES])} for scheme in schemes]
 
 
 def _describe_key(operation: dict[str, Any]) -> None:

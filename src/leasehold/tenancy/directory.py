@@ -10,6 +10,7 @@ from uuid import UUID
 from leasehold.core.errors import Unavailable
 from leasehold.core.principal import Principal
 from leasehold.tenancy.context import TenantRef
+from leasehold.tenancy.credentials import KnownCredentials
 
 REMEMBERED_SUBJECTS = 100_000
 _Known = tuple[UUID | None, frozenset[str]]
@@ -86,6 +87,9 @@ class TenantDirectory:
 class KnownSubjects:
     """Whose status this process has read in their tenant's schema, and need not read again.
 
+    With them go the credentials that were looked up there, such as API keys.
+
+
     A user is known by session, for each may end alone, and by what its token says it may do, for that may become less.
     `epoch` closes a race: a status that was read before a revocation, and is remembered after it, would outlive it.
     So the reader takes the epoch first, and what was read under an older epoch is not remembered.
@@ -95,6 +99,7 @@ class KnownSubjects:
         self.epoch = 0
         self._active: dict[tuple[UUID, UUID], set[_Known]] = {}
         self._count = 0
+        self._credentials = KnownCredentials()
 
     def knows(self, tenant_id: UUID, principal: Principal) -> bool:
         """Tell whether a principal was seen to be active."""
@@ -112,16 +117,32 @@ class KnownSubjects:
         known.add((principal.session_id, principal.scopes))
         self._count += len(known)
 
+    def credential(self, fingerprint: bytes) -> Principal | None:
+        """Return for whom a remembered credential speaks, None for one that is to be looked up."""
+        return self._credentials.find(fingerprint)
+
+    def remember_credential(self, fingerprint: bytes, principal: Principal, *, owner: UUID, epoch: int) -> None:
+        """Remember a credential that was found good, unless something was revoked since `epoch`.
+
+        It is forgotten with its own subject, and with the `owner` on whose behalf it speaks.
+        """
+        if epoch != self.epoch or principal.tenant_id is None:
+            return
+        self._credentials.remember(fingerprint, principal, (principal.subject, owner))
+        self.remember(principal.tenant_id, principal, epoch=epoch)
+
     def forget(self, tenant_id: UUID, subject: UUID) -> None:
-        """Read the status of this subject again at its next request."""
+        """Read the status of this subject again at its next request, and look its credentials up again."""
         self.epoch += 1
         self._drop((tenant_id, subject))
+        self._credentials.forget(tenant_id, subject)
 
     def forget_all(self) -> None:
         """Read the status of everybody again at their next request."""
         self.epoch += 1
         self._active.clear()
         self._count = 0
+        self._credentials.forget_all()
 
     def _drop(self, key: tuple[UUID, UUID]) -> None:
         self._count -= len(self._active.pop(key, ()))

@@ -7,7 +7,7 @@ from leasehold.workspace.attempts.jobs import forget_attempts
 from leasehold.workspace.audit.routes import router as audit_router
 from leasehold.workspace.auth.pepper import TENANT_SECRETS
 from leasehold.workspace.auth.routes import router as auth_router
-from leasehold.workspace.clients.jobs import note_use
+from leasehold.workspace.clients.jobs import note_use as note_use_of_client
 from leasehold.workspace.clients.routes import router as clients_router
 from leasehold.workspace.confirmations.jobs import expire_confirmations, send_confirmation
 from leasehold.workspace.factors.service import TOTP_SECRETS
@@ -15,6 +15,8 @@ from leasehold.workspace.idempotency.jobs import forget_answers
 from leasehold.workspace.invitations.jobs import expire_invitations, send_invitation
 from leasehold.workspace.invitations.routes import router as invitations_router
 from leasehold.workspace.items.routes import router as items_router
+from leasehold.workspace.keys.jobs import note_use as note_use_of_key
+from leasehold.workspace.keys.routes import router as keys_router
 from leasehold.workspace.oauth.routes import router as oauth_router
 from leasehold.workspace.sessions.jobs import expire_sessions
 from leasehold.workspace.settings.routes import router as settings_router
@@ -25,6 +27,7 @@ V1_ROUTES = (
     users_router,
     invitations_router,
     clients_router,
+    keys_router,
     settings_router,
     audit_router,
     auth_router,
@@ -33,7 +36,8 @@ V1_ROUTES = (
 """What is served under `/v1`. Importing it also registers every table of a tenant's schema."""
 
 TENANT_JOBS = (
-    note_use,
+    note_use_of_client,
+    note_use_of_key,
     send_confirmation,
     send_invitation,
     forget_answers,

@@ -1,15 +1,20 @@
-"""The scopes of the tenant API, and what each role of a tenant's user may do."""
+"""The scopes of the tenant API, what each role of a tenant's user may do, and who may hand which of them on."""
 
+from collections.abc import Sequence
 from typing import Literal
+
+from leasehold.core.actor import Actor
+from leasehold.core.errors import Invalid
 
 Role = Literal["owner", "admin", "member"]
 
 ITEM_SCOPES = frozenset({"items:read", "items:write"})
 USER_SCOPES = frozenset({"users:read", "users:write"})
 CLIENT_SCOPES = frozenset({"clients:read", "clients:write"})
+KEY_SCOPES = frozenset({"keys:read", "keys:write"})
 TENANT_SCOPES = frozenset({"tenant:read", "tenant:write"})
 AUDIT_SCOPES = frozenset({"audit:read"})
-ALL_SCOPES = ITEM_SCOPES | USER_SCOPES | CLIENT_SCOPES | TENANT_SCOPES | AUDIT_SCOPES
+ALL_SCOPES = ITEM_SCOPES | USER_SCOPES | CLIENT_SCOPES | KEY_SCOPES | TENANT_SCOPES | AUDIT_SCOPES
 
 ROLE_SCOPES: dict[Role, frozenset[str]] = {
     "owner": ALL_SCOPES,
@@ -28,3 +33,25 @@ def as_role(text: str) -> Role:
         if role == text:
             return role
     raise ValueError(f"the database holds an unknown role: {text}")
+
+
+class UnknownScope(Invalid):
+    """There is no scope {scope}; there are: {known}."""
+
+    type = "unknown-scope"
+    title = "Unknown scope"
+
+
+def grantable(scopes: Sequence[str], *, by: Actor) -> list[str]:
+    """Return scopes that `by` may give to another credential, sorted and each once.
+
+    Raises:
+        UnknownScope: one of them does not exist.
+        InsufficientScope: `by` does not hold one of them.
+    """
+    for scope in scopes:
+        if scope not in ALL_SCOPES:
+            raise UnknownScope(scope=scope, known=", ".join(sorted(ALL_SCOPES)))
+    wanted = sorted(set(scopes))
+    by.demand(*wanted)
+    return wanted

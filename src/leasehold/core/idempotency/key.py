@@ -95,7 +95,13 @@ def parse_key(header: str) -> str:
 
 
 def fingerprint(
-    pepper: bytes, *, kind: Literal["user", "client", "admin"], subject: UUID, method: str, target: str, body: bytes
+    pepper: bytes,
+    *,
+    kind: Literal["user", "client", "key", "admin"],
+    subject: UUID,
+    method: str,
+    target: str,
+    body: bytes,
 ) -> bytes:
     """Return the 32 bytes that stand for a request.
 

@@ -34,10 +34,10 @@ class Me(Struct):
     """Who the caller is."""
 
     tenant: TenantIdentity
-    kind: Literal["user", "client"]
+    kind: Literal["user", "client", "key"]
     subject: UUID
     name: str
-    """E-mail address of a user, name of a client."""
+    """E-mail address of a user, name of a client or key."""
     scopes: list[str]
     profile: Profile | None
     """Null for who is no user."""

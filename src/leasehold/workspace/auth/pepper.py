@@ -4,22 +4,27 @@ The newest one is used for what is stored from now on. Former ones stay, for a s
 cannot be stored anew before its holder shows it again.
 """
 
+import math
 import os
-from collections.abc import Sequence
+import time
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from leasehold.core.actor import Actor
 from leasehold.core.database import DriverConnection
 from leasehold.core.ids import new_id
+from leasehold.core.reads import Reader
 from leasehold.core.vault import InstallationKey
 from leasehold.tenancy.bind import TenantSession
 from leasehold.tenancy.context import TenantRef
 from leasehold.tenancy.provision import Seed
 from leasehold.tenancy.secrets import FoundSecret, OwnedTenant, SecretColumn, insert_sql
-from leasehold.workspace.auth.repository import TenantSecretRepository
+from leasehold.workspace.auth.repository import TENANT_SECRET_ROWS, TenantSecretRepository, WrappedSecret
 
 _NAME = "pepper"
+_REMEMBERED = 10_000
+_REMEMBERED_S = 300.0
 
 
 def secret_purpose(tenant_id: UUID, name: str) -> str:
@@ -72,9 +77,41 @@ async def read_peppers(session: TenantSession, key: InstallationKey, tenant: Ten
     Raises:
         UnwrapFailed: one was wrapped by another installation key.
     """
-    rows = [row for row in await TenantSecretRepository(session=session).get_many() if _number(row.name)]
-    newest_first = sorted(rows, key=lambda row: _number(row.name), reverse=True)
-    return tuple(key.unwrap(row.wrapped, purpose=secret_purpose(tenant.id, row.name)) for row in newest_first)
+    rows = await TenantSecretRepository(session=session).get_many()
+    return _unwrapped((WrappedSecret(row.name, row.wrapped) for row in rows), key, tenant.id)
+
+
+class Peppers:
+    """Reads peppers for who only reads, and so often that a query each time would be too much.
+
+    What it remembers, for five minutes, is the wrapped form: the memory holds no secret but the installation key.
+    """
+
+    def __init__(self, key: InstallationKey) -> None:
+        self._key = key
+        self._wrapped: dict[UUID, tuple[list[WrappedSecret], float]] = {}
+
+    async def of(self, reader: Reader, *, max_age_s: float = _REMEMBERED_S) -> tuple[bytes, ...]:
+        """Return the peppers of the reader's tenant, the newest first, as they were at most `max_age_s` seconds ago.
+
+        Raises:
+            UnwrapFailed: one was wrapped by another installation key.
+        """
+        tenant_id, now = reader.tenant_id, time.monotonic()
+        rows, read_at = self._wrapped.get(tenant_id, ([], -math.inf))
+        if now - read_at > max_age_s:
+            rows = await reader.all(TENANT_SECRET_ROWS)
+            self._wrapped.pop(tenant_id, None)
+            if len(self._wrapped) >= _REMEMBERED:
+                self._wrapped.pop(next(iter(self._wrapped)))
+            self._wrapped[tenant_id] = rows, now
+        return _unwrapped(rows, self._key, tenant_id)
+
+
+def _unwrapped(rows: Iterable[WrappedSecret], key: InstallationKey, tenant_id: UUID) -> tuple[bytes, ...]:
+    peppers = [row for row in rows if _number(row.name)]
+    newest_first = sorted(peppers, key=lambda row: _number(row.name), reverse=True)
+    return tuple(key.unwrap(row.wrapped, purpose=secret_purpose(tenant_id, row.name)) for row in newest_first)
 
 
 def _number(name: str) -> int:

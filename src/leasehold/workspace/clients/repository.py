@@ -1,14 +1,13 @@
 """How API clients are read and written."""
 
-from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import bindparam, func, select, update
+from sqlalchemy import bindparam, select, update
 
 from leasehold.core.errors import NotFound
 from leasehold.core.pagination import Page, Pager
 from leasehold.core.reads import PageRead, Read, Reader, columns_of
-from leasehold.core.repository import KeysetRepository
+from leasehold.core.repository import UsedRepository
 from leasehold.workspace.clients import models, schemas
 
 CLIENT_BY_ID = Read(
@@ -40,20 +39,10 @@ class ApiClientReads:
         return client
 
 
-class ApiClientRepository(KeysetRepository[models.ApiClient]):
+class ApiClientRepository(UsedRepository[models.ApiClient]):
     """The API clients of the bound tenant, for who writes."""
 
     model_type = models.ApiClient
-
-    async def note_use(self, client_id: UUID, used_at: datetime) -> None:
-        """Write down that a client was used; neither an older time nor a client that has gone changes anything."""
-        table = models.ApiClient
-        await self.session.execute(
-            update(table)
-            .where(table.id == client_id)
-            # Being used changes nothing about a client.
-            .values(last_used_at=func.greatest(table.last_used_at, used_at), updated_at=table.updated_at)
-        )
 
     async def store_anew(self, client_id: UUID, *, former_digest: bytes, digest: bytes) -> None:
         """Keep a client's secret by another digest, unless it was replaced in the meantime."""

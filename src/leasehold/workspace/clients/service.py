@@ -12,13 +12,12 @@ from leasehold.core.actor import Actor
 from leasehold.core.changes import applied, created
 from leasehold.core.clock import utc_now
 from leasehold.core.credentials import new_secret, secret_digest
-from leasehold.core.errors import Invalid
 from leasehold.tenancy.audit import AuditLog
 from leasehold.tenancy.bind import TenantSession, announce_revocation
 from leasehold.tenancy.context import TenantRef
 from leasehold.workspace.clients import models, schemas
 from leasehold.workspace.clients.repository import ApiClientRepository
-from leasehold.workspace.scopes import ALL_SCOPES
+from leasehold.workspace.scopes import grantable
 
 SECRET_KIND = "client"
 _ACTIONS = {
@@ -26,13 +25,6 @@ _ACTIONS = {
     "scopes": "client.scopes_changed",
     "is_active": ("client.disabled", "client.enabled"),
 }
-
-
-class UnknownScope(Invalid):
-    """There is no scope {scope}; there are: {known}."""
-
-    type = "unknown-scope"
-    title = "Unknown scope"
 
 
 class ApiClientService(SQLAlchemyAsyncRepositoryService[models.ApiClient, ApiClientRepository]):
@@ -49,7 +41,7 @@ class ApiClientService(SQLAlchemyAsyncRepositoryService[models.ApiClient, ApiCli
             UnknownScope: one of the scopes does not exist.
             InsufficientScope: `by` does not hold one of them.
         """
-        held = _allowed(scopes, by)
+        held = grantable(scopes, by=by)
         secret = new_secret(SECRET_KIND, tenant_id=tenant.id)
         row = models.ApiClient(
             name=name, secret_digest=secret_digest(secret, pepper=pepper), scopes=held, is_active=True
@@ -70,7 +62,7 @@ class ApiClientService(SQLAlchemyAsyncRepositoryService[models.ApiClient, ApiCli
             UnknownScope, InsufficientScope: as for a new one.
         """
         if patch.scopes is not UNSET:
-            patch.scopes = _allowed(patch.scopes, by)
+            patch.scopes = grantable(patch.scopes, by=by)
         client = await self.repository.get(client_id, with_for_update=True)
         changes = applied(client, patch, unkept={"name"})
         await self.repository.session.flush()
@@ -134,12 +126,3 @@ def accepts(client: models.ApiClient | None, digests: Sequence[bytes]) -> bool:
 
 def _any_equals(digests: Sequence[bytes], stored: bytes) -> bool:
     return sum(hmac.compare_digest(digest, stored) for digest in digests) > 0  # not `any`, which would end early
-
-
-def _allowed(scopes: Sequence[str], by: Actor) -> list[str]:
-    for scope in scopes:
-        if scope not in ALL_SCOPES:
-            raise UnknownScope(scope=scope, known=", ".join(sorted(ALL_SCOPES)))
-    wanted = sorted(set(scopes))
-    by.demand(*wanted)
-    return wanted

@@ -15,7 +15,6 @@ from leasehold.workspace.auth.identity import Identity
 from leasehold.workspace.auth.routes import provide_auth
 from leasehold.workspace.auth.schemas import IssuedToken
 from leasehold.workspace.auth.service import AuthService
-from leasehold.workspace.clients.uses import ClientUses
 from leasehold.workspace.oauth.schemas import (
     ClientCredentials,
     Introspection,
@@ -24,6 +23,7 @@ from leasehold.workspace.oauth.schemas import (
     TokenToRevoke,
 )
 from leasehold.workspace.oauth.service import UNKNOWN_CLIENT, Credentials, OAuthService, Refusal
+from leasehold.workspace.uses import Uses
 
 _NO_STORE = {"Cache-Control": "no-store"}
 AnyRequest = Request[None, None, State]
@@ -49,7 +49,7 @@ async def issue_token(
     tenant: NamedDependency[TenantRef],
     oauth: NamedDependency[OAuthService],
     auth: NamedDependency[AuthService],
-    client_uses: NamedDependency[ClientUses],
+    client_uses: NamedDependency[Uses],
 ) -> Response[IssuedToken] | OAuthError:
     """Exchange client credentials (RFC 6749, section 4.4) or a user's refresh token (section 6) for an access token."""
     if data.grant_type == "refresh_token":
