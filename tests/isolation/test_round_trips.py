@@ -13,6 +13,7 @@ from leasehold.core.credentials import new_secret
 from leasehold.main import create_app, running
 from leasehold.process import Process
 from leasehold.tenancy.context import TenantRef
+from leasehold.workspace.keys import verification
 from tests.factories import api_key, bearer, item
 from tests.postgres_proxy import Traffic, proxy
 
@@ -53,8 +54,9 @@ async def test_reading_an_item_takes_three_round_trips_and_asks_nothing_else(
 
 
 async def test_an_unknown_key_costs_one_read_and_a_misspelt_one_nothing(
-    settings: Settings, process: Process, acme: TenantRef
+    settings: Settings, process: Process, acme: TenantRef, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(verification, "_PEPPERS_AGE_S", 300)  # or a second later the peppers are read once more
     async with watched(settings) as (client, traffic):
 
         async def cost_of(key: str) -> int:
@@ -68,3 +70,22 @@ async def test_an_unknown_key_costs_one_read_and_a_misspelt_one_nothing(
         misspelt = new_secret("key", tenant_id=acme.id)
         assert await cost_of(misspelt[:-1] + ("x" if misspelt[-1] != "x" else "y")) == 0
         assert await cost_of(new_secret("client", tenant_id=acme.id)) == 0
+
+
+async def test_making_an_item_takes_three_round_trips_and_a_key_three_more(
+    settings: Settings, process: Process, acme: TenantRef
+) -> None:
+    async with watched(settings) as (client, traffic):
+        headers = await bearer(process, acme)
+
+        async def round_trips(**key: str) -> int:
+            traffic.reset()
+            answer = await client.post("/v1/items", headers=headers | key, json={"title": "Desk"})
+            assert answer.status_code == 201
+            return traffic.round_trips
+
+        for key in ({}, {"Idempotency-Key": "first"}, {"Idempotency-Key": "first"}):  # statements are prepared
+            await round_trips(**key)
+        assert await round_trips() == 3
+        assert await round_trips(**{"Idempotency-Key": "second"}) == 6
+        assert await round_trips(**{"Idempotency-Key": "second"}) == 4
