@@ -188,21 +188,27 @@ async def test_what_a_key_makes_is_its_owners_and_lasts_no_longer_than_itself(
 @pytest.mark.parametrize(
     ("expires_at", "kind"),
     [
-        (in_days(-0.01).isoformat(), "invalid-expiry"),
-        (in_days(366.01).isoformat(), "invalid-expiry"),
+        (-0.01, "invalid-expiry"),
+        (366.01, "invalid-expiry"),
         ("0001-01-01T00:00:00+14:00", "invalid-expiry"),
         ("9999-12-31T23:59:59-14:00", "invalid-expiry"),
-        (in_days(1).replace(tzinfo=None).isoformat(), "validation-failed"),
+        ("2027-01-01T00:00:00", "validation-failed"),
         ("soon", "validation-failed"),
         (None, "validation-failed"),
     ],
 )
 async def test_a_key_expires_within_a_year(
-    http: httpx.AsyncClient, process: Process, acme: TenantRef, globex: TenantRef, expires_at: str | None, kind: str
+    http: httpx.AsyncClient,
+    process: Process,
+    acme: TenantRef,
+    globex: TenantRef,
+    expires_at: str | float | None,
+    kind: str,
 ) -> None:
     for tenant in (acme, globex):
         headers = await bearer(process, tenant)
         address = f"/v1/keys/{(await new_key(http, headers, days=365.9))['id']}/rotate"
+        expires_at = in_days(expires_at).isoformat() if isinstance(expires_at, float) else expires_at
         body = {"name": "Backup", "scopes": [], "expires_at": expires_at}
         for answer in (
             await http.post("/v1/keys", headers=headers, json=body),

@@ -74,7 +74,18 @@ class Forgery:
 _RAW = _by_hmac_with(encoding=Encoding.Raw, form=PublicFormat.Raw)
 _PEM = _by_hmac_with(encoding=Encoding.PEM, form=PublicFormat.SubjectPublicKeyInfo)
 _DER = _by_hmac_with(encoding=Encoding.DER, form=PublicFormat.SubjectPublicKeyInfo)
-_NOW = int(time.time())
+
+
+@dataclass(frozen=True)
+class _In:
+    """A time so many seconds from when the token is made; the tests are collected long before they run."""
+
+    seconds: int
+
+    def __repr__(self) -> str:
+        return f"{self.seconds} s from now"
+
+
 _FORGERIES = [
     *(Forgery(f"alg {alg!r}", {"alg": alg}, sign=_by_nobody) for alg in ("none", "None", "NONE", "nOnE", "", None, 0)),
     *(Forgery(f"alg {alg!r}, but signed", {"alg": alg}) for alg in ("none", "", None, "eddsa", "Ed25519", ["EdDSA"])),
@@ -114,7 +125,7 @@ _FORGERIES = [
     Forgery("an own address of keys", {"jku": "https://elsewhere.example/jwks.json"}, sign=_by_the_attackers_own),
     Forgery("an own certificate", {"x5c": ["MIIB"]}, sign=_by_the_attackers_own),
     Forgery("an address of certificates", {"x5u": "https://elsewhere.example"}),
-    Forgery("an extension that must be understood", {"crit": ["exp"], "exp": _NOW + 60}),
+    Forgery("an extension that must be understood", {"crit": ["exp"], "exp": 2**31}),
     Forgery("a payload that is not encoded", {"b64": False, "crit": ["b64"]}),
     Forgery("a payload that is packed", {"zip": "DEF"}),
     *(Forgery(f"typ {typ!r}", {"typ": typ}) for typ in ("JWT", "jwt", "AT+JWT", "application/at+jwt", "", None, ["x"])),
@@ -135,14 +146,11 @@ _FORGERIES = [
             7,
         )
     ),
-    *(
-        Forgery(f"iat {ahead} s ahead", claims={"iat": _NOW + ahead, "exp": _NOW + ahead + 60})
-        for ahead in (600, 86400)
-    ),
-    *(Forgery(f"iat {iat!r}", claims={"iat": iat}) for iat in ("soon", None, [_NOW], {"x": 1})),
-    *(Forgery(f"exp {exp!r}", claims={"exp": exp}) for exp in (0, _NOW - 60, -1, "soon", None, [_NOW + 60])),
-    Forgery("a life of ten years", claims={"exp": _NOW + 10 * 365 * 86400}),
-    Forgery("not valid yet", claims={"nbf": _NOW + 86400}),
+    *(Forgery(f"iat {ahead} s ahead", claims={"iat": _In(ahead), "exp": _In(ahead + 60)}) for ahead in (600, 86400)),
+    *(Forgery(f"iat {iat!r}", claims={"iat": iat}) for iat in ("soon", None, [_In(0)], {"x": 1})),
+    *(Forgery(f"exp {exp!r}", claims={"exp": exp}) for exp in (0, _In(-60), -1, "soon", None, [_In(60)])),
+    Forgery("a life of ten years", claims={"exp": _In(10 * 365 * 86400)}),
+    Forgery("not valid yet", claims={"nbf": _In(86400)}),
     *(
         Forgery(f"no {claim}", claims={claim: None})
         for claim in ("iss", "aud", "sub", "client_id", "iat", "exp", "jti", "scope", "tenant", "kind")
@@ -151,6 +159,12 @@ _FORGERIES = [
     *(Forgery(f"sub {sub!r}", claims={"sub": sub}) for sub in ("", "nobody", 7, [])),
     *(Forgery(f"kind {kind!r}", claims={"kind": kind}) for kind in ("admin", "", "root", 7, [])),
 ]
+
+
+def _at(value: Any, now: int) -> Any:
+    if isinstance(value, list):
+        return [_at(one, now) for one in value]
+    return now + value.seconds if isinstance(value, _In) else value
 
 
 def _without_none(members: dict[str, Any]) -> dict[str, Any]:
@@ -174,7 +188,8 @@ async def _forged(process: Process, tenant: TenantRef, forgery: Forgery) -> str:
         "tenant": str(tenant.id),
         "kind": "client",
     }
-    parts = (_without_none(header | forgery.header), _without_none(claims | forgery.claims))
+    changed = {name: _at(value, now) for name, value in forgery.claims.items()}
+    parts = (_without_none(header | forgery.header), _without_none(claims | changed))
     text = ".".join(_encoded(json.dumps(part).encode()) for part in parts)
     return f"{text}.{_encoded(forgery.sign(key, text.encode()))}"
 
