@@ -10,20 +10,16 @@ from leasehold.process import Process
 from leasehold.tenancy.context import TenantRef
 from leasehold.workspace.clients.schemas import NewApiClient
 from tests.api.problems import on, refusal_of
+from tests.api.test_second_factor import code_of
 from tests.audit import events_of, refusing_events
 from tests.factories import api_client, bearer
-
-PASSWORD = "correct horse battery"
-EMAIL = "sam@acme.example"
+from tests.people import PASSWORD, SAM, headers_of, logged_in, login, post, set_registration, user
 
 
-async def signed_up(http: httpx.AsyncClient, tenant: TenantRef) -> str:
-    made = await http.post(on(tenant.slug, "/v1/auth/register"), json={"email": EMAIL, "password": PASSWORD})
-    return made.json()["id"]
-
-
-async def logged_in(http: httpx.AsyncClient, tenant: TenantRef, email: str, password: str) -> httpx.Response:
-    return await http.post(on(tenant.slug, "/v1/auth/login"), json={"email": email, "password": password})
+async def signed_up(http: httpx.AsyncClient, process: Process, tenant: TenantRef) -> str:
+    await set_registration(process, tenant, "open")
+    made = await post(http, tenant, "register", {"email": SAM, "password": PASSWORD})
+    return str(made.json()["id"])
 
 
 async def exchanged(http: httpx.AsyncClient, tenant: TenantRef, client: NewApiClient, **form: str) -> httpx.Response:
@@ -33,31 +29,31 @@ async def exchanged(http: httpx.AsyncClient, tenant: TenantRef, client: NewApiCl
 
 
 async def test_a_sign_up_and_a_login_are_acts_of_the_user(
-    http: httpx.AsyncClient, settings: Settings, acme: TenantRef, globex: TenantRef
+    http: httpx.AsyncClient, process: Process, settings: Settings, acme: TenantRef, globex: TenantRef
 ) -> None:
-    user_id = await signed_up(http, acme)
-    answer = await logged_in(http, acme, EMAIL, PASSWORD)
-    registered, login = events_of(settings, acme)[-2:]
+    user_id = await signed_up(http, process, acme)
+    answer = await login(http, acme, SAM, PASSWORD)
+    registered, came_in = events_of(settings, acme)[-2:]
     assert (registered["action"], registered["actor_kind"], str(registered["target_id"])) == (
         "user.registered",
         "anonymous",
         user_id,
     )
-    assert (login["action"], login["outcome"], login["reason"]) == ("login.succeeded", "succeeded", None)
-    assert (login["actor_kind"], str(login["actor_id"]), str(login["target_id"])) == ("user", user_id, user_id)
-    assert login["request_id"] == answer.headers["request-id"]
+    assert (came_in["action"], came_in["outcome"], came_in["reason"]) == ("login.succeeded", "succeeded", None)
+    assert (came_in["actor_kind"], str(came_in["actor_id"]), str(came_in["target_id"])) == ("user", user_id, user_id)
+    assert came_in["request_id"] == answer.headers["request-id"]
     assert [event["action"] for event in events_of(settings, globex)] == ["tenant.provisioned"]
 
 
 async def test_a_refused_login_leaves_an_event_with_its_reason(
     http: httpx.AsyncClient, process: Process, settings: Settings, acme: TenantRef, globex: TenantRef
 ) -> None:
-    user_id = await signed_up(http, acme)
-    for email, password in ((EMAIL, "a wrong password"), ("nobody@acme.example", PASSWORD)):
-        assert refusal_of(await logged_in(http, acme, email, password)) == (401, "invalid-credentials")
+    user_id = await signed_up(http, process, acme)
+    for email, password in ((SAM, "a wrong password"), ("nobody@acme.example", PASSWORD)):
+        assert refusal_of(await login(http, acme, email, password)) == (401, "invalid-credentials")
     disabled = {"is_active": False}
     await http.patch(f"/v1/users/{user_id}", headers=await bearer(process, acme), json=disabled)
-    assert refusal_of(await logged_in(http, acme, EMAIL, PASSWORD)) == (401, "invalid-credentials")
+    assert refusal_of(await login(http, acme, SAM, PASSWORD)) == (401, "invalid-credentials")
     told = events_of(settings, acme, action="login.refused")
     assert [(event["reason"], event["target_id"] and str(event["target_id"])) for event in told] == [
         ("wrong password", user_id),
@@ -71,15 +67,43 @@ async def test_a_refused_login_leaves_an_event_with_its_reason(
 
 
 async def test_each_login_of_a_burst_leaves_its_event(
-    http: httpx.AsyncClient, settings: Settings, acme: TenantRef
+    http: httpx.AsyncClient, process: Process, settings: Settings, acme: TenantRef
 ) -> None:
-    await signed_up(http, acme)
-    passwords = [PASSWORD if number % 3 == 0 else "a wrong password" for number in range(30)]
-    answers = await asyncio.gather(*(logged_in(http, acme, EMAIL, password) for password in passwords))
-    assert sorted(answer.status_code for answer in answers) == [200] * 10 + [401] * 20
+    people = [f"user-{number}@acme.example" for number in range(24)]
+    for person in people[:8]:
+        await user(process, acme, person)
+    answers = await asyncio.gather(*(login(http, acme, person) for person in people))
+    assert sorted(answer.status_code for answer in answers) == [200] * 8 + [401] * 16
     for action, status in (("login.refused", 401), ("login.succeeded", 200)):
         told = {event["request_id"] for event in events_of(settings, acme, action=action)}
         assert told == {answer.headers["request-id"] for answer in answers if answer.status_code == status}
+
+
+async def test_a_wrong_code_and_a_replayed_refresh_token_leave_events(
+    http: httpx.AsyncClient, process: Process, settings: Settings, acme: TenantRef
+) -> None:
+    sam = await user(process, acme)
+    tokens = await logged_in(http, acme)
+    refresh = {"refresh_token": tokens["refresh_token"]}
+    second = (await post(http, acme, "refresh", refresh)).json()
+    await post(http, acme, "refresh", {"refresh_token": second["refresh_token"]})
+    replayed = await post(http, acme, "refresh", refresh)
+    assert replayed.status_code == 401
+    headers = headers_of(await logged_in(http, acme))
+    secret = (await http.post("/v1/me/totp", headers=headers, json={"password": PASSWORD})).json()["secret"]
+    code = {"code": code_of(secret)}
+    assert (await http.post("/v1/me/totp/confirm", headers=headers, json=code)).status_code == 200
+    wrong, missing = await login(http, acme, code="000000"), await login(http, acme)
+    told = events_of(settings, acme)
+    assert [
+        (event["action"], event["reason"], str(event["target_id"]), event["request_id"])
+        for event in told
+        if event["outcome"] == "refused"
+    ] == [
+        ("refresh_token.replayed", "its session ends", str(sam.id), replayed.headers["request-id"]),
+        ("login.refused", "wrong code", str(sam.id), wrong.headers["request-id"]),
+        ("login.refused", "no code", str(sam.id), missing.headers["request-id"]),
+    ]
 
 
 async def test_a_refused_token_request_leaves_an_event_and_an_issued_token_none(
@@ -119,10 +143,10 @@ async def test_a_secret_that_cannot_be_one_of_the_tenant_is_refused_without_a_qu
 async def test_a_login_whose_event_cannot_be_written_gives_no_token(
     http: httpx.AsyncClient, process: Process, settings: Settings, acme: TenantRef
 ) -> None:
-    await signed_up(http, acme)
+    await signed_up(http, process, acme)
     with refusing_events(settings, acme):
         for password in (PASSWORD, "a wrong password"):
-            answer = await logged_in(http, acme, EMAIL, password)
+            answer = await login(http, acme, SAM, password)
             assert answer.status_code == 422
             assert "access_token" not in answer.text
-    assert (await logged_in(http, acme, EMAIL, PASSWORD)).status_code == 200
+    assert (await login(http, acme, SAM, PASSWORD)).status_code == 200

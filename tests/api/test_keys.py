@@ -44,6 +44,7 @@ async def test_a_key_is_made_used_read_changed_and_deleted(
         "subject": made["id"],
         "name": "Backup",
         "scopes": ["items:read", "items:write"],
+        "profile": None,
     }
     changed = await http.patch(address, headers=headers, json={"name": "Shop", "scopes": ["items:read"]})
     assert (changed.json()["name"], changed.json()["scopes"]) == ("Shop", ["items:read"])

@@ -113,7 +113,7 @@ class AuthService:
                 # It was changed or hashed anew since it was read: it is the new one that must match.
                 known_hash = user.password_hash
         async with self._identity.desk() as desk:
-            await _refuse(desk, user, "unknown user" if user is None else "wrong password or disabled user")
+            await _refuse(desk, user, _reason(user))
         return "credentials"
 
     async def refresh(self, refresh_token: str, *, scope: str | None = None) -> IssuedToken | NotContinued | None:
@@ -155,7 +155,7 @@ class AuthService:
         await desk.attempts.succeed(desk.attempts.account(user.email), desk.attempts.address(address))
         log = AuditLog(desk.session, desk.by.proven("user", user.id))
         continued = await desk.sessions.start(user)
-        await log.record("login.succeeded", ("session", continued.session_id))
+        await log.record("login.succeeded", ("user", user.id))
         return self._issue(continued)
 
     async def _is_within(self, desk: Desk, refresh_token: str, scope: str) -> bool:
@@ -181,3 +181,9 @@ class AuthService:
 async def _refuse(desk: Desk, user: User | None, reason: str) -> None:
     target = ("user", user.id if user else None)
     await desk.log.record("login.refused", target, outcome="refused", reason=reason)
+
+
+def _reason(user: User | None) -> str:
+    if user is None:
+        return "unknown user"
+    return "wrong password" if user.is_active else "disabled user"
