@@ -11,20 +11,23 @@ from collections.abc import AsyncGenerator, Generator
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import httpx
 import pytest
 from pydantic import SecretStr
+from sqlalchemy import select
 
 from leasehold.config import Settings
 from leasehold.core.budget import worker_budget
 from leasehold.core.database import Database, open_engine
-from leasehold.main import build_process, running
+from leasehold.main import build_process, create_app, running
 from leasehold.process import Process
 from leasehold.tenancy.bind import BindableConnection, TenantSession, open_tenant_session, prepare_engine
 from leasehold.tenancy.context import TenantRef
 from leasehold.tenancy.jobs.definition import tenant_job
+from leasehold.workspace.items.models import Item
 from leasehold.workspace.items.schemas import ItemCreate
 from leasehold.workspace.items.service import ItemService
-from tests.factories import provisioned
+from tests.factories import bearer, provisioned
 from tests.integration.worker.crew import Title, ask, at_work
 from tests.isolation.scenario import ACTS, TITLES, Request, play
 
@@ -108,6 +111,11 @@ def _through(settings: Settings, port: int) -> str:
     return parts._replace(netloc=f"{parts.username}:{parts.password}@127.0.0.1:{port}").geturl()
 
 
+def _behind(settings: Settings, port: int) -> Settings:
+    through = SecretStr(_through(settings, port))
+    return settings.model_copy(update={"database_url": through, "direct_url": None, "prepared_statements": False})
+
+
 async def _listens(port: int) -> bool:
     try:
         _, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -130,13 +138,7 @@ async def test_a_worker_runs_the_jobs_of_all_tenants_through_a_shared_server_con
     async def make(arguments: Title, session: TenantSession, tenant: TenantRef) -> None:
         await ItemService(session=session).add(ItemCreate(f"{arguments.title} of {tenant.slug}"))
 
-    behind = settings.model_copy(
-        update={
-            "database_url": SecretStr(_through(settings, bouncer)),
-            "direct_url": None,
-            "prepared_statements": False,
-        }
-    )
+    behind = _behind(settings, bouncer)
     names = [f"job {number}" for number in range(5)]
     worker = build_process(behind, budget=worker_budget(jobs=4))
     async with running(worker), at_work(worker, make, places=4) as at:
@@ -149,3 +151,22 @@ async def test_a_worker_runs_the_jobs_of_all_tenants_through_a_shared_server_con
         async with open_tenant_session(pooled, tenant) as session:
             made = sorted(await session.scalars(TITLES))
         assert made == [f"{name} of {tenant.slug}" for name in names]
+
+
+async def test_keys_of_two_tenants_do_not_meet_on_a_shared_server_connection(
+    settings: Settings, process: Process, pooled: Database, bouncer: int
+) -> None:
+    tenants = [await provisioned(process) for _ in range(2)]
+    headers = [{**await bearer(process, tenant), "Idempotency-Key": "shared"} for tenant in tenants]
+    app = create_app(_behind(settings, bouncer))
+    async with (
+        running(app.app.state.process),
+        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="https://leasehold.test", timeout=60) as client,
+    ):
+        posts = [client.post("/v1/items", headers=one, json={"title": "Desk"}) for one in headers * 10]
+        answers = await asyncio.gather(*posts)
+    assert {answer.status_code for answer in answers} <= {201, 409}
+    ids = [{one.json()["id"] for one in answers[place::2] if one.status_code == 201} for place in (0, 1)]
+    for tenant, (made,) in zip(tenants, ids, strict=True):
+        async with open_tenant_session(pooled, tenant) as session:
+            assert [str(item_id) for item_id in await session.scalars(select(Item.id))] == [made]

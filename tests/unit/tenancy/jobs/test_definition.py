@@ -20,6 +20,7 @@ from leasehold.tenancy.jobs.definition import (
     platform_job,
     tenant_job,
 )
+from leasehold.tenancy.jobs.enqueue import of_each_tenant
 
 
 class Greeting(Struct, frozen=True):
@@ -152,3 +153,11 @@ def test_what_is_periodic_belongs_to_the_platform() -> None:
 
     with pytest.raises(BadJob, match="what is periodic belongs to the platform"):
         Periodic("17 * * * *", tenant_job("users.tidy")(tidy))
+
+
+def test_a_job_of_the_platform_cannot_run_for_each_tenant() -> None:
+    @platform_job("tests.tick")
+    async def tick(_arguments: NoArguments) -> None: ...
+
+    with pytest.raises(BadJob, match=r"tests\.tick .*not one of the tenants"):
+        of_each_tenant(tick)
