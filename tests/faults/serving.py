@@ -16,17 +16,19 @@ _SECRETS = ("database_url", "direct_url", "owner_url", "installation_key")
 
 
 @asynccontextmanager
-async def served(settings: Settings, *, listen: bool = True, **changes: str) -> AsyncGenerator[str]:
+async def served(
+    settings: Settings, *, listen: bool = True, port: int | None = None, **changes: str
+) -> AsyncGenerator[str]:
     """Run the server and yield its address; `changes` are settings as the environment has them."""
-    port = _free_port()
+    port = port or free_port()
     environment = {f"LEASEHOLD_{name.upper()}": getattr(settings, name).get_secret_value() for name in _SECRETS}
     environment |= {
         "LEASEHOLD_PORT": str(port),
         "LEASEHOLD_BASE_DOMAIN": settings.base_domain,
         "LEASEHOLD_ISSUER": settings.issuer,
         "LEASEHOLD_LOG_LEVEL": "error",
-        "PATH": os.environ["PATH"],
     }
+    environment |= {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
     environment |= {f"LEASEHOLD_{name.upper()}": value for name, value in changes.items()}
     if not listen:
         del environment["LEASEHOLD_DIRECT_URL"]
@@ -43,7 +45,8 @@ async def served(settings: Settings, *, listen: bool = True, **changes: str) -> 
             assert await process.wait() == 0
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port on which nothing listens."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
