@@ -16,9 +16,11 @@ _SECRETS = ("database_url", "direct_url", "owner_url", "installation_key")
 
 
 @asynccontextmanager
-async def served(settings: Settings, *, listen: bool = True, **changes: str) -> AsyncGenerator[str]:
+async def served(
+    settings: Settings, *, listen: bool = True, port: int | None = None, **changes: str
+) -> AsyncGenerator[str]:
     """Run the server and yield its address; `changes` are settings as the environment has them."""
-    async with _started(settings, listen=listen, **changes) as (address, process):
+    async with _started(settings, listen=listen, port=port, **changes) as (address, process):
         try:
             yield address
         finally:
@@ -38,10 +40,10 @@ async def doomed(settings: Settings, **changes: str) -> AsyncGenerator[tuple[str
 
 @asynccontextmanager
 async def _started(
-    settings: Settings, *, listen: bool, **changes: str
+    settings: Settings, *, listen: bool, port: int | None = None, **changes: str
 ) -> AsyncGenerator[tuple[str, asyncio.subprocess.Process]]:
     """Run the server in a process group of its own; whatever is left of it at the end is killed."""
-    port = _free_port()
+    port = port or free_port()
     environment = {f"LEASEHOLD_{name.upper()}": getattr(settings, name).get_secret_value() for name in _SECRETS}
     environment |= {
         "LEASEHOLD_PORT": str(port),
@@ -50,6 +52,7 @@ async def _started(
         "LEASEHOLD_LOG_LEVEL": "error",
         **{name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ},
     }
+    environment |= {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
     environment |= {f"LEASEHOLD_{name.upper()}": value for name, value in changes.items()}
     if not listen:
         del environment["LEASEHOLD_DIRECT_URL"]
@@ -67,7 +70,8 @@ async def _started(
             os.killpg(process.pid, signal.SIGKILL)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port on which nothing listens."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

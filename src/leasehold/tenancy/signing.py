@@ -20,7 +20,10 @@ from leasehold.core.signing import KeyRing, SigningKey
 from leasehold.core.vault import InstallationKey, UnwrapFailed
 from leasehold.tenancy.registry import CHANNEL
 
-KEYS_VERSION = "(SELECT md5(string_agg(k::text, ',' ORDER BY k.id)) FROM platform.signing_keys k)"
+# Not md5: PostgreSQL refuses it where only what FIPS 140 allows may be used.
+KEYS_VERSION = """
+(SELECT sha256(convert_to(string_agg(k::text, ',' ORDER BY k.id), 'UTF8')) FROM platform.signing_keys k)
+"""
 """An expression that changes with every change of the keys, whoever makes it."""
 
 _KEYS = "SELECT id, kid, wrapped, activates_at FROM platform.signing_keys"
@@ -53,10 +56,10 @@ class SigningKeyWatch:
     def __init__(self, key: InstallationKey, use: Callable[[KeyRing], object]) -> None:
         self._key = key
         self._use = use
-        self._version: str | None = None
+        self._version: bytes | None = None
         self._known: dict[UUID, SigningKey] | None = None
 
-    async def follow(self, connection: DriverConnection, version: str | None) -> None:
+    async def follow(self, connection: DriverConnection, version: bytes | None) -> None:
         """Read the keys again unless `version` is what was read last.
 
         Raises:

@@ -2,16 +2,17 @@
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from datetime import timedelta
 from typing import Any
 
+import psycopg
 import pytest
 from pydantic import SecretStr
 from sqlalchemy import text
 
 from leasehold.config import Settings
-from leasehold.core.database import platform_session
+from leasehold.core.database import driver_url, platform_session
 from leasehold.core.errors import InvalidToken
 from leasehold.core.ids import new_id
 from leasehold.core.models import PlatformModel, TenantModel
@@ -177,3 +178,33 @@ async def test_the_login_of_the_app_cannot_change_a_tenants_secrets(before: Proc
     with pytest.raises(Exception, match="permission denied"):
         async with open_tenant_session(before.database, tenant) as session:
             await session.execute(text("UPDATE tenant_secrets SET wrapped = ''"))
+
+
+class InterruptedKey(InstallationKey):
+    """An installation key during whose work somebody else replaces a tenant's secret."""
+
+    interrupt: Callable[[], object]
+
+    def rewrap(self, wrapped: bytes, *, purpose: str) -> bytes | None:
+        if purpose.endswith("pepper"):
+            self.interrupt()
+        return super().rewrap(wrapped, purpose=purpose)
+
+
+async def test_a_secret_that_was_replaced_in_the_meantime_is_left_alone(
+    own: Settings, before: Process, new: str, former: str
+) -> None:
+    tenant = await provisioned(before)
+    assert own.owner_url is not None
+    url = own.owner_url.get_secret_value()
+    other = InstallationKey(new).wrap(b"another pepper", purpose=f"tenant {tenant.id} pepper")
+
+    def replace_it() -> None:
+        with psycopg.connect(driver_url(url)) as connection:
+            connection.execute(f'UPDATE "{tenant.schema}".tenant_secrets SET wrapped = %s'.encode(), [other])
+
+    key = InterruptedKey(new, others=[former])
+    key.interrupt = replace_it
+    await rewrap_all(url, key, WRAPPED, report=lambda _done, _total: None)
+    alone = own.model_copy(update={"installation_key": SecretStr(new)})
+    assert await peppers_of(alone, before, tenant) == [b"another pepper"]
