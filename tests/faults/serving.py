@@ -52,7 +52,6 @@ async def _started(
         "LEASEHOLD_LOG_LEVEL": "error",
         **{name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ},
     }
-    environment |= {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
     environment |= {f"LEASEHOLD_{name.upper()}": value for name, value in changes.items()}
     if not listen:
         del environment["LEASEHOLD_DIRECT_URL"]
