@@ -2,27 +2,30 @@
 
 import asyncio
 import gc
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable
 from contextlib import asynccontextmanager, suppress
 from importlib.metadata import version
 
+import structlog
 from litestar import Litestar
 
 from leasehold.config import Settings
 from leasehold.core.budget import ConnectionBudget, connection_budget
 from leasehold.core.database import Database, open_engine
-from leasehold.core.errors import DatabaseUnavailable
+from leasehold.core.errors import Unavailable
 from leasehold.core.log import configure_logging
 from leasehold.core.models import TenantModel
 from leasehold.core.pagination import Cursors
 from leasehold.core.passwords import Passwords
 from leasehold.core.tokens import AccessTokens
+from leasehold.core.usage import UsageMeter
 from leasehold.core.vault import InstallationKey
 from leasehold.http.errors import exception_handlers
 from leasehold.http.openapi import openapi_config
 from leasehold.http.request_log import RequestLog
 from leasehold.http.responses import JsonResponse
 from leasehold.http.routers import OneDependencyAfterAnother, route_handlers
+from leasehold.platform.usage.flush import flush_usage
 from leasehold.process import Process
 from leasehold.tenancy.bind import BindableConnection, ReaderPool, prepare_engine
 from leasehold.tenancy.directory import KnownSubjects, TenantDirectory
@@ -37,6 +40,8 @@ from leasehold.workspace.clients.uses import FLUSH_S, ClientUses
 
 _GC_THRESHOLDS = (50_000, 20, 50)
 _FLUSH_TIMEOUT_S = 5.0
+
+_log = structlog.get_logger(__name__)
 
 
 def build_process(settings: Settings, *, budget: ConnectionBudget | None = None) -> Process:
@@ -53,6 +58,7 @@ def build_process(settings: Settings, *, budget: ConnectionBudget | None = None)
     history = TenantHistory.load(settings.migrations_dir)
     directory = TenantDirectory(max_age_s=settings.directory_max_age_s)
     subjects = KnownSubjects()
+    usage = UsageMeter()
     budget = budget or connection_budget(pool_size=settings.pool_size, workers=settings.workers)
     engine = open_engine(
         database_url,
@@ -64,7 +70,9 @@ def build_process(settings: Settings, *, budget: ConnectionBudget | None = None)
     return Process(
         settings=settings,
         database=Database(
-            prepare_engine(engine, max_tenants=settings.tenants_per_connection), tenant_roles=settings.tenant_roles
+            prepare_engine(engine, max_tenants=settings.tenants_per_connection),
+            tenant_roles=settings.tenant_roles,
+            usage=usage,
         ),
         readers=ReaderPool(
             database_url,
@@ -74,6 +82,7 @@ def build_process(settings: Settings, *, budget: ConnectionBudget | None = None)
             timeout_s=settings.pool_timeout_s,
             prepared_statements=settings.prepared_statements,
             tenant_roles=settings.tenant_roles,
+            usage=usage,
         ),
         directory=directory,
         subjects=subjects,
@@ -105,6 +114,7 @@ def build_process(settings: Settings, *, budget: ConnectionBudget | None = None)
         ),
         cursors=Cursors(key.derive("cursors")),
         client_uses=ClientUses(),
+        usage=usage,
         outdated_revisions=outdated_revisions(settings.migrations_dir),
     )
 
@@ -129,11 +139,20 @@ async def running(process: Process) -> AsyncGenerator[None]:
 async def flushing(process: Process) -> AsyncGenerator[None]:
     """Hand over every minute, and at the end, what the process has gathered about its tenants."""
 
-    async def flush() -> None:
-        # A server that is to stop waits for no database.
-        with suppress(DatabaseUnavailable, TimeoutError):
+    async def flush_one(hand_over: Awaitable[None]) -> None:
+        try:
+            # A server that is to stop waits for no database.
             async with asyncio.timeout(_FLUSH_TIMEOUT_S):
-                await process.client_uses.flush(process.database)
+                await hand_over
+        except (Unavailable, TimeoutError):
+            pass  # it is kept for the next time
+        except Exception as error:  # noqa: BLE001  # whatever is wrong with one of them
+            # So is this; a server whose schema is not migrated yet must not stop flushing for good.
+            _log.exception("flush_failed", error=repr(error))
+
+    async def flush() -> None:
+        await flush_one(process.client_uses.flush(process.database))
+        await flush_one(flush_usage(process.usage, process.database))
 
     async def flush_for_ever() -> None:
         while True:
@@ -186,4 +205,4 @@ def create_app(settings: Settings | None = None) -> RequestLog:
         logging_config=None,
     )
     app.state.process = process
-    return RequestLog(app)
+    return RequestLog(app, process.usage)

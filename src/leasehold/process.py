@@ -7,6 +7,7 @@ from leasehold.core.database import Database
 from leasehold.core.pagination import Cursors
 from leasehold.core.passwords import Passwords
 from leasehold.core.tokens import AccessTokens
+from leasehold.core.usage import UsageMeter
 from leasehold.core.vault import InstallationKey
 from leasehold.tenancy.bind import ReaderPool
 from leasehold.tenancy.directory import KnownSubjects, TenantDirectory
@@ -33,6 +34,7 @@ class Process:
     passwords: Passwords
     cursors: Cursors
     client_uses: ClientUses
+    usage: UsageMeter
     outdated_revisions: frozenset[str]
     """Revisions of the shared schema with which this code is not ready to serve."""
 

@@ -1,4 +1,4 @@
-"""The outermost layer: gives each request an id, and writes one line about it when it is answered."""
+"""The outermost layer: gives each request an id, and writes one line about it and counts it when it is answered."""
 
 import re
 import time
@@ -6,8 +6,10 @@ from typing import Any, cast
 
 import structlog
 from litestar import Litestar
-from litestar.types import HTTPScope, Message, Receive, Scope, Send
+from litestar.types import HTTPScope, Message, Receive, ReceiveMessage, Scope, Send
 from uuid_utils import uuid7
+
+from leasehold.core.usage import UsageMeter
 
 REQUEST_ID = "leasehold.request_id"
 _ACCEPTABLE_ID = re.compile(rb"^[A-Za-z0-9._-]{8,128}$")
@@ -18,8 +20,9 @@ _log = structlog.get_logger(__name__)
 class RequestLog:
     """An ASGI application around the app, so that unknown routes have a request id and a log line too."""
 
-    def __init__(self, app: Litestar) -> None:
+    def __init__(self, app: Litestar, usage: UsageMeter) -> None:
         self.app = app
+        self._usage = usage
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -29,20 +32,31 @@ class RequestLog:
         started = time.perf_counter()
         request_id = _request_id(scope)
         scope[REQUEST_ID] = request_id  # pyright: ignore[reportGeneralTypeIssues]
-        status = 500
+        status, received, sent = 500, 0, 0
 
         async def send_with_id(message: Message) -> None:
-            nonlocal status
+            nonlocal status, sent
             if message["type"] == "http.response.start":
                 status = message["status"]
                 message["headers"] = [*message["headers"], (b"request-id", request_id.encode())]
+            elif message["type"] == "http.response.body":
+                sent += len(message.get("body", b""))
             await send(message)
 
+        async def receive_counted() -> ReceiveMessage:
+            nonlocal received
+            message = await receive()
+            if message["type"] == "http.request":
+                received += len(message.get("body", b""))
+            return message
+
         try:
-            await self.app(scope, receive, send_with_id)
+            await self.app(scope, receive_counted, send_with_id)
         finally:
             state: dict[str, Any] = cast("dict[str, Any]", scope).get("state", {})
             tenant, principal = state.get("tenant"), state.get("principal")
+            if tenant is not None:
+                self._usage.count_request(tenant.id, status=status, received_bytes=received, sent_bytes=sent)
             _log.info(
                 "request_answered",
                 method=scope["method"],

@@ -5,11 +5,13 @@ from leasehold.platform.admins.models import Admin, AdminToken
 from leasehold.platform.fleet.routes import router as fleet_router
 from leasehold.platform.jobs.routes import router as jobs_router
 from leasehold.platform.tenants.routes import router as tenants_router
+from leasehold.platform.usage.jobs import forget_usage, measure_sizes
+from leasehold.platform.usage.routes import router as usage_router
 from leasehold.tenancy.jobs.definition import Periodic
 from leasehold.tenancy.jobs.models import JobWorker, PeriodicTask, QueuedJob
 from leasehold.tenancy.upkeep import tidy_up
 
-PLATFORM_ROUTES = (tenants_router, fleet_router, jobs_router)
+PLATFORM_ROUTES = (tenants_router, usage_router, fleet_router, jobs_router)
 """What is served under `/platform/v1`. Importing it also registers the tables of the shared schema."""
 
 MODELS = (Admin, AdminToken, QueuedJob, JobWorker, PeriodicTask)
@@ -18,5 +20,10 @@ MODELS = (Admin, AdminToken, QueuedJob, JobWorker, PeriodicTask)
 PLATFORM_JOBS = ()
 """Jobs that the platform asks for."""
 
-PERIODIC = (Periodic("17 * * * *", expire_tokens), Periodic("*/10 * * * *", tidy_up))
+PERIODIC = (
+    Periodic("17 * * * *", expire_tokens),
+    Periodic("*/10 * * * *", tidy_up),
+    Periodic("41 * * * *", measure_sizes),
+    Periodic("23 4 * * *", forget_usage),
+)
 """Jobs of the platform that run by the clock, in UTC."""
