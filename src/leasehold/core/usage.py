@@ -68,7 +68,7 @@ class UsageMeter:
         self._batch: UsageBatch | None = None
         self._written = 0
 
-    def count_request(self, tenant_id: UUID, *, status: int, received_bytes: int, sent_bytes: int) -> None:
+    def count_request(self, tenant_id: UUID, status: int, received_bytes: int, sent_bytes: int) -> None:
         """Count a request that was answered."""
         counts = self._counts.get(tenant_id)
         if counts is None:

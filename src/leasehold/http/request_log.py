@@ -17,6 +17,23 @@ _ACCEPTABLE_ID = re.compile(rb"^[A-Za-z0-9._-]{8,128}$")
 _log = structlog.get_logger(__name__)
 
 
+class CountedBody:
+    """Receives the body of a request, and counts its bytes."""
+
+    __slots__ = ("_receive", "received_bytes")
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self.received_bytes = 0
+
+    async def __call__(self) -> ReceiveMessage:
+        """Receive the next part."""
+        message = await self._receive()
+        if message["type"] == "http.request":
+            self.received_bytes += len(message.get("body", b""))
+        return message
+
+
 class RequestLog:
     """An ASGI application around the app, so that unknown routes have a request id and a log line too."""
 
@@ -32,7 +49,9 @@ class RequestLog:
         started = time.perf_counter()
         request_id = _request_id(scope)
         scope[REQUEST_ID] = request_id  # pyright: ignore[reportGeneralTypeIssues]
-        status, received, sent = 500, 0, 0
+        status, sent = 500, 0
+        # A GET has no body that anybody reads, and is what there is most of.
+        body = None if scope["method"] == "GET" else CountedBody(receive)
 
         async def send_with_id(message: Message) -> None:
             nonlocal status, sent
@@ -43,20 +62,13 @@ class RequestLog:
                 sent += len(message.get("body", b""))
             await send(message)
 
-        async def receive_counted() -> ReceiveMessage:
-            nonlocal received
-            message = await receive()
-            if message["type"] == "http.request":
-                received += len(message.get("body", b""))
-            return message
-
         try:
-            await self.app(scope, receive_counted, send_with_id)
+            await self.app(scope, body or receive, send_with_id)
         finally:
             state: dict[str, Any] = cast("dict[str, Any]", scope).get("state", {})
             tenant, principal = state.get("tenant"), state.get("principal")
             if tenant is not None:
-                self._usage.count_request(tenant.id, status=status, received_bytes=received, sent_bytes=sent)
+                self._usage.count_request(tenant.id, status, body.received_bytes if body else 0, sent)
             _log.info(
                 "request_answered",
                 method=scope["method"],
