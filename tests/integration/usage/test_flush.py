@@ -2,29 +2,42 @@
 
 import asyncio
 import random
+from collections.abc import AsyncGenerator
 from datetime import UTC, datetime
 from uuid import UUID
 
 import pytest
+from msgspec import Struct
+from sqlalchemy import Text, cast, func, select
 
 from leasehold import main
 from leasehold.config import Settings
 from leasehold.core.database import Database, DriverConnection
 from leasehold.core.errors import DatabaseUnavailable
 from leasehold.core.ids import new_id
+from leasehold.core.reads import Read
 from leasehold.core.usage import UsageBatch, UsageMeter
 from leasehold.main import build_process, flushing
 from leasehold.platform.usage.flush import flush_usage
 from leasehold.process import Process
 from leasehold.tenancy.bind import open_tenant_session, tenant_reader
 from leasehold.tenancy.context import TenantRef
-from leasehold.workspace.items.repository import ItemReads
-from tests.factories import item, until
+from leasehold.workspace.items.models import Item
+from tests.factories import until
 
 _REQUESTS = """
 SELECT coalesce(sum(requests), 0)::int, coalesce(sum(sent_bytes), 0)::int
   FROM platform.tenant_usage WHERE tenant_id = $1
 """
+
+
+class Slept(Struct):
+    """That the database has slept."""
+
+    slept: str
+
+
+SLEEP = Read(select(cast(func.pg_sleep(0.1), Text).label("slept")), Slept)
 
 
 async def written(owner: DriverConnection, tenant_id: UUID) -> tuple[int, int]:
@@ -136,60 +149,81 @@ async def test_processes_that_flush_at_the_same_time_add_up(settings: Settings, 
     assert {await written(owner, tenant_id) for tenant_id in tenants} == {(160, 1120)}
 
 
-async def _fail(process: Process, tenant: TenantRef) -> None:
-    async with open_tenant_session(process.database, tenant) as session:
-        await session.connection()
-        await asyncio.sleep(0.05)
-        raise LookupError
+@pytest.fixture
+async def own(process: Process) -> AsyncGenerator[Process]:
+    """A process whose meter nobody else uses."""
+    made = build_process(process.settings)
+    yield made
+    made.passwords.close()
+    await made.readers.close()
+    await made.database.close()
 
 
-async def test_the_time_of_each_bound_transaction_is_counted_for_its_tenant(
-    process: Process, acme: TenantRef, globex: TenantRef
+def seconds_of(process: Process) -> dict[UUID, float]:
+    """Return the database time that was counted since the last time, by tenant."""
+    process.usage.gather(datetime.now(UTC))
+    batch = process.usage.batch()
+    if batch is None:
+        return {}
+    process.usage.written(batch)
+    assert [hour.counts.requests for hour in batch.hours] == [0] * len(batch.hours)
+    return {hour.tenant_id: hour.counts.database_s for hour in batch.hours}
+
+
+async def test_the_time_of_a_transaction_is_counted_from_its_begin_to_its_end(
+    own: Process, acme: TenantRef, globex: TenantRef
 ) -> None:
-    made = await item(process, acme)
-    own = build_process(process.settings)
-    try:
+    async with open_tenant_session(own.database, globex):
+        await asyncio.sleep(0.01)  # nothing was begun
+    async with open_tenant_session(own.database, acme) as session:
+        async with session.begin_nested():
+            session.add(Item(title="Desk"))
+        session.add(Item(title="Lamp"))
+        await session.flush()
+        await asyncio.sleep(0.4)
+    seconds = seconds_of(own)
+    assert list(seconds) == [acme.id]
+    assert 0.4 <= seconds[acme.id] < 5
+
+
+async def test_the_time_of_a_transaction_that_fails_is_counted_too(own: Process, acme: TenantRef) -> None:
+    async def fail() -> None:
         async with open_tenant_session(own.database, acme) as session:
             await session.connection()
-            await asyncio.sleep(0.05)
-            async with session.begin_nested():
-                pass
-        with pytest.raises(LookupError):
-            await _fail(own, acme)
-        async with open_tenant_session(own.database, globex):
-            await asyncio.sleep(0.05)  # nothing was begun
-        own.usage.gather(datetime.now(UTC))
-        batch = own.usage.batch()
-        assert batch is not None
-        assert [hour.tenant_id for hour in batch.hours] == [acme.id]
-        assert 0.1 <= batch.hours[0].counts.database_s < 0.4
-        own.usage.written(batch)
-        await ItemReads(tenant_reader(own.readers, acme)).find(made.id)
-        own.usage.gather(datetime.now(UTC))
-        batch = own.usage.batch()
-        assert batch is not None
-        assert 0 < batch.hours[0].counts.database_s < 0.5
-        assert batch.hours[0].counts.requests == 0
-    finally:
-        own.passwords.close()
-        await own.readers.close()
-        await own.database.close()
+            await asyncio.sleep(0.2)
+            raise LookupError
+
+    with pytest.raises(LookupError):
+        await fail()
+    assert 0.2 <= seconds_of(own)[acme.id] < 5
 
 
-async def test_a_process_flushes_at_its_end(process: Process, owner: DriverConnection) -> None:
-    own, tenant_id = build_process(process.settings), new_id()
+async def test_the_time_of_reads_is_counted_and_waiting_for_a_connection_is_not(
+    own: Process, acme: TenantRef, globex: TenantRef
+) -> None:
+    held = [await own.readers.acquire(acme.id) for _ in range(own.readers.size)]
+    waiting = [asyncio.create_task(tenant_reader(own.readers, globex).one(SLEEP)) for _ in range(2)]
+    await asyncio.sleep(0.6)
+    for connection in held:
+        own.readers.release(connection)
+    await asyncio.gather(*waiting)
+    seconds = seconds_of(own)
+    assert list(seconds) == [globex.id]
+    assert 0.2 <= seconds[globex.id] < 0.6
+
+
+async def test_a_process_flushes_at_its_end(own: Process, owner: DriverConnection) -> None:
+    tenant_id = new_id()
     async with flushing(own):
         count(own.usage, tenant_id, 2)
         assert await written(owner, tenant_id) == (0, 0)
     assert await written(owner, tenant_id) == (2, 14)
-    own.passwords.close()
-    await own.database.close()
 
 
 async def test_a_process_goes_on_flushing_whatever_has_failed_once(
-    process: Process, owner: DriverConnection, monkeypatch: pytest.MonkeyPatch
+    own: Process, owner: DriverConnection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    own, tenant_id = build_process(process.settings), new_id()
+    tenant_id = new_id()
     monkeypatch.setattr(main, "FLUSH_S", 0.02)
     tried: list[None] = []
 
@@ -204,5 +238,3 @@ async def test_a_process_goes_on_flushing_whatever_has_failed_once(
         async with asyncio.timeout(5):
             while await written(owner, tenant_id) != (1, 7):
                 await asyncio.sleep(0.02)
-    own.passwords.close()
-    await own.database.close()

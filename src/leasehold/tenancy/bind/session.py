@@ -101,7 +101,7 @@ def _bind(session: Session, transaction: SessionTransaction, connection: Connect
 
 
 def _count(session: Session, transaction: SessionTransaction) -> None:
-    if transaction.nested:
+    if transaction.parent is not None:  # a savepoint, or what SQLAlchemy opens for each flush
         return
     begun_at: float | None = session.info.pop(_BEGUN_AT, None)
     if begun_at is not None:
