@@ -73,7 +73,7 @@ def _cells(tenant: TopTenant) -> tuple[str, ...]:
         f"{tenant.requests:,}",
         f"{tenant.refused:,}",
         f"{tenant.errors:,}",
-        f"{tenant.database_seconds:,.1f}",
+        f"{tenant.database_seconds:,.2f}",
         _size(tenant.received_bytes + tenant.sent_bytes),
         "-" if tenant.rows is None else f"{tenant.rows:,}",
         "-" if tenant.bytes is None else _size(tenant.bytes),

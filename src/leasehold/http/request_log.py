@@ -17,7 +17,7 @@ _ACCEPTABLE_ID = re.compile(rb"^[A-Za-z0-9._-]{8,128}$")
 _log = structlog.get_logger(__name__)
 
 
-class CountedBody:
+class _CountedBody:
     """Receives the body of a request, and counts its bytes."""
 
     __slots__ = ("_receive", "received_bytes")
@@ -51,7 +51,7 @@ class RequestLog:
         scope[REQUEST_ID] = request_id  # pyright: ignore[reportGeneralTypeIssues]
         status, sent = 500, 0
         # A GET has no body that anybody reads, and is what there is most of.
-        body = None if scope["method"] == "GET" else CountedBody(receive)
+        body = None if scope["method"] == "GET" else _CountedBody(receive)
 
         async def send_with_id(message: Message) -> None:
             nonlocal status, sent

@@ -49,8 +49,8 @@ def top(env: Environment, *options: str) -> list[str]:
 def test_a_table_shows_who_asked_most_in_a_day(env: Environment) -> None:
     assert succeeded(leasehold("tenants", "top", env=env)) == (
         "tenant  requests  refused  errors  database s  traffic  rows    bytes\n"
-        "acme       1,234        5       0         1.5  2.0 KiB    12  8.0 KiB\n"
-        "globex        20        0       7         9.0  3.0 MiB     -        -\n"
+        "acme       1,234        5       0        1.50  2.0 KiB    12  8.0 KiB\n"
+        "globex        20        0       7        9.00  3.0 MiB     -        -\n"
     )
 
 
