@@ -2,23 +2,25 @@
 
 import asyncio
 import gc
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from importlib.metadata import version
 
+import structlog
 from litestar import Litestar
 
 from leasehold.config import Settings
 from leasehold.core.budget import ConnectionBudget, connection_budget
 from leasehold.core.database import Database, open_engine, platform_session
-from leasehold.core.errors import DatabaseUnavailable
+from leasehold.core.errors import Unavailable
 from leasehold.core.log import configure_logging
 from leasehold.core.models import TenantModel
 from leasehold.core.pagination import Cursors
 from leasehold.core.passwords import Passwords
 from leasehold.core.signing import KeyRing
 from leasehold.core.tokens import AccessTokens
+from leasehold.core.usage import UsageMeter
 from leasehold.core.vault import InstallationKey
 from leasehold.http.errors import exception_handlers
 from leasehold.http.openapi import openapi_config
@@ -27,6 +29,7 @@ from leasehold.http.responses import JsonResponse
 from leasehold.http.routers import IdempotentPosts, OneDependencyAfterAnother, route_handlers
 from leasehold.mail.links import Links
 from leasehold.platform.keys.service import KeyService
+from leasehold.platform.usage.flush import flush_usage
 from leasehold.process import Process
 from leasehold.tenancy.audit.owner import record_provisioning
 from leasehold.tenancy.bind import BindableConnection, ReaderPool, prepare_engine
@@ -48,6 +51,8 @@ from leasehold.workspace.uses import FLUSH_S, Uses
 _GC_THRESHOLDS = (50_000, 20, 50)
 _FLUSH_TIMEOUT_S = 5.0
 
+_log = structlog.get_logger(__name__)
+
 
 def build_process(settings: Settings, *, budget: ConnectionBudget | None = None) -> Process:
     """Return the parts of a process, none of them connected yet. Without a budget it is that of a serving one.
@@ -64,6 +69,7 @@ def build_process(settings: Settings, *, budget: ConnectionBudget | None = None)
     history = TenantHistory.load(settings.migrations_dir)
     directory = TenantDirectory(max_age_s=settings.directory_max_age_s)
     subjects = KnownSubjects()
+    usage = UsageMeter()
     budget = budget or connection_budget(pool_size=settings.pool_size, workers=settings.workers)
     engine = open_engine(
         database_url,
@@ -80,11 +86,14 @@ def build_process(settings: Settings, *, budget: ConnectionBudget | None = None)
         timeout_s=settings.pool_timeout_s,
         prepared_statements=settings.prepared_statements,
         tenant_roles=settings.tenant_roles,
+        usage=usage,
     )
     return Process(
         settings=settings,
         database=Database(
-            prepare_engine(engine, max_tenants=settings.tenants_per_connection), tenant_roles=settings.tenant_roles
+            prepare_engine(engine, max_tenants=settings.tenants_per_connection),
+            tenant_roles=settings.tenant_roles,
+            usage=usage,
         ),
         readers=readers,
         directory=directory,
@@ -120,6 +129,7 @@ def build_process(settings: Settings, *, budget: ConnectionBudget | None = None)
         api_keys=ApiKeys(readers, subjects, key, timeout_s=settings.pool_timeout_s),
         client_uses=Uses(note_use_of_client),
         key_uses=Uses(note_use_of_key),
+        usage=usage,
         outdated_revisions=outdated_revisions(settings.migrations_dir),
     )
 
@@ -171,12 +181,21 @@ async def running(process: Process) -> AsyncGenerator[None]:
 async def flushing(process: Process) -> AsyncGenerator[None]:
     """Hand over every minute, and at the end, what the process has gathered about its tenants."""
 
-    async def flush() -> None:
-        # A server that is to stop waits for no database.
-        with suppress(DatabaseUnavailable, TimeoutError):
+    async def flush_one(hand_over: Awaitable[None]) -> None:
+        try:
+            # A server that is to stop waits for no database.
             async with asyncio.timeout(_FLUSH_TIMEOUT_S):
-                await process.client_uses.flush(process.database)
-                await process.key_uses.flush(process.database)
+                await hand_over
+        except (Unavailable, TimeoutError):
+            pass  # it is kept for the next time
+        except Exception as error:  # noqa: BLE001  # whatever is wrong with one of them
+            # So is this; a server whose schema is not migrated yet must not stop flushing for good.
+            _log.exception("flush_failed", error=repr(error))
+
+    async def flush() -> None:
+        await flush_one(process.client_uses.flush(process.database))
+        await flush_one(process.key_uses.flush(process.database))
+        await flush_one(flush_usage(process.usage, process.database))
 
     async def flush_for_ever() -> None:
         while True:
@@ -229,4 +248,4 @@ def create_app(settings: Settings | None = None) -> RequestLog:
         logging_config=None,
     )
     app.state.process = process
-    return RequestLog(app)
+    return RequestLog(app, process.usage)

@@ -7,6 +7,7 @@ from leasehold.core.database import Database
 from leasehold.core.pagination import Cursors
 from leasehold.core.passwords import Passwords
 from leasehold.core.tokens import AccessTokens
+from leasehold.core.usage import UsageMeter
 from leasehold.core.vault import InstallationKey
 from leasehold.mail.links import Links
 from leasehold.tenancy.bind import ReaderPool
@@ -40,6 +41,7 @@ class Process:
     api_keys: ApiKeys
     client_uses: Uses
     key_uses: Uses
+    usage: UsageMeter
     outdated_revisions: frozenset[str]
     """Revisions of the shared schema with which this code is not ready to serve."""
 

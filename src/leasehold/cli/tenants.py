@@ -8,6 +8,7 @@ from rich_click import RichGroup
 from leasehold.cli.operator import operator
 from leasehold.cli.options import as_json
 from leasehold.cli.session import run, show, tenant_service
+from leasehold.cli.top import top
 from leasehold.core.pagination import MAX_LIMIT, Pager
 from leasehold.platform.tenants.schemas import Domain, Tenant, TenantPatch
 from leasehold.platform.tenants.service import TenantService
@@ -19,6 +20,9 @@ slug_argument = click.argument("slug")
 @click.group(cls=RichGroup)
 def tenants() -> None:
     """Provision tenants and rule over them."""
+
+
+tenants.add_command(top)
 
 
 @tenants.command()

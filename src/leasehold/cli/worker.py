@@ -14,7 +14,7 @@ from leasehold.cli.serving import demand_free_port
 from leasehold.config import Settings
 from leasehold.core.budget import worker_budget
 from leasehold.core.log import configure_logging
-from leasehold.main import build_process, running
+from leasehold.main import build_process, flushing, running
 from leasehold.tenancy.readiness import demand_connections, demand_ready
 from leasehold.worker.health import health_app
 from leasehold.worker.metrics import Metrics
@@ -51,7 +51,7 @@ async def _work(settings: Settings, *, places: int, port: int) -> None:
     await demand_ready(process.database, process.outdated_revisions)
     if settings.direct_url == settings.database_url:
         await demand_connections(process.database, budget)
-    async with running(process):
+    async with running(process), flushing(process):
         metrics = Metrics()
         work = build_worker(process, places=places, metrics=metrics)
         if not port:

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import asyncpg
@@ -15,6 +15,7 @@ from sqlalchemy.pool import NullPool, QueuePool
 from leasehold.core.errors import DatabaseUnavailable, Problem
 from leasehold.core.ids import new_id
 from leasehold.core.sqlstate import problem_of
+from leasehold.core.usage import UsageMeter
 
 if TYPE_CHECKING:
     DriverConnection = asyncpg.Connection[asyncpg.Record]
@@ -34,6 +35,8 @@ class Database:
     engine: AsyncEngine
     tenant_roles: bool
     """Whether every tenant has a role of its own."""
+    usage: UsageMeter = field(default_factory=UsageMeter)
+    """Where it is counted for how long transactions on tenants' data were open."""
 
     async def fill_pool(self) -> None:
         """Open all connections that the pool may hold.

@@ -75,8 +75,9 @@ class TenantGate:
                 tenant = self._tenant(headers, principal.tenant_id if principal else None)
                 if principal is None or tenant is None:
                     raise NoCredential
-            _demand_scopes(principal, handler)
+            # Before the scopes are demanded: who is refused there is known, in the log and in what the tenant uses.
             scope["state"]["tenant"], scope["state"]["principal"] = tenant, principal
+            _demand_scopes(principal, handler)
             note_key(scope, headers.get("idempotency-key"))
         _demand_json(scope)
         await self._app(scope, receive, send)

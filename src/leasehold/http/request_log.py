@@ -1,4 +1,4 @@
-"""The outermost layer: gives each request an id, and writes one line about it when it is answered."""
+"""The outermost layer: gives each request an id, and writes one line about it and counts it when it is answered."""
 
 import re
 import time
@@ -6,8 +6,10 @@ from typing import Any, cast
 
 import structlog
 from litestar import Litestar
-from litestar.types import HTTPScope, Message, Receive, Scope, Send
+from litestar.types import HTTPScope, Message, Receive, ReceiveMessage, Scope, Send
 from uuid_utils import uuid7
+
+from leasehold.core.usage import UsageMeter
 
 REQUEST_ID = "leasehold.request_id"
 _ACCEPTABLE_ID = re.compile(rb"^[A-Za-z0-9._-]{8,128}$")
@@ -15,11 +17,29 @@ _ACCEPTABLE_ID = re.compile(rb"^[A-Za-z0-9._-]{8,128}$")
 _log = structlog.get_logger(__name__)
 
 
+class _CountedBody:
+    """Receives the body of a request, and counts its bytes."""
+
+    __slots__ = ("_receive", "received_bytes")
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self.received_bytes = 0
+
+    async def __call__(self) -> ReceiveMessage:
+        """Receive the next part."""
+        message = await self._receive()
+        if message["type"] == "http.request":
+            self.received_bytes += len(message.get("body", b""))
+        return message
+
+
 class RequestLog:
     """An ASGI application around the app, so that unknown routes have a request id and a log line too."""
 
-    def __init__(self, app: Litestar) -> None:
+    def __init__(self, app: Litestar, usage: UsageMeter) -> None:
         self.app = app
+        self._usage = usage
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -29,20 +49,26 @@ class RequestLog:
         started = time.perf_counter()
         request_id = _request_id(scope)
         scope[REQUEST_ID] = request_id  # pyright: ignore[reportGeneralTypeIssues]
-        status = 500
+        status, sent = 500, 0
+        # A GET has no body that anybody reads, and is what there is most of.
+        body = None if scope["method"] == "GET" else _CountedBody(receive)
 
         async def send_with_id(message: Message) -> None:
-            nonlocal status
+            nonlocal status, sent
             if message["type"] == "http.response.start":
                 status = message["status"]
                 message["headers"] = [*message["headers"], (b"request-id", request_id.encode())]
+            elif message["type"] == "http.response.body":
+                sent += len(message.get("body", b""))
             await send(message)
 
         try:
-            await self.app(scope, receive, send_with_id)
+            await self.app(scope, body or receive, send_with_id)
         finally:
             state: dict[str, Any] = cast("dict[str, Any]", scope).get("state", {})
             tenant, principal = state.get("tenant"), state.get("principal")
+            if tenant is not None:
+                self._usage.count_request(tenant.id, status, body.received_bytes if body else 0, sent)
             _log.info(
                 "request_answered",
                 method=scope["method"],

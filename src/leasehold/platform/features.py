@@ -9,13 +9,15 @@ from leasehold.platform.idempotency.models import KeptAnswer
 from leasehold.platform.jobs.routes import router as jobs_router
 from leasehold.platform.keys.jobs import forget_gone
 from leasehold.platform.tenants.routes import router as tenants_router
+from leasehold.platform.usage.jobs import forget_usage, measure_sizes
+from leasehold.platform.usage.routes import router as usage_router
 from leasehold.tenancy.jobs.definition import Periodic
 from leasehold.tenancy.jobs.models import JobWorker, PeriodicTask, QueuedJob
 from leasehold.tenancy.receipts import ProvisioningReceipt
 from leasehold.tenancy.signing import StoredSigningKey
 from leasehold.tenancy.upkeep import tidy_up
 
-PLATFORM_ROUTES = (tenants_router, fleet_router, jobs_router, audit_router)
+PLATFORM_ROUTES = (tenants_router, usage_router, fleet_router, jobs_router, audit_router)
 """What is served under `/platform/v1`. Importing it also registers the tables of the shared schema."""
 
 MODELS = (Admin, AdminToken, KeptAnswer, ProvisioningReceipt, QueuedJob, JobWorker, PeriodicTask, StoredSigningKey)
@@ -29,5 +31,7 @@ PERIODIC = (
     Periodic("47 * * * *", forget_gone),
     Periodic("37 * * * *", forget_answers),
     Periodic("*/10 * * * *", tidy_up),
+    Periodic("41 * * * *", measure_sizes),
+    Periodic("23 4 * * *", forget_usage),
 )
 """Jobs of the platform that run by the clock, in UTC."""

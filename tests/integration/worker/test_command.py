@@ -14,12 +14,14 @@ import pytest
 
 from leasehold.cli.installation import local_installation
 from leasehold.config import Settings
-from leasehold.core.database import DriverConnection, driver_url
+from leasehold.core.database import DriverConnection, driver_url, platform_session
 from leasehold.mail.jobs import post
 from leasehold.mail.message import Mail
 from leasehold.process import Process
 from leasehold.tenancy.bind import open_tenant_session
 from leasehold.tenancy.context import TenantRef
+from leasehold.tenancy.jobs.enqueue import enqueue_for
+from leasehold.workspace.clients.jobs import ClientUse, note_use
 from tests.integration.cli.shell import Environment, Running, free_port, leasehold, members_of, refusal_of, running
 from tests.integration.worker.crew import all_done, came_to
 
@@ -101,6 +103,22 @@ async def test_it_runs_jobs_tells_how_it_is_and_ends_on_sigterm(
     ]
     assert "not for the log" not in started.printed + started.complained
     assert "Traceback" not in started.printed + started.complained
+
+
+async def test_it_counts_the_database_time_of_jobs_for_their_tenants(
+    process: Process, acme: TenantRef, globex: TenantRef, owner: DriverConnection, env: Environment, tmp_path: Path
+) -> None:
+    async with platform_session(process.database) as session:
+        await enqueue_for(session, acme.id, note_use, ClientUse({}))
+    with running("worker", env=env, folder=tmp_path) as started:
+        await all_done(owner)
+        assert await asyncio.to_thread(started.end, signal.SIGTERM) == 0, started.complained
+    used = "SELECT requests, database_us FROM platform.tenant_usage WHERE tenant_id = $1"
+    row = await owner.fetchrow(used, acme.id)
+    assert row is not None
+    assert row["requests"] == 0
+    assert 0 < row["database_us"] < 10_000_000
+    assert await owner.fetchrow(used, globex.id) is None
 
 
 @pytest.mark.parametrize("by", [signal.SIGTERM, signal.SIGINT])

@@ -1,5 +1,7 @@
 """The id and the log line of a request."""
 
+from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any, cast
 from uuid import UUID
 
@@ -8,8 +10,10 @@ import structlog
 from litestar import Litestar
 from structlog.testing import LogCapture, ReturnLogger
 
+from leasehold.core.usage import UsageMeter
 from leasehold.http import request_log
 from leasehold.http.request_log import RequestLog, request_id_of
+from leasehold.tenancy.context import TenantRef, TenantState
 
 Lines = list[Any]
 
@@ -46,7 +50,7 @@ async def _request(app: App, *headers: tuple[bytes, bytes]) -> dict[bytes, bytes
         answered.update(message.get("headers", []))
 
     scope = {"type": "http", "method": "GET", "path": "/v1/items", "query_string": b"a=b", "headers": list(headers)}
-    await RequestLog(cast("Litestar", app))(cast("Any", scope), cast("Any", None), send)
+    await RequestLog(cast("Litestar", app), UsageMeter())(cast("Any", scope), cast("Any", None), send)
     return answered
 
 
@@ -97,5 +101,77 @@ async def test_what_is_not_http_passes_by(lines: Lines) -> None:
     async def app(scope: Any, _receive: Any, _send: Any) -> None:
         passed.append(scope["type"])
 
-    await RequestLog(cast("Litestar", app))(cast("Any", {"type": "lifespan"}), cast("Any", None), cast("Any", None))
+    log = RequestLog(cast("Litestar", app), UsageMeter())
+    await log(cast("Any", {"type": "lifespan"}), cast("Any", None), cast("Any", None))
     assert (passed, lines) == (["lifespan"], [])
+
+
+def _tenant(number: int) -> TenantRef:
+    return TenantRef(UUID(int=number), "acme", f"t_{number}", f"lh_t_{number}", TenantState.ACTIVE, "0001")
+
+
+async def _counted(*messages: Any, body: tuple[bytes, ...] = (), tenant: TenantRef | None) -> list[Any]:
+    """Serve a request for a tenant by these messages, and return what was counted in the hour."""
+    incoming = [{"type": "http.request", "body": part, "more_body": True} for part in body]
+    waiting = iter([*incoming, {"type": "http.disconnect"}])
+
+    async def receive() -> Any:
+        return next(waiting)
+
+    async def send(_message: Any) -> None: ...
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        scope["state"] = {"tenant": tenant} if tenant else {}
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        for message in messages:
+            if isinstance(message, Exception):
+                raise message
+            await send(message)
+
+    usage = UsageMeter()
+    scope = {"type": "http", "method": "POST", "path": "/v1/items", "headers": []}
+    with suppress(OSError):
+        await RequestLog(cast("Litestar", app), usage)(cast("Any", scope), receive, send)
+    usage.gather(datetime(2026, 3, 1, tzinfo=UTC))
+    batch = usage.batch()
+    return list(batch.hours) if batch else []
+
+
+async def test_a_tenants_request_is_counted_with_the_bytes_of_both_bodies(lines: Lines) -> None:
+    [hour] = await _counted(
+        {"type": "http.response.start", "status": 200, "headers": []},
+        {"type": "http.response.body", "body": b"four", "more_body": True},
+        {"type": "http.response.body", "body": b"five!"},
+        {"type": "http.response.body"},
+        body=(b"one", b"", b"two"),
+        tenant=_tenant(1),
+    )
+    counts = hour.counts
+    assert hour.tenant_id == UUID(int=1)
+    assert (counts.requests, counts.refused, counts.errors) == (1, 0, 0)
+    assert (counts.received_bytes, counts.sent_bytes) == (6, 9)
+    assert len(lines) == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "refused", "errors"),
+    [
+        ({"type": "http.response.start", "status": 399, "headers": []}, 0, 0),
+        ({"type": "http.response.start", "status": 400, "headers": []}, 1, 0),
+        ({"type": "http.response.start", "status": 499, "headers": []}, 1, 0),
+        ({"type": "http.response.start", "status": 500, "headers": []}, 0, 1),
+        (OSError("the cable is cut"), 0, 1),
+    ],
+)
+async def test_what_was_answered_4xx_was_refused_and_what_broke_is_an_error(
+    lines: Lines, answer: Any, refused: int, errors: int
+) -> None:
+    [hour] = await _counted(answer, tenant=_tenant(1))
+    assert (hour.counts.requests, hour.counts.refused, hour.counts.errors) == (1, refused, errors)
+    assert len(lines) == 1
+
+
+async def test_a_request_without_a_tenant_is_counted_for_nobody(lines: Lines) -> None:
+    assert await _counted({"type": "http.response.start", "status": 401, "headers": []}, tenant=None) == []
+    assert len(lines) == 1

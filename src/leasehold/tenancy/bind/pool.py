@@ -14,6 +14,7 @@ import asyncpg
 
 from leasehold.core.database import DriverConnection, driver_url
 from leasehold.core.errors import DatabaseUnavailable
+from leasehold.core.usage import UsageMeter
 from leasehold.tenancy.bind.line import Line
 
 _HAND_OVERS = 20
@@ -25,6 +26,8 @@ class ReaderConnection(DriverConnection):
     home: int = 0
     hand_overs: int = 0
     """How often in a row it was handed over without a COMMIT of its own."""
+    begun_at: float = 0.0
+    """When the transaction was begun, in seconds of `time.perf_counter`."""
     tenants: set[UUID]
 
 
@@ -41,8 +44,10 @@ class ReaderPool:
         timeout_s: float,
         prepared_statements: bool,
         tenant_roles: bool,
+        usage: UsageMeter | None = None,
     ) -> None:
         self.tenant_roles = tenant_roles
+        self.usage = usage or UsageMeter()
         self.size = size
         self._url = driver_url(url)
         self._max_tenants = max_tenants

@@ -79,6 +79,8 @@ class TenantReader:
                 # In what state it is, nobody wants to find out.
                 self._pool.discard(connection)
                 raise
+            finally:
+                self._pool.usage.count_transaction(self._tenant.id, time.perf_counter() - connection.begun_at)
         except Exception as error:
             problem = _problem_with_driver(error)
             if problem is None and is_about_shape(error) and await self._has_moved():
@@ -91,6 +93,7 @@ class TenantReader:
     async def _begun(self) -> ReaderConnection:
         """Return a connection in a transaction on the tenant."""
         connection = await self._pool.acquire(self._tenant.id)
+        connection.begun_at = time.perf_counter()
         try:
             try:
                 # Whose read was before us may have left it to us to end its transaction.
@@ -100,6 +103,7 @@ class TenantReader:
                 # Nothing has been done yet, so it may be done again. This is the cure for connections that died while
                 # they were idle: asking each one before it is used would cost a round trip.
                 connection = await self._pool.replace(connection, self._tenant.id)
+                connection.begun_at = time.perf_counter()
                 await begin_bound(connection.execute, self._begin)
         except BaseException:
             self._pool.discard(connection)

@@ -1,7 +1,7 @@
 """The session: an AsyncSession under Advanced Alchemy whose transactions are bound to one tenant."""
 
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, cast
 from uuid import UUID
@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session, SessionTransaction
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from leasehold.core.clock import utc_now
-from leasehold.core.database import Database, DriverConnection, platform_session, unit_of_work
+from leasehold.core.database import Database, DriverConnection, PlatformSession, platform_session, unit_of_work
 from leasehold.core.errors import Problem
 from leasehold.tenancy.bind.binding import begin_bound, binding_sql
 from leasehold.tenancy.bind.moved import is_about_shape
@@ -26,6 +26,8 @@ from leasehold.tenancy.window import TenantNotMigrated
 
 _TENANT = "tenant"
 _ROLES = "tenant_roles"
+_USAGE = "usage"
+_BEGUN_AT = "begun_at"
 
 
 class Unbound(RuntimeError):
@@ -99,9 +101,19 @@ def _bind(session: Session, transaction: SessionTransaction, connection: Connect
     driver.next_binding = binding_sql(tenant, tenant_roles=session.info[_ROLES])
     driver.tenant = tenant
     driver.tenants.add(tenant.id)
+    session.info[_BEGUN_AT] = time.perf_counter()
+
+
+def _count(session: Session, transaction: SessionTransaction) -> None:
+    if transaction.parent is not None:  # a savepoint, or what SQLAlchemy opens for each flush
+        return
+    begun_at: float | None = session.info.pop(_BEGUN_AT, None)
+    if begun_at is not None:
+        session.info[_USAGE].count_transaction(session.info[_TENANT].id, time.perf_counter() - begun_at)
 
 
 event.listen(_BoundSession, "after_begin", _bind)
+event.listen(_BoundSession, "after_transaction_end", _count)
 
 
 def prepare_engine(engine: AsyncEngine, *, max_tenants: int) -> AsyncEngine:
@@ -174,7 +186,7 @@ async def open_tenant_session(database: Database, tenant: TenantRef) -> AsyncGen
         TenantNotMigrated: the tenant was migrated since `tenant` was read, and does not fit this code any more.
         DatabaseUnavailable, Problem: as for any unit of work.
     """
-    info = {_TENANT: tenant, _ROLES: database.tenant_roles}
+    info = {_TENANT: tenant, _ROLES: database.tenant_roles, _USAGE: database.usage}
     try:
         async with unit_of_work(TenantSession(database.engine, expire_on_commit=False, info=info)) as session:
             yield session
@@ -198,6 +210,12 @@ async def leave_role(session: TenantSession) -> None:
     if session.has_role:
         await session.flush()
         await session.execute(text("RESET ROLE"))
+
+
+async def note_met(session: PlatformSession, tenant_ids: Iterable[UUID]) -> None:
+    """Count tenants whose tables the platform looks at among those that the session's connection has met."""
+    connection = await (await session.connection()).get_raw_connection()
+    cast("BindableConnection", connection.driver_connection).tenants.update(tenant_ids)
 
 
 async def record_call(session: TenantSession, *, run_id: UUID, target: str, ms: int) -> None:

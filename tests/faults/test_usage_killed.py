@@ -1,0 +1,87 @@
+"""A process that is killed loses what it had not flushed, and nothing else; one that is told to end loses nothing."""
+
+import asyncio
+import os
+import random
+import sys
+from typing import Any
+
+import asyncpg
+import httpx
+import pytest
+
+from leasehold.config import Settings
+from leasehold.core.database import driver_url
+from leasehold.core.ids import new_id
+from leasehold.process import Process
+from leasehold.tenancy.context import TenantRef
+from tests.factories import bearer
+from tests.faults.serving import served
+from tests.integration.cli.shell import PROJECT
+
+_SECRETS = ("database_url", "direct_url", "owner_url", "installation_key")
+_TENANTS = [str(new_id()) for _ in range(20)]
+_REQUESTS = """
+SELECT tenant_id::text, sum(requests)::int FROM platform.tenant_usage WHERE tenant_id = ANY($1::uuid[]) GROUP BY 1
+"""
+
+
+async def requests_of(settings: Settings, *tenants: str) -> dict[str, int]:
+    connection: Any = await asyncpg.connect(driver_url(settings.database_url.get_secret_value()))
+    try:
+        return dict(map(tuple, await connection.fetch(_REQUESTS, list(tenants))))
+    finally:
+        await connection.close()
+
+
+async def _flushes_until_killed(settings: Settings, *, after: int, pause_s: float) -> int:
+    """Let a process count and flush, kill it in the middle, and return how many flushes it knows to be written."""
+    environment = {f"LEASEHOLD_{name.upper()}": getattr(settings, name).get_secret_value() for name in _SECRETS}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-m", "tests.faults.usage_counter", *_TENANTS),
+        env={**environment, "PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(sys.path)},
+        cwd=PROJECT,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    for _ in range(after):
+        assert await process.stdout.readline()
+    await asyncio.sleep(pause_s)
+    process.kill()
+    rest = (await process.stdout.read()).split()
+    await process.wait()
+    return after + len(rest)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+async def test_two_processes_that_are_killed_lose_at_most_the_flush_that_each_was_in(
+    settings: Settings, process: Process, seed: int
+) -> None:
+    dice = random.Random(seed)
+    before = await requests_of(settings, *_TENANTS)
+    known = await asyncio.gather(
+        *(_flushes_until_killed(settings, after=dice.randint(5, 40), pause_s=dice.uniform(0, 0.01)) for _ in range(2))
+    )
+    # The servers of a killed process may still be at its last statement.
+    await asyncio.sleep(0.5)
+    after = await requests_of(settings, *_TENANTS)
+    found = {after[tenant] - before.get(tenant, 0) for tenant in _TENANTS}
+    assert len(found) == 1, "a batch was written in part"
+    assert sum(known) <= found.pop() <= sum(known) + 2
+
+
+async def test_two_servers_that_are_told_to_end_have_counted_every_request(
+    settings: Settings, process: Process, acme: TenantRef, globex: TenantRef
+) -> None:
+    ours, theirs = await bearer(process, acme), await bearer(process, globex)
+    headers = {"Host": settings.base_domain}
+    async with served(settings) as one, served(settings) as two, httpx.AsyncClient(headers=headers) as client:
+
+        async def ask(number: int) -> int:
+            own = ours if number % 4 else theirs
+            return (await client.get(f"{(one, two)[number % 2]}/v1/items", headers=own)).status_code
+
+        assert set(await asyncio.gather(*map(ask, range(80)))) == {200}
+        assert await requests_of(settings, str(acme.id), str(globex.id)) == {}
+    assert await requests_of(settings, str(acme.id), str(globex.id)) == {str(acme.id): 60, str(globex.id): 20}
