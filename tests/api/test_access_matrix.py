@@ -1,0 +1,361 @@
+"""Every route with every kind of credential, compared with a matrix that is written down here.
+
+A route without a row fails, and so does a row whose route has gone. What stands in the matrix is what a reviewer must
+agree with; the test only holds the code to it.
+"""
+
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import pytest
+from litestar.routes import HTTPRoute
+from sqlalchemy import text
+
+from leasehold.core.database import platform_session
+from leasehold.http.request_log import RequestLog
+from leasehold.platform.admins.service import AdminService
+from leasehold.process import Process
+from leasehold.tenancy.bind import open_tenant_session
+from leasehold.tenancy.context import TenantRef
+from leasehold.workspace.scopes import ALL_SCOPES
+from tests.api.problems import on
+from tests.api.test_access_tokens import signer
+from tests.factories import OPERATOR, admin, api_client, api_key, bearer, new_slug, provisioned
+from tests.people import headers_of, logged_in, user
+
+ANYBODY = "anybody"
+"""Needs no credential: it is public, or hands credentials out."""
+
+ANY_TOKEN = "any token"
+USERS = "users"
+"""Any token of a user, and of nobody else."""
+
+MATRIX: dict[str, str] = {
+    "getPublicKeys": ANYBODY,
+    "getServerMetadata": ANYBODY,
+    "isLive": ANYBODY,
+    "isReady": ANYBODY,
+    "issueToken": ANYBODY,
+    "revokeToken": ANYBODY,
+    "introspectToken": ANYBODY,
+    "register": ANYBODY,
+    "login": ANYBODY,
+    "refreshSession": ANYBODY,
+    "askForPassword": ANYBODY,
+    "resetPassword": ANYBODY,
+    "confirmEmail": ANYBODY,
+    "whoAmI": ANY_TOKEN,
+    "updateMe": USERS,
+    "changePassword": USERS,
+    "askToConfirmEmail": USERS,
+    "listSessions": USERS,
+    "endSession": USERS,
+    "beginTotp": USERS,
+    "confirmTotp": USERS,
+    "removeTotp": USERS,
+    "renewRecoveryCodes": USERS,
+    "logout": USERS,
+    "logoutEverywhere": USERS,
+    "listItems": "items:read",
+    "createItem": "items:write",
+    "getItem": "items:read",
+    "updateItem": "items:write",
+    "deleteItem": "items:write",
+    "listUsers": "users:read",
+    "createUser": "users:write",
+    "getUser": "users:read",
+    "updateUser": "users:write",
+    "deleteUser": "users:write",
+    "removeUsersTotp": "users:write",
+    "listInvitations": "users:read",
+    "createInvitation": "users:write",
+    "getInvitation": "users:read",
+    "deleteInvitation": "users:write",
+    "listClients": "clients:read",
+    "createClient": "clients:write",
+    "getClient": "clients:read",
+    "updateClient": "clients:write",
+    "rotateClient": "clients:write",
+    "deleteClient": "clients:write",
+    "listApiKeys": "keys:read",
+    "createApiKey": "keys:write",
+    "getApiKey": "keys:read",
+    "updateApiKey": "keys:write",
+    "rotateApiKey": "keys:write",
+    "deleteApiKey": "keys:write",
+    "getOwnTenant": "tenant:read",
+    "updateOwnTenant": "tenant:write",
+    "listAuditEvents": "audit:read",
+    "exportAuditEvents": "audit:read",
+    "listTenants": "platform:tenants:read",
+    "createTenant": "platform:tenants:write",
+    "getTenant": "platform:tenants:read",
+    "updateTenant": "platform:tenants:write",
+    "deleteTenant": "platform:tenants:write",
+    "suspendTenant": "platform:tenants:write",
+    "resumeTenant": "platform:tenants:write",
+    "addDomain": "platform:tenants:write",
+    "removeDomain": "platform:tenants:write",
+    "getTenantUsage": "platform:tenants:read",
+    "getFleet": "platform:fleet:read",
+    "listRuns": "platform:fleet:read",
+    "getRun": "platform:fleet:read",
+    "listRunResults": "platform:fleet:read",
+    "listJobs": "platform:jobs:read",
+    "getJob": "platform:jobs:read",
+    "getJobSummary": "platform:jobs:read",
+    "retryJob": "platform:jobs:write",
+    "dropJob": "platform:jobs:write",
+    "listWorkers": "platform:jobs:read",
+    "listPeriodicTasks": "platform:jobs:read",
+    "listPlatformAuditEvents": "platform:audit:read",
+    "exportPlatformAuditEvents": "platform:audit:read",
+}
+
+LET_IN = (0, "")
+"""Past all gates: what the answer then is, the body and the ids decide."""
+
+NONE, BAD = (401, "unauthenticated"), (401, "invalid-token")
+Outcome = tuple[int, str]
+Headers = dict[str, str]
+
+
+@dataclass(frozen=True)
+class Route:
+    operation: str
+    method: str
+    path: str
+
+    @property
+    def row(self) -> str:
+        return MATRIX[self.operation]
+
+    @property
+    def is_of_the_platform(self) -> bool:
+        return self.path.startswith("/platform")
+
+
+def routes_of(app: RequestLog) -> Iterator[Route]:
+    for route in app.app.routes:
+        if isinstance(route, HTTPRoute):
+            for method, (handler, _) in route.route_handler_map.items():
+                if method not in {"OPTIONS", "HEAD"} and handler.operation_id:
+                    yield Route(str(handler.operation_id), method, route.path_format)
+
+
+@dataclass(frozen=True)
+class Credential:
+    """A kind of credential: how one is made afresh, and what the routes say to it."""
+
+    name: str
+    make: Callable[["World"], Awaitable[Headers]]
+    outcome: Callable[[Route], Outcome]
+    tenant: str = "acme"
+
+
+@dataclass
+class World:
+    http: httpx.AsyncClient
+    process: Process
+    acme: TenantRef
+    globex: TenantRef
+    suspended: TenantRef
+
+    async def user(self, tenant: TenantRef | None = None) -> Headers:
+        """Return the headers of a fresh owner with a fresh session."""
+        tenant, address = tenant or self.acme, f"{new_slug()}@acme.example"
+        await user(self.process, tenant, address, "owner")
+        return headers_of(await logged_in(self.http, tenant, address))
+
+    async def key(self, *scopes: str, tenant: TenantRef | None = None) -> Headers:
+        return {"Authorization": f"Bearer {(await api_key(self.process, tenant or self.acme, *scopes)).key}"}
+
+
+def refused(status: int, kind: str) -> Callable[[Route], Outcome]:
+    """Refuse wherever a credential is asked for."""
+    return lambda route: LET_IN if route.row == ANYBODY else (status, kind)
+
+
+def of_a_program(route: Route) -> Outcome:
+    """Let a client or key in, which holds all scopes of its tenant and is no user."""
+    if route.is_of_the_platform:
+        return BAD
+    return (403, "users-only") if route.row == USERS else LET_IN
+
+
+def of_a_user(route: Route) -> Outcome:
+    return BAD if route.is_of_the_platform else LET_IN
+
+
+def without_scopes(route: Route) -> Outcome:
+    if ":" in route.row and not route.is_of_the_platform:
+        return 403, "insufficient-scope"
+    return of_a_program(route)
+
+
+def of_another_tenant(route: Route) -> Outcome:
+    if route.row == ANYBODY:
+        return LET_IN
+    return BAD if route.is_of_the_platform else (403, "tenant-mismatch")
+
+
+def of_a_suspended_tenant(route: Route) -> Outcome:
+    if route.is_of_the_platform:
+        return BAD
+    public = {"getPublicKeys", "getServerMetadata", "isLive", "isReady"}
+    return LET_IN if route.operation in public else (403, "tenant-suspended")
+
+
+def of_an_admin(route: Route) -> Outcome:
+    return LET_IN if route.is_of_the_platform or route.row == ANYBODY else BAD
+
+
+def of_an_admin_without_scopes(route: Route) -> Outcome:
+    return (403, "insufficient-scope") if route.is_of_the_platform else of_an_admin(route)
+
+
+async def none(_world: World) -> Headers:
+    return {}
+
+
+async def malformed(_world: World) -> Headers:
+    return {"Authorization": "Bearer garbage"}
+
+
+async def expired(world: World) -> Headers:
+    client = await api_client(world.process, world.acme)
+    token = signer(world.process, lifetime_s=-60).issue(
+        kind="client", subject=client.client_id, tenant_id=world.acme.id, scopes=frozenset(client.scopes)
+    )
+    return {"Authorization": f"Bearer {token}"}
+
+
+async def disabled_client(world: World) -> Headers:
+    headers = await bearer(world.process, world.acme)
+    subject = world.process.tokens.verify(headers["Authorization"].split()[1]).subject
+    async with open_tenant_session(world.process.database, world.acme) as session:
+        await session.execute(text("UPDATE api_clients SET is_active = false WHERE id = :id"), {"id": subject})
+    return headers
+
+
+async def ended_session(world: World) -> Headers:
+    headers = await world.user()
+    assert (await world.http.post("/v1/auth/logout", headers=headers)).status_code == 204
+    await world.process.feed.caught_up()
+    return headers
+
+
+async def disabled_user(world: World) -> Headers:
+    headers = await world.user()
+    subject = world.process.tokens.verify(headers["Authorization"].split()[1]).subject
+    async with open_tenant_session(world.process.database, world.acme) as session:
+        await session.execute(text("UPDATE users SET is_active = false WHERE id = :id"), {"id": subject})
+    return headers
+
+
+async def deleted_key(world: World) -> Headers:
+    made = await api_key(world.process, world.acme)
+    deleted = await world.http.delete(f"/v1/keys/{made.id}", headers=await bearer(world.process, world.acme))
+    assert deleted.status_code == 204
+    await world.process.feed.caught_up()
+    return {"Authorization": f"Bearer {made.key}"}
+
+
+async def client_without_scopes(world: World) -> Headers:
+    client = await api_client(world.process, world.acme)
+    tokens = world.process.tokens
+    token = tokens.issue(kind="client", subject=client.client_id, tenant_id=world.acme.id, scopes=frozenset())
+    return {"Authorization": f"Bearer {token}"}
+
+
+async def admin_without_scopes(world: World) -> Headers:
+    async with platform_session(world.process.database) as session:
+        token = await AdminService(session, world.process.key).issue_token(
+            admin_name=new_slug(), scopes=(), lifetime=timedelta(hours=1), by=OPERATOR
+        )
+    return {"Authorization": f"Bearer {token}"}
+
+
+async def basic(world: World) -> Headers:
+    headers = await bearer(world.process, world.acme)
+    return {"Authorization": headers["Authorization"].replace("Bearer", "Basic")}
+
+
+CREDENTIALS = [
+    Credential("none", none, refused(*NONE)),
+    Credential("malformed", malformed, refused(*BAD)),
+    Credential("a token under the scheme Basic", basic, refused(*BAD)),
+    Credential("an expired token", expired, refused(*BAD)),
+    Credential("a client", lambda world: bearer(world.process, world.acme), of_a_program),
+    Credential("a key", lambda world: world.key(), of_a_program),
+    Credential("a user", lambda world: world.user(), of_a_user),
+    Credential("a client without scopes", client_without_scopes, without_scopes),
+    Credential("another tenant's client", lambda world: bearer(world.process, world.globex), of_another_tenant),
+    Credential("another tenant's key", lambda world: world.key(tenant=world.globex), of_another_tenant),
+    Credential("another tenant's user", lambda world: world.user(world.globex), of_another_tenant),
+    Credential("a disabled client", disabled_client, refused(*BAD)),
+    Credential("a disabled user", disabled_user, refused(*BAD)),
+    Credential("a session that was ended", ended_session, refused(*BAD)),
+    Credential("a key that was deleted", deleted_key, refused(*BAD)),
+    Credential(
+        "a suspended tenant's client",
+        lambda world: bearer(world.process, world.suspended),
+        of_a_suspended_tenant,
+        tenant="suspended",
+    ),
+    Credential("an admin", lambda world: admin(world.process), of_an_admin),
+    Credential("an admin without scopes", admin_without_scopes, of_an_admin_without_scopes),
+]
+
+
+@pytest.fixture
+async def world(http: httpx.AsyncClient, process: Process, acme: TenantRef, globex: TenantRef) -> World:
+    suspended = await provisioned(process)
+    answer = await http.put(f"/platform/v1/tenants/{suspended.id}/suspension", headers=await admin(process))
+    assert answer.status_code == 200
+    found = process.directory.by_id(suspended.id)
+    assert found is not None
+    return World(http, process, acme, globex, found)
+
+
+def outcome_of(answer: httpx.Response) -> Outcome:
+    """Return how the gates answered; a route past them may still refuse what was sent."""
+    is_problem = answer.headers.get("content-type") == "application/problem+json"
+    document: dict[str, Any] = answer.json() if is_problem else {}
+    kind = str(document.get("type", "")).rpartition("/")[2]
+    if answer.status_code in {401, 403} and kind not in {"", "invalid-refresh-token", "invitation-required"}:
+        return answer.status_code, kind
+    return LET_IN
+
+
+def test_every_route_has_a_row_and_every_row_a_route(app: RequestLog) -> None:
+    assert {route.operation for route in routes_of(app)} == set(MATRIX)
+    assert {row for row in MATRIX.values() if ":" in row and not row.startswith("platform:")} == ALL_SCOPES
+
+
+@pytest.mark.parametrize("credential", CREDENTIALS, ids=lambda credential: credential.name)
+async def test_every_route_answers_a_credential_as_the_matrix_says(
+    app: RequestLog, world: World, credential: Credential
+) -> None:
+    tenant: TenantRef = getattr(world, credential.tenant)
+    found: dict[str, Outcome] = {}
+    expected: dict[str, Outcome] = {}
+    unknown = "0198c5f2-0000-7000-8000-000000000000"
+    for route in routes_of(app):
+        path = route.path
+        for name in ("run_id", "job_id", "tenant_id", "item_id", "user_id", "client_id", "key_id"):
+            path = path.replace(f"{{{name}}}", unknown)
+        for name in ("invitation_id", "session_id"):
+            path = path.replace(f"{{{name}}}", unknown)
+        path = path.replace("{hostname}", "x.example")
+        headers = await credential.make(world)
+        body: dict[str, Any] = {} if route.method in {"GET", "DELETE"} else {"json": {}}
+        if path.startswith("/oauth"):
+            body, headers = {"data": {"x": "y"}}, {}
+        url = path if route.is_of_the_platform else on(tenant.slug, path)
+        found[route.operation] = outcome_of(await world.http.request(route.method, url, headers=headers, **body))
+        expected[route.operation] = credential.outcome(route)
+    assert found == expected
