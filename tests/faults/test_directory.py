@@ -21,7 +21,7 @@ from tests.faults.serving import served
 WITHIN_S = 1.0
 
 
-async def _seconds_until(address: str, headers: dict[str, str], status: int, *, since: float) -> float:
+async def seconds_until(address: str, headers: dict[str, str], status: int, *, since: float) -> float:
     """Return how long after `since` a process began to answer with a status, and went on to."""
     async with httpx.AsyncClient(base_url=address, headers=headers) as client, asyncio.timeout(10):
         while (await client.get("/v1/me")).status_code != status:
@@ -46,28 +46,28 @@ async def test_two_processes_obey_within_a_second(
                 await getattr(service, verb)(acme.id, by=OPERATOR)
             committed = time.monotonic()
             seconds = await asyncio.gather(
-                *(_seconds_until(address, headers, status, since=committed) for address in addresses)
+                *(seconds_until(address, headers, status, since=committed) for address in addresses)
             )
             assert max(seconds) < WITHIN_S, f"{verb} was obeyed after {seconds} s"
 
         for address in addresses:
-            await _seconds_until(address, headers, 200, since=time.monotonic())
+            await seconds_until(address, headers, 200, since=time.monotonic())
         await change("suspend", 403)
         await change("resume", 200)
-        assert await _cut_feeds(settings) >= 3  # those of the two servers and of this process
+        assert await cut_feeds(settings) >= 3  # those of the two servers and of this process
         await change("suspend", 403)
         await change("resume", 200)
         # The loss and the change at the same moment: the notification goes to nobody.
         async with platform_session(process.database) as session:
-            await _cut_feeds(settings)
+            await cut_feeds(settings)
             service = TenantService(session, process.provisioner, base_domain=settings.base_domain)
             await service.suspend(acme.id, by=OPERATOR)
         committed = time.monotonic()
         for address in addresses:
-            assert await _seconds_until(address, headers, 403, since=committed) < WITHIN_S
+            assert await seconds_until(address, headers, 403, since=committed) < WITHIN_S
 
 
-async def _cut_feeds(settings: Settings) -> int:
+async def cut_feeds(settings: Settings) -> int:
     """Kill every connection over which a directory is kept fresh; return how many there were."""
     connection: Any = await asyncpg.connect(driver_url(settings.database_url.get_secret_value()))
     try:

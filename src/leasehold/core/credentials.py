@@ -17,6 +17,9 @@ from msgspec import Meta, Struct
 
 from leasehold.core.ids import base62, parse_short_id, short_id
 
+PREFIX = "lh_"
+"""How every secret begins, and no access token."""
+
 _RANDOM_LETTERS = 32
 _CHECKSUM_LETTERS = 6
 _LETTERS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"

@@ -75,7 +75,7 @@ class Unauthenticated(Problem):
 
 
 class InvalidToken(Unauthenticated):
-    """The access token is malformed, expired, revoked or was not issued here."""
+    """The token or key is malformed, expired, revoked or was not issued here."""
 
     type = "invalid-token"
     title = "Invalid token"
@@ -93,7 +93,7 @@ class Forbidden(Problem):
 
 
 class InsufficientScope(Forbidden):
-    """The access token lacks the scope {scope}."""
+    """The token or key lacks the scope {scope}."""
 
     type = "insufficient-scope"
     title = "Insufficient scope"

@@ -58,7 +58,7 @@ def test_a_problem_without_faults_and_headers_has_none() -> None:
 
 def test_a_missing_scope_is_named_in_words_and_in_the_challenge() -> None:
     problem = InsufficientScope("items:write")
-    assert problem.detail == "The access token lacks the scope items:write."
+    assert problem.detail == "The token or key lacks the scope items:write."
     assert problem.headers == {"WWW-Authenticate": 'Bearer error="insufficient_scope", scope="items:write"'}
 
 

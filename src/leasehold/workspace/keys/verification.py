@@ -19,9 +19,6 @@ from leasehold.workspace.keys.repository import ApiKeyReads, StoredKey
 from leasehold.workspace.keys.service import SECRET_KIND
 from leasehold.workspace.scopes import ROLE_SCOPES
 
-PREFIX = f"lh_{SECRET_KIND}_"
-"""How every API key begins, and no access token."""
-
 _MAX_LENGTH = 100
 _LOOKUPS_AT_ONCE = 4
 _PEPPERS_AGE_S = 1.0
