@@ -12,6 +12,7 @@ from leasehold.tenancy.bind.binding import binding_sql
 from leasehold.tenancy.bind.pool import ReaderPool
 from leasehold.tenancy.bind.reader import TenantReader, tenant_reader
 from leasehold.tenancy.bind.session import (
+    RESET_ROLE,
     BindableConnection,
     TenantSession,
     Unbound,
@@ -23,6 +24,7 @@ from leasehold.tenancy.bind.session import (
 )
 
 __all__ = [
+    "RESET_ROLE",
     "BindableConnection",
     "ReaderPool",
     "TenantReader",
