@@ -4,6 +4,7 @@ import asyncio
 import signal
 
 import click
+import uvloop
 from granian.constants import Interfaces
 from granian.log import LogLevels
 from granian.server.embed import Server
@@ -14,7 +15,7 @@ from leasehold.cli.serving import demand_free_port
 from leasehold.config import Settings
 from leasehold.core.budget import worker_budget
 from leasehold.core.log import configure_logging
-from leasehold.main import build_process, flushing, running
+from leasehold.main import build_process, collecting_less, flushing, running
 from leasehold.tenancy.readiness import demand_connections, demand_ready
 from leasehold.worker.health import health_app
 from leasehold.worker.metrics import Metrics
@@ -30,13 +31,14 @@ def worker(jobs: int | None, port: int | None) -> None:
     """Run jobs until SIGINT or SIGTERM; running ones get LEASEHOLD_WORKER_GRACE_S seconds to end."""
     with installation() as settings:
         configure_logging(level=settings.log_level, form=settings.log_format)
-        asyncio.run(
-            _work(
-                settings,
-                places=settings.worker_jobs if jobs is None else jobs,
-                port=settings.worker_port if port is None else port,
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(
+                _work(
+                    settings,
+                    places=settings.worker_jobs if jobs is None else jobs,
+                    port=settings.worker_port if port is None else port,
+                )
             )
-        )
 
 
 async def _work(settings: Settings, *, places: int, port: int) -> None:
@@ -51,7 +53,7 @@ async def _work(settings: Settings, *, places: int, port: int) -> None:
     await demand_ready(process.database, process.outdated_revisions)
     if settings.direct_url == settings.database_url:
         await demand_connections(process.database, budget)
-    async with running(process), flushing(process):
+    async with running(process), flushing(process), collecting_less():
         metrics = Metrics()
         work = build_worker(process, places=places, metrics=metrics)
         if not port:

@@ -4,12 +4,13 @@ import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from functools import partial
+from traceback import walk_tb
 from typing import Any
 
 import msgspec
 
 from leasehold.core.database import PlatformSession, platform_session
-from leasehold.core.errors import Unavailable
+from leasehold.core.errors import DatabaseUnavailable, Unavailable
 from leasehold.mail.message import Mailer
 from leasehold.process import Process
 from leasehold.tenancy.bind import TenantSession, open_tenant_session, tenant_reader
@@ -50,6 +51,18 @@ class TenantNotActive(Unavailable):
 
 NOT_NOW = (TenantNotActive, TenantNotMigrated, DirectoryStale)
 """What is no fault of a job: it is put off, and not counted as an attempt."""
+
+
+def is_of_database(error: DatabaseUnavailable) -> bool:
+    """Whether a database was away indeed.
+
+    A unit of work takes every error of the network for one of the database, also what a job met elsewhere; that counts.
+    """
+    cause = error.__cause__
+    if not isinstance(cause, OSError):
+        return True
+    modules = (frame.f_globals.get("__name__", "") for frame, _ in walk_tb(cause.__traceback__))
+    return any(module.partition(".")[0] in {"sqlalchemy", "asyncpg"} for module in modules)
 
 
 class Caller:

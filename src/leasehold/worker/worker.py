@@ -15,7 +15,7 @@ from leasehold.tenancy.jobs.definition import Periodic, backoff_s
 from leasehold.tenancy.jobs.link import QueueAway, QueueLink
 from leasehold.tenancy.jobs.models import PLATFORM_LANE
 from leasehold.tenancy.jobs.queue import ClaimedJob, JobLost
-from leasehold.worker.calling import NOT_NOW, Caller
+from leasehold.worker.calling import NOT_NOW, Caller, is_of_database
 from leasehold.worker.metrics import Metrics
 
 _BEAT_S = 5.0
@@ -164,7 +164,7 @@ class Worker:
 
         But not for ever: there are jobs that bring a database down.
         """
-        if job.times_put_off >= _MOST_TIMES_PUT_OFF:
+        if job.times_put_off >= _MOST_TIMES_PUT_OFF or not is_of_database(error):
             return await self._failed(job, error)
         in_s = backoff_s(job.times_put_off + 1)
         await self._link.ask(lambda queue: queue.put_off(job, in_s=in_s))

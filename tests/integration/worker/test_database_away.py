@@ -1,6 +1,7 @@
 """Calls that meet a database that is away are not counted as attempts, but they do not go on for ever either."""
 
 import asyncio
+import dataclasses
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any
@@ -10,6 +11,7 @@ from sqlalchemy import text
 
 from leasehold.core.database import DriverConnection, platform_session
 from leasehold.core.errors import DatabaseUnavailable
+from leasehold.main import build_process
 from leasehold.process import Process
 from leasehold.tenancy.bind import TenantSession
 from leasehold.tenancy.context import TenantRef
@@ -137,3 +139,32 @@ async def test_it_is_put_off_for_two_seconds_or_so_and_has_no_error(
         wait = await owner.fetchval("SELECT run_at - now() FROM platform.jobs")
     assert (row["attempts"], row["times_put_off"], row["error"]) == (0, 1, None)
     assert 0 < wait.total_seconds() <= 3
+
+
+@pytest.mark.parametrize(
+    "error", [TimeoutError("no answer"), ConnectionRefusedError("no bank")], ids=lambda it: str(it)
+)
+async def test_what_a_job_meets_elsewhere_on_the_network_counts(
+    process: Process, acme: TenantRef, owner: DriverConnection, error: OSError
+) -> None:
+    @tenant_job("tests.call", max_attempts=1)
+    async def call(arguments: Title, session: TenantSession) -> None:
+        await ItemService(session=session).add(ItemCreate(arguments.title))
+        raise error
+
+    await ask(process, acme, call)
+    async with at_work(process, call):
+        (row,) = await came_to(owner, "dead", within_s=10)
+    assert (row["attempts"], row["times_put_off"]) == (1, 0)
+
+
+async def test_a_database_that_refuses_connections_is_away(
+    process: Process, acme: TenantRef, owner: DriverConnection
+) -> None:
+    url = type(process.settings.database_url)("postgresql://x@127.0.0.1:1/x")
+    away = build_process(process.settings.model_copy(update={"database_url": url}))
+    away.passwords.close()
+    await ask(process, acme, write)
+    async with at_work(dataclasses.replace(process, database=away.database), write):
+        (row,) = await came_to(owner, "delayed", within_s=10)
+    assert (row["attempts"], row["times_put_off"]) == (0, 1)

@@ -13,6 +13,7 @@ from leasehold.tenancy.bind.crossing import inside_tenant
 from leasehold.tenancy.bind.pool import ReaderPool
 from leasehold.tenancy.bind.reader import TenantReader, tenant_reader
 from leasehold.tenancy.bind.session import (
+    RESET_ROLE,
     BindableConnection,
     OpenSession,
     TenantSession,
@@ -26,6 +27,7 @@ from leasehold.tenancy.bind.session import (
 )
 
 __all__ = [
+    "RESET_ROLE",
     "BindableConnection",
     "OpenSession",
     "ReaderPool",

@@ -24,6 +24,9 @@ from leasehold.tenancy.context import TenantRef
 from leasehold.tenancy.registry import LedgerResult, Tenant, announce_change
 from leasehold.tenancy.window import TenantNotMigrated
 
+RESET_ROLE = text("RESET ROLE")
+"""Lets what follows in a transaction be done by the login itself; said behind a flush."""
+
 _TENANT = "tenant"
 _ROLES = "tenant_roles"
 _USAGE = "usage"
@@ -209,7 +212,7 @@ async def leave_role(session: TenantSession) -> None:
     """
     if session.has_role:
         await session.flush()
-        await session.execute(text("RESET ROLE"))
+        await session.execute(RESET_ROLE)
 
 
 async def note_met(session: PlatformSession, tenant_ids: Iterable[UUID]) -> None:
