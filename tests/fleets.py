@@ -94,14 +94,19 @@ async def run(settings: Settings, **options: Any) -> RunSummary:
     return await fleet_run(settings, RunOptions(**{"jobs": 2, **options})).run()
 
 
-async def provision(settings: Settings, count: int) -> list[TenantRef]:
-    provisioner = Provisioner(
+def unseeded(settings: Settings) -> Provisioner:
+    """Return what makes tenants without their first rows, for which a history of a test has no tables."""
+    return Provisioner(
         owner_url=settings.owner_url.get_secret_value() if settings.owner_url else None,
         migrations_dir=settings.migrations_dir,
         metadata=TenantModel.metadata,
         seeds=[],
         tenant_roles=True,
     )
+
+
+async def provision(settings: Settings, count: int) -> list[TenantRef]:
+    provisioner = unseeded(settings)
     made = [await provisioner.provision(slug=new_slug(), name="x", by=OPERATOR) for _ in range(count)]
     await provisioner.close()
     return made

@@ -3,6 +3,7 @@
 import random
 import shutil
 from collections.abc import Generator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from uuid import UUID
@@ -16,7 +17,7 @@ from leasehold.process import Process
 from tests.factories import OPERATOR, new_slug
 from tests.faults.agreement import demand_agreement, eventually, members, waiting
 from tests.faults.migrating import FIRST, HEAD, Ended, Fleet, installed_fleet
-from tests.fleets import provision
+from tests.fleets import provision, unseeded
 
 _UNDER_WAY = "SELECT count(*) FROM platform.fleet_runs WHERE pid = $1"
 
@@ -51,22 +52,22 @@ class Admin:
     async def _rename(self, service: TenantService) -> None:
         tenant_id, (_, state) = self._some("active", "suspended")
         slug = new_slug()
-        await service.change(tenant_id, TenantPatch(slug=slug))
+        await service.change(tenant_id, TenantPatch(slug=slug), by=OPERATOR)
         self.tenants[tenant_id] = (slug, state)
 
     async def _suspend(self, service: TenantService) -> None:
         tenant_id, (slug, _) = self._some("active")
-        await service.suspend(tenant_id)
+        await service.suspend(tenant_id, by=OPERATOR)
         self.tenants[tenant_id] = (slug, "suspended")
 
     async def _resume(self, service: TenantService) -> None:
         tenant_id, (slug, _) = self._some("active", "suspended")
-        await service.resume(tenant_id)
+        await service.resume(tenant_id, by=OPERATOR)
         self.tenants[tenant_id] = (slug, "active")
 
     async def _remove(self, service: TenantService) -> None:
         tenant_id, (slug, _) = self._some("active", "suspended")
-        await service.remove(tenant_id)
+        await service.remove(tenant_id, by=OPERATOR)
         self.tenants[tenant_id] = (slug, "deleted")
 
     def _some(self, *states: str) -> tuple[UUID, tuple[str, str]]:
@@ -78,7 +79,7 @@ async def test_tenants_made_renamed_suspended_and_deleted_in_mid_run_end_at_head
         tenants = {tenant.id: (tenant.slug, "active") for tenant in await members(owner)}
 
         async def migrate_meanwhile(process: Process) -> tuple[Admin, Ended]:
-            admin = Admin(process, tenants, random.Random(1))
+            admin = Admin(replace(process, provisioner=provisioner), tenants, random.Random(1))
             await admin.act("suspend")
             await admin.act("remove")
             async with fleet.migrating("--wave=20") as run:
@@ -87,7 +88,9 @@ async def test_tenants_made_renamed_suspended_and_deleted_in_mid_run_end_at_head
                     await admin.act()
                 return admin, await run.end()
 
+        provisioner = unseeded(fleet.settings)
         admin, ended = await run_with(fleet.settings, migrate_meanwhile)
+        await provisioner.close()
         assert ended.status == 0, ended.all_said
         assert admin.done == {"provision", "rename", "suspend", "resume", "remove"}
         await demand_agreement(owner)
