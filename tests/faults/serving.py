@@ -7,6 +7,7 @@ import socket
 import sys
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, suppress
+from typing import IO
 
 import httpx
 
@@ -17,10 +18,10 @@ _SECRETS = ("database_url", "direct_url", "owner_url", "installation_key")
 
 @asynccontextmanager
 async def served(
-    settings: Settings, *, listen: bool = True, port: int | None = None, **changes: str
+    settings: Settings, *, listen: bool = True, port: int | None = None, output: IO[bytes] | None = None, **changes: str
 ) -> AsyncGenerator[str]:
     """Run the server and yield its address; `changes` are settings as the environment has them."""
-    async with _started(settings, listen=listen, port=port, **changes) as (address, process):
+    async with _started(settings, listen=listen, port=port, output=output, **changes) as (address, process):
         try:
             yield address
         finally:
@@ -40,7 +41,7 @@ async def doomed(settings: Settings, **changes: str) -> AsyncGenerator[tuple[str
 
 @asynccontextmanager
 async def _started(
-    settings: Settings, *, listen: bool, port: int | None = None, **changes: str
+    settings: Settings, *, listen: bool, port: int | None = None, output: IO[bytes] | None = None, **changes: str
 ) -> AsyncGenerator[tuple[str, asyncio.subprocess.Process]]:
     """Run the server in a process group of its own; whatever is left of it at the end is killed."""
     port = port or free_port()
@@ -56,7 +57,14 @@ async def _started(
     if not listen:
         del environment["LEASEHOLD_DIRECT_URL"]
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "leasehold", "serve", env=environment, start_new_session=True
+        sys.executable,
+        "-m",
+        "leasehold",
+        "serve",
+        env=environment,
+        start_new_session=True,
+        stdout=output,
+        stderr=output,
     )
     try:
         address = f"http://127.0.0.1:{port}"

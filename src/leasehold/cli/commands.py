@@ -31,7 +31,7 @@ def leasehold() -> None:
     Commands work on the installation that LEASEHOLD_DATABASE_URL names, else on the local one that `up` makes.
     """
     # What a command prints is its result, which a program may read; what happens on the way is said beside it.
-    configure_logging(level="warning", form="console", stream=sys.stderr)
+    configure_logging(level="warning", form="console", stream=sys.stderr, is_final=False)
 
 
 for command in (up, serve, worker, db, migrate, fleet, jobs, tenants, users, clients, tokens, audit, keys):

@@ -88,8 +88,13 @@ def configure_logging(
     level: Literal["debug", "info", "warning", "error"],
     form: Literal["json", "console"],
     stream: TextIO = sys.stdout,
+    is_final: bool = True,
 ) -> LineWriter:
-    """Send our events and those of the libraries to one stream in one form, and return what writes ours."""
+    """Send our events and those of the libraries to one stream in one form, and return what writes ours.
+
+    Loggers keep the configuration of their first event. Not if it is not `is_final`: a server's processes are forked
+    from a command that has said something by then, and have a configuration of their own.
+    """
     # One processor for all of it in JSON: there is a line about each request.
     render: list[Processor] = [_to_json] if form == "json" else [*_FOR_PEOPLE, _as_bytes]
     lines = LineWriter(stream.buffer)
@@ -97,7 +102,7 @@ def configure_logging(
         processors=render,
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
         logger_factory=lambda *_: lines,
-        cache_logger_on_first_use=True,
+        cache_logger_on_first_use=is_final,
     )
     handler = logging.StreamHandler(stream)
     handler.setFormatter(
