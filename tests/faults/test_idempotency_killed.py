@@ -7,7 +7,6 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
-from urllib.parse import urlsplit
 
 import asyncpg
 import httpx
@@ -20,8 +19,9 @@ from leasehold.process import Process
 from leasehold.tenancy.context import TenantRef
 from tests.api.problems import refusal_of
 from tests.factories import admin, bearer, new_slug
-from tests.faults.serving import doomed, served
-from tests.postgres_proxy import Hold, proxy
+from tests.faults.dying import die_in
+from tests.faults.serving import served
+from tests.postgres_proxy import Hold
 
 ANSWER_IS_KEPT = "INSERT INTO idempotency_keys"
 RECEIPT_IS_WRITTEN = "INSERT INTO platform.provisioning_receipts"
@@ -35,26 +35,6 @@ async def owner(settings: Settings) -> AsyncGenerator[Any]:
     connection: Any = await asyncpg.connect(driver_url(settings.owner_url.get_secret_value()))
     yield connection
     await connection.close()
-
-
-async def die_in(settings: Settings, hold: Hold, path: str, headers: dict[str, str], body: dict[str, Any]) -> None:
-    """Send a request to a server, and kill it when it has come to the COMMIT that is held up."""
-    parts = urlsplit(settings.database_url.get_secret_value())
-    async with proxy(parts.hostname or "", parts.port or 5432) as traffic:
-        through = {
-            name: getattr(settings, name).get_secret_value().replace(f":{parts.port}/", f":{traffic.port}/")
-            for name in ("database_url", "owner_url")
-        }
-        async with doomed(settings, **through) as (address, kill):
-            traffic.hold = hold
-            async with httpx.AsyncClient(base_url=address, timeout=30) as client:
-                asking = asyncio.create_task(client.post(path, headers=headers, json=body))
-                async with asyncio.timeout(20):
-                    await hold.reached.wait()
-                await asyncio.sleep(0.2)  # PostgreSQL ends what it was sent
-                kill()
-                with pytest.raises(httpx.TransportError):
-                    await asking
 
 
 async def insist(client: httpx.AsyncClient, path: str, headers: dict[str, str], body: dict[str, Any]) -> httpx.Response:
