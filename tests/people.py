@@ -98,6 +98,7 @@ class Mailbox:
                     arguments=row["arguments"].encode(),
                     attempt=1,
                     max_attempts=10,
+                    times_put_off=0,
                     waited_s=0.0,
                 )
             )

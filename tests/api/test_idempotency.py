@@ -1,7 +1,6 @@
 """A POST with an Idempotency-Key is carried out once, always with two tenants."""
 
 from typing import Any
-from uuid import UUID
 
 import httpx
 import pytest
@@ -12,7 +11,8 @@ from leasehold.process import Process
 from leasehold.tenancy.bind import open_tenant_session
 from leasehold.tenancy.context import TenantRef
 from tests.api.problems import pointers_of, problem_of, refusal_of
-from tests.factories import api_client, bearer, item, new_slug
+from tests.factories import api_client, bearer, item
+from tests.people import headers_of, logged_in, user
 
 KEY = "0b9c2f1e-6f0d-4c0e-9a50-3f2f0c1d7a11"
 
@@ -121,15 +121,8 @@ async def test_a_user_and_a_client_may_use_the_same_key(
 ) -> None:
     for tenant in (acme, globex):
         client = await bearer(process, tenant)
-        email = f"{new_slug()}@example.org"
-        made = await http.post("/v1/users", headers=client, json={"email": email, "role": "owner"})
-        token = process.tokens.issue(
-            kind="user",
-            subject=UUID(made.json()["id"]),
-            tenant_id=tenant.id,
-            scopes=frozenset({"items:read", "items:write"}),
-        )
-        for headers in (client, {"Authorization": f"Bearer {token}"}):
+        await user(process, tenant)
+        for headers in (client, headers_of(await logged_in(http, tenant))):
             created = await http.post("/v1/items", headers=with_key(headers), json={"title": "Desk"})
             assert "idempotent-replayed" not in created.headers
         assert len(await rows(process, tenant, "items")) == 2

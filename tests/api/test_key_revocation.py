@@ -17,7 +17,7 @@ from leasehold.workspace.users.schemas import User
 from leasehold.workspace.users.service import UserService
 from tests.api.problems import refusal_of
 from tests.api.test_keys import carrying
-from tests.factories import admin, api_client, api_key, bearer, new_slug, provisioned
+from tests.factories import OPERATOR, admin, api_client, api_key, bearer, new_slug, provisioned
 
 Ask = Callable[[], Awaitable[httpx.Response]]
 
@@ -25,7 +25,7 @@ Ask = Callable[[], Awaitable[httpx.Response]]
 async def user_of(process: Process, tenant: TenantRef, role: Role = "admin") -> User:
     async with open_tenant_session(process.database, tenant) as session:
         return await UserService(session=session).add(
-            email=f"{new_slug()}@example.org", name="", role=role, password_hash=None, by=None
+            email=f"{new_slug()}@example.org", name="", role=role, password_hash=None, by=OPERATOR
         )
 
 

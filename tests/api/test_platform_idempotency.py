@@ -19,7 +19,7 @@ from leasehold.core.ids import new_id
 from leasehold.process import Process
 from leasehold.tenancy.context import TenantRef
 from tests.api.problems import refusal_of
-from tests.factories import admin, bearer, new_slug
+from tests.factories import OPERATOR, admin, bearer, new_slug
 from tests.locks import WAITING
 from tests.queued import queued
 
@@ -132,7 +132,7 @@ async def test_who_comes_while_the_backend_of_a_dead_server_still_provisions_is_
     async with owner.transaction():
         await owner.execute("LOCK TABLE platform.registry_changes IN ACCESS EXCLUSIVE MODE")
         dying = asyncio.create_task(
-            process.provisioner.provision(slug=json.loads(content)["slug"], name="Acme", key=key)
+            process.provisioner.provision(slug=json.loads(content)["slug"], name="Acme", by=OPERATOR, key=key)
         )
         await _blocked(owner, 1)
         json_headers = {**headers, "Content-Type": "application/json"}
