@@ -15,10 +15,9 @@ import asyncpg
 import httpx
 import pytest
 
-from leasehold.cli.session import run_with
 from leasehold.config import Settings
 from leasehold.core.database import driver_url
-from leasehold.process import Process
+from leasehold.main import build_process, running
 from leasehold.tenancy.fleet.history import TenantHistory
 from tests.conftest import installed, migrate
 from tests.factories import OPERATOR, bearer, new_slug
@@ -175,12 +174,10 @@ async def client() -> AsyncGenerator[httpx.AsyncClient]:
 
 async def provision(own: Settings, servers: tuple[Server, Server], count: int) -> list[Tenant]:
     """Make tenants as the old release does, and wait until both servers know them."""
-
-    async def work(process: Process) -> list[Tenant]:
+    process = build_process(own)
+    async with running(process):
         refs = [await process.provisioner.provision(slug=new_slug(), name="x", by=OPERATOR) for _ in range(count)]
-        return [Tenant(ref, await bearer(process, ref)) for ref in refs]
-
-    made = await run_with(own, work)
+        made = [Tenant(ref, await bearer(process, ref)) for ref in refs]
     async with httpx.AsyncClient() as client, asyncio.timeout(10):
         for server in servers:
             while (await server.ask(client, made[-1], "/v1/items")).status == 404:

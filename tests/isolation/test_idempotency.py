@@ -24,7 +24,7 @@ from tests.locks import WAITING
 
 _TWIN = text(
     "INSERT INTO api_clients (id, name, secret_digest, scopes, created_at, updated_at)"
-    " VALUES (:id, 'twin', '', '{}', now(), now())"
+    " VALUES (:id, 'twin', '', '{items:read,items:write,users:read,users:write,tenant:read}', now(), now())"
 )
 _ITEM = {"title": "Desk"}
 _USER = {"email": "a@example.org"}
@@ -40,7 +40,7 @@ async def twins(process: Process, acme: TenantRef, globex: TenantRef) -> list[di
 async def _twin(process: Process, tenant: TenantRef, subject: UUID) -> dict[str, str]:
     async with open_tenant_session(process.database, tenant) as session:
         await session.execute(_TWIN, {"id": subject})
-    scopes = frozenset({"items:read", "items:write", "users:read", "users:write"})
+    scopes = frozenset({"items:read", "items:write", "users:read", "users:write", "tenant:read"})
     token = process.tokens.issue(kind="client", subject=subject, tenant_id=tenant.id, scopes=scopes)
     return {"Authorization": f"Bearer {token}", "Idempotency-Key": "shared"}
 
@@ -67,8 +67,9 @@ async def in_flight(
             )
         )
         first = asyncio.create_task(http.post("/v1/users", headers=headers, json=_USER))
-        while not await session.scalar(text(WAITING)):
-            await asyncio.sleep(0.01)
+        async with asyncio.timeout(10):
+            while not await session.scalar(text(WAITING)):
+                await asyncio.sleep(0.01)
         yield
         await session.rollback()
     assert (await first).status_code == 201

@@ -67,10 +67,16 @@ async def test_each_tenant_has_the_rows_and_bytes_of_its_own_tables(
     ours, theirs = await really(owner, acme), await really(owner, globex)
     assert ours[0] > 700 > theirs[0] > 3
     assert ours[1] > theirs[1] + 300_000
-    async with platform_session(process.database) as session:
-        await enqueue(session, measure_sizes, NoArguments())
-    async with at_work(process, measure_sizes):
-        await all_done(owner)
+    for _ in range(5):
+        async with platform_session(process.database) as session:
+            await enqueue(session, measure_sizes, NoArguments())
+        async with at_work(process, measure_sizes):
+            await all_done(owner)
+        if await measured(owner, acme.id) == [ours] and await measured(owner, globex.id) == [theirs]:
+            break
+        # Other backends may tell PostgreSQL late what they wrote; then it counts that twice until the next ANALYZE.
+        await fill(owner, acme, 0)
+        await fill(owner, globex, 0)
     assert await measured(owner, acme.id) == [ours]
     assert await measured(owner, globex.id) == [theirs]
     row = await owner.fetchrow(_ROW, acme.id)

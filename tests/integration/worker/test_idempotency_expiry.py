@@ -10,6 +10,7 @@ from leasehold.core.database import DriverConnection
 from leasehold.platform.idempotency.jobs import forget_answers as forget_of_platform
 from leasehold.process import Process
 from leasehold.tenancy.context import TenantRef
+from leasehold.tenancy.jobs.definition import Periodic
 from leasehold.worker.features import JOBS, TASKS
 from leasehold.workspace.features import PERIODIC
 from leasehold.workspace.idempotency.jobs import forget_answers
@@ -26,6 +27,12 @@ INSERT INTO platform.provisioning_receipts (id, subject, key, fingerprint, tenan
 SELECT gen_random_uuid(), gen_random_uuid(), $1 || n, '', gen_random_uuid(), now() - $2::text::interval
   FROM generate_series(1, $3) n
 """
+
+
+def of_keys() -> Periodic:
+    """Return the task that asks for the job of every tenant."""
+    (task,) = (task for task in PERIODIC if task.job.name == "idempotency.forget_of_each_tenant")
+    return task
 
 
 async def fill(owner: DriverConnection, sql: str, schema: str = "platform") -> None:
@@ -45,7 +52,7 @@ async def test_by_the_clock_every_tenants_expired_answers_are_deleted_and_no_oth
     for tenant in (acme, globex):
         await fill(owner, _ANSWER, tenant.schema)
     await owner.execute(_ANSWER.format(schema=f'"{untouched.schema}"'), "young", "1 second", 2)
-    (task,) = PERIODIC
+    task = of_keys()
     await ask(process, None, task.job)
     async with at_work(process, forget_answers, task.job) as work:
         await all_done(owner)
@@ -69,7 +76,7 @@ async def test_what_is_due_is_done_though_nobody_asks(
 ) -> None:
     for tenant in (acme, globex):
         await fill(owner, _ANSWER, tenant.schema)
-    tasks = [dataclasses.replace(task, cron="* * * * * *") for task in PERIODIC]
+    tasks = [dataclasses.replace(of_keys(), cron="* * * * * *")]
     async with at_work(process, forget_answers, tasks=tasks, poll_s=0.05) as work:
         async with asyncio.timeout(30):
             while await left(owner, acme.schema) != ["young1", "young2"]:
@@ -101,8 +108,8 @@ async def test_answers_of_a_tenant_that_is_not_active_stay_until_it_is(
         await fill(owner, _ANSWER, tenant.schema)
     await owner.execute("UPDATE platform.tenants SET state = 'suspended' WHERE id = $1", acme.id)
     for remaining, state in ((5, "active"), (2, "active")):
-        await ask(process, None, PERIODIC[0].job)
-        async with at_work(process, forget_answers, PERIODIC[0].job):
+        await ask(process, None, of_keys().job)
+        async with at_work(process, forget_answers, of_keys().job):
             await all_done(owner)
         assert len(await left(owner, acme.schema)) == remaining
         assert len(await left(owner, globex.schema)) == 2
