@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from sqlalchemy import delete, exists, select
-from sqlalchemy.orm import InstrumentedAttribute
+from sqlalchemy import delete, select
 
 from leasehold.core.repository import KeysetRepository
 from leasehold.workspace.factors.models import RecoveryCode, Totp
@@ -18,12 +17,6 @@ class TotpRepository(KeysetRepository[Totp]):
     async def locked(self, user_id: UUID) -> Totp | None:
         """Return the second factor of a user; nobody else looks at one of its codes meanwhile."""
         return await self.session.scalar(select(Totp).where(Totp.user_id == user_id).with_for_update())
-
-    async def is_confirmed(self, user_id: UUID) -> bool:
-        """Tell whether a user has a second factor that is asked for."""
-        confirmed: InstrumentedAttribute[object] = Totp.confirmed_at
-        question = exists().where(Totp.user_id == user_id, confirmed.is_not(None))
-        return bool(await self.session.scalar(select(question)))
 
 
 class RecoveryCodeRepository(KeysetRepository[RecoveryCode]):
