@@ -21,7 +21,7 @@ SELECT %s, id, %s, %s, %s, %s FROM platform.tenants WHERE slug = %s
 """
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def env(new_database: Callable[[str], Environment], provision: Callable[..., None]) -> Environment:
     """An installation with three tenants, of which one has done nothing yet."""
     made = new_database("top")
@@ -89,9 +89,10 @@ def test_programs_get_the_numbers_as_they_are(env: Environment) -> None:
     }
 
 
-def test_an_installation_without_traffic_says_so(installed: Environment) -> None:
-    assert succeeded(leasehold("tenants", "top", env=installed)) == "No tenant has used any of it.\n"
-    assert json.loads(succeeded(leasehold("tenants", "top", "--json", env=installed))) == []
+def test_an_installation_without_traffic_says_so(new_database: Callable[[str], Environment]) -> None:
+    untouched = new_database("untouched")
+    assert succeeded(leasehold("tenants", "top", env=untouched)) == "No tenant has used any of it.\n"
+    assert json.loads(succeeded(leasehold("tenants", "top", "--json", env=untouched))) == []
 
 
 @pytest.mark.parametrize("options", [("--since", "0h"), ("--since", "1w"), ("--since", "401d"), ("--by", "x")])

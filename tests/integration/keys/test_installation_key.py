@@ -24,7 +24,7 @@ from leasehold.tenancy.bind import open_tenant_session
 from leasehold.tenancy.secrets import Rewrapping, rewrap_all
 from leasehold.workspace.auth.pepper import read_pepper
 from leasehold.workspace.features import WRAPPED
-from tests.factories import provisioned
+from tests.factories import OPERATOR, provisioned
 from tests.integration.keys.conftest import Start, started
 
 
@@ -145,7 +145,7 @@ async def test_an_admins_token_survives_if_it_is_used_while_both_keys_are_known(
     async def issued(name: str) -> str:
         async with platform_session(before.database) as session:
             return await AdminService(session, before.key).issue_token(
-                admin_name=name, scopes=["platform:tenants:read"], lifetime=timedelta(days=1)
+                admin_name=name, scopes=["platform:tenants:read"], lifetime=timedelta(days=1), by=OPERATOR
             )
 
     async def authenticated(token: str, settings: Settings) -> None:

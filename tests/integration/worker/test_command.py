@@ -21,7 +21,8 @@ from leasehold.process import Process
 from leasehold.tenancy.bind import open_tenant_session
 from leasehold.tenancy.context import TenantRef
 from leasehold.tenancy.jobs.enqueue import enqueue_for
-from leasehold.workspace.clients.jobs import ClientUse, note_use
+from leasehold.workspace.clients.jobs import note_use
+from leasehold.workspace.uses import LastUses
 from tests.integration.cli.shell import Environment, Running, free_port, leasehold, members_of, refusal_of, running
 from tests.integration.worker.crew import all_done, came_to
 
@@ -109,7 +110,7 @@ async def test_it_counts_the_database_time_of_jobs_for_their_tenants(
     process: Process, acme: TenantRef, globex: TenantRef, owner: DriverConnection, env: Environment, tmp_path: Path
 ) -> None:
     async with platform_session(process.database) as session:
-        await enqueue_for(session, acme.id, note_use, ClientUse({}))
+        await enqueue_for(session, acme.id, note_use, LastUses({}))
     with running("worker", env=env, folder=tmp_path) as started:
         await all_done(owner)
         assert await asyncio.to_thread(started.end, signal.SIGTERM) == 0, started.complained

@@ -264,39 +264,46 @@ def test_the_memory_is_bounded_and_the_oldest_go_first(tokens: AccessTokens, mon
     assert tokens.verify(issued[0]).subject == _SUBJECT
 
 
-_NEXT = SigningKey.from_seed(b"n" * 32, signs_from=time.time() + 100)
+@pytest.fixture
+def next_key() -> SigningKey:
+    """A key that is published, and signs a while from now."""
+    return SigningKey.from_seed(b"n" * 32, signs_from=time.time() + 100)
 
 
 def test_the_next_key_signs_from_its_time_on_and_both_are_verified(
-    tokens: AccessTokens, monkeypatch: pytest.MonkeyPatch
+    tokens: AccessTokens, next_key: SigningKey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tokens.use(KeyRing([SigningKey.from_seed(_SEED, signs_from=0), _NEXT]))
+    tokens.use(KeyRing([SigningKey.from_seed(_SEED, signs_from=0), next_key]))
     before = _issued(tokens)
     assert jwt.get_unverified_header(before)["kid"] == _KID
     now = time.time() + 101
     monkeypatch.setattr(module, "time", SimpleNamespace(time=lambda: now))
-    assert tokens.ring.signing(now) is _NEXT
+    assert tokens.ring.signing(now) is next_key
     assert tokens.verify(before).subject == _SUBJECT
 
 
-def test_a_key_that_is_published_verifies_before_it_signs(tokens: AccessTokens) -> None:
-    tokens.use(KeyRing([SigningKey.from_seed(_SEED, signs_from=0), _NEXT]))
-    ahead = AccessTokens(KeyRing([_NEXT]), issuer=_ISSUER, lifetime_s=900)
+def test_a_key_that_is_published_verifies_before_it_signs(tokens: AccessTokens, next_key: SigningKey) -> None:
+    tokens.use(KeyRing([SigningKey.from_seed(_SEED, signs_from=0), next_key]))
+    ahead = AccessTokens(KeyRing([next_key]), issuer=_ISSUER, lifetime_s=900)
     assert tokens.verify(_issued(ahead)).subject == _SUBJECT
 
 
-def test_remembered_tokens_of_a_key_that_has_gone_are_refused_at_once(tokens: AccessTokens) -> None:
+def test_remembered_tokens_of_a_key_that_has_gone_are_refused_at_once(
+    tokens: AccessTokens, next_key: SigningKey
+) -> None:
     token = _issued(tokens)
     assert tokens.verify(token).subject == _SUBJECT
-    tokens.use(KeyRing([_NEXT]))
+    tokens.use(KeyRing([next_key]))
     with pytest.raises(InvalidToken):
         tokens.verify(token)
 
 
-def test_remembered_tokens_stay_so_when_a_key_is_added(tokens: AccessTokens, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_remembered_tokens_stay_so_when_a_key_is_added(
+    tokens: AccessTokens, next_key: SigningKey, monkeypatch: pytest.MonkeyPatch
+) -> None:
     token = _issued(tokens)
     tokens.verify(token)
-    tokens.use(KeyRing([SigningKey.from_seed(_SEED, signs_from=0), _NEXT]))
+    tokens.use(KeyRing([SigningKey.from_seed(_SEED, signs_from=0), next_key]))
     monkeypatch.setattr(tokens, "_decode", lambda _: pytest.fail("verified again"))
     assert tokens.verify(token).subject == _SUBJECT
 
