@@ -9,7 +9,7 @@ from leasehold.process import Process
 from leasehold.tenancy.context import TenantRef
 from leasehold.workspace.clients.schemas import NewApiClient
 from tests.api.problems import on
-from tests.factories import api_client
+from tests.factories import api_client, api_key
 from tests.people import headers_of, logged_in, user
 
 Form = dict[str, str]
@@ -76,7 +76,10 @@ async def test_revoking_an_unknown_token_succeeds_and_one_of_a_client_is_not_sup
     assert (await ask(http, acme, "revoke", {"token": "x"})).status_code == 200
     client = await api_client(process, acme)
     token = await client_token(http, acme, client)
-    assert error_of(await ask(http, acme, "revoke", {"token": token})) == (400, "unsupported_token_type")
+    key = (await api_key(process, acme)).key
+    for token_or_key in (token, key):
+        assert error_of(await ask(http, acme, "revoke", {"token": token_or_key})) == (400, "unsupported_token_type")
+    assert (await http.get("/v1/me", headers={"Authorization": f"Bearer {key}"})).status_code == 200
     assert error_of(await ask(http, acme, "revoke", {})) == (400, "invalid_request")
 
 

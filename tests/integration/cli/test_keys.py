@@ -206,7 +206,7 @@ def _killed(*words: str, env: Environment, after_lines: int, pause_s: float) -> 
     assert process.stderr is not None
     for _ in range(after_lines):
         process.stderr.readline()
-    time.sleep(pause_s)
+    time.sleep(pause_s)  # the kill comes at a moment of chance, wherever the command then is
     process.kill()
     process.wait(10)
     process.stderr.close()

@@ -13,6 +13,7 @@ from leasehold.workspace.auth.schemas import IssuedToken
 from leasehold.workspace.clients.models import ApiClient
 from leasehold.workspace.clients.repository import ApiClientRepository
 from leasehold.workspace.clients.service import SECRET_KIND, accepts
+from leasehold.workspace.keys.service import SECRET_KIND as KEY_KIND
 from leasehold.workspace.oauth.schemas import Introspection
 from leasehold.workspace.scopes import ROLE_SCOPES, as_role
 
@@ -77,8 +78,10 @@ class OAuthService:
         """End the session of a user's refresh or access token (RFC 7009); nothing happens for an unknown token.
 
         To have a token is enough: who has it could also use it. The access token of a client lives for minutes and
-        cannot be taken back alone.
+        cannot be taken back alone, and an API key is no token.
         """
+        if is_secret(token, KEY_KIND, tenant_id=self._identity.tenant.id):
+            return Refusal("unsupported_token_type", "An API key is disabled or deleted at /v1/keys.")
         try:
             principal = self._identity.tokens.verify(token)
         except InvalidToken:
