@@ -12,6 +12,7 @@ from leasehold.process import Process
 from leasehold.tenancy.bind import open_tenant_session
 from leasehold.tenancy.context import TenantRef
 from tests.api.problems import refusal_of
+from tests.factories import provisioned
 from tests.people import PASSWORD, SAM, login, post, user
 
 FREE = 5
@@ -77,6 +78,18 @@ async def test_a_success_forgets_the_failures(
     await fail(http, acme, FREE - 1)
     assert (await login(http, acme)).status_code == 200
     assert await fail(http, acme, FREE) == [(401, "invalid-credentials")] * FREE
+
+
+async def test_logins_of_one_account_from_one_address_do_not_wait_for_each_other_for_ever(
+    http: httpx.AsyncClient, process: Process
+) -> None:
+    """Each counts for account and address, and takes both back; the order of the two differs from tenant to tenant."""
+    for _ in range(4):
+        tenant = await provisioned(process)
+        await user(process, tenant)
+        for _ in range(10):
+            answers = await asyncio.gather(*(login(http, tenant) for _ in range(4)))
+            assert {answer.status_code for answer in answers} == {200}
 
 
 async def test_a_burst_of_guesses_gains_nothing(http: httpx.AsyncClient, sam: None, acme: TenantRef) -> None:

@@ -19,7 +19,6 @@ from leasehold.core.attempts import (
 )
 from leasehold.core.clock import utc_now
 from leasehold.tenancy.bind import TenantSession
-from leasehold.workspace.attempts.models import Attempts
 from leasehold.workspace.attempts.repository import AttemptsRepository
 
 
@@ -65,10 +64,10 @@ class AttemptService:
 
     async def succeed(self, account: Counted, *others: Counted) -> None:
         """Forget the failures of an account, and take back what this attempt was counted as for the others."""
-        await self._repository.forget(account.key)
-        rows: list[Attempts] = await self._repository.locked([one.key for one in others], utc_now()) if others else []
-        for row in rows:
+        # All at once and in order, as `begin` does, or the two would wait for each other.
+        for row in await self._repository.locked([one.key for one in (account, *others)], utc_now()):
             row.failures = max(0, row.failures - 1)
+        await self._repository.forget(account.key)
 
     async def forget(self, account: Counted) -> None:
         """Forget the failures of an account whose owner has shown to be so in another way."""
