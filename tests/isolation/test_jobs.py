@@ -25,7 +25,7 @@ from leasehold.tenancy.jobs.definition import Job, platform_job, tenant_job
 from leasehold.tenancy.jobs.enqueue import enqueue
 from leasehold.tenancy.jobs.queue import ClaimedJob
 from leasehold.worker.calling import Caller
-from tests.integration.worker.crew import Title, all_done, ask, at_work, came_to
+from tests.integration.worker.crew import Title, all_done, ask, at_work, came_to, empty_queue
 from tests.isolation.scenario import ACTS, TITLES, Watch
 
 FAILING = ("fail_in_python", "fail_in_sql", "never_begin", "be_cancelled")
@@ -37,8 +37,7 @@ OpenTenant = Callable[[], AbstractAsyncContextManager[TenantSession]]
 async def queue(settings: Settings) -> AsyncGenerator[DriverConnection]:
     """A connection to an empty queue."""
     connection: Any = await asyncpg.connect(driver_url(settings.database_url.get_secret_value()))
-    for table in ("jobs", "job_workers", "periodic_tasks"):
-        await connection.execute(f"DELETE FROM platform.{table}")
+    await empty_queue(connection)
     yield connection
     await connection.close()
 

@@ -21,7 +21,7 @@ from leasehold.tenancy.context import TenantRef
 from leasehold.tenancy.jobs.definition import NoArguments
 from leasehold.tenancy.jobs.enqueue import enqueue
 from tests.factories import provisioned
-from tests.integration.worker.crew import all_done, at_work
+from tests.integration.worker.crew import all_done, at_work, empty_queue
 
 _TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = $1"
 _ROW = "SELECT rows, bytes, starts_at, measured_at FROM platform.tenant_sizes WHERE tenant_id = $1"
@@ -63,6 +63,7 @@ async def measured(owner: DriverConnection, tenant_id: UUID) -> list[tuple[int, 
 async def test_each_tenant_has_the_rows_and_bytes_of_its_own_tables(
     process: Process, acme: TenantRef, globex: TenantRef, owner: DriverConnection
 ) -> None:
+    await empty_queue(owner)
     await fill(owner, acme, 700)
     await fill(owner, globex, 3)
     for _ in range(5):

@@ -12,6 +12,7 @@ from leasehold.core.database import DriverConnection, driver_url
 from leasehold.core.log import configure_logging
 from leasehold.main import build_process, running
 from leasehold.process import Process
+from tests.integration.worker.crew import empty_queue
 
 
 @pytest.fixture(scope="session")
@@ -28,8 +29,7 @@ async def owner(settings: Settings) -> AsyncGenerator[DriverConnection]:
     """A connection of the owner, who sees all rows there are, to an empty queue."""
     assert settings.owner_url is not None
     connection: Any = await asyncpg.connect(driver_url(settings.owner_url.get_secret_value()))
-    for table in ("jobs", "job_workers", "periodic_tasks"):
-        await connection.execute(f"DELETE FROM platform.{table}")
+    await empty_queue(connection)
     yield connection
     await connection.close()
 

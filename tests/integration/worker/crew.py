@@ -104,6 +104,12 @@ async def ask(process: Process, tenant: TenantRef | None, job: Job[Any], *titles
             await enqueue(session, job, Title(title), **options)
 
 
+async def empty_queue(connection: DriverConnection) -> None:
+    """Forget all jobs, workers and periodic tasks: what other tests have asked for, nobody here would do."""
+    for table in ("jobs", "job_workers", "periodic_tasks"):
+        await connection.execute(f"DELETE FROM platform.{table}")
+
+
 async def all_done(connection: DriverConnection, *, within_s: float = 30.0) -> None:
     """Wait until no job waits or runs."""
     async with asyncio.timeout(within_s):
