@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -11,6 +11,7 @@ from leasehold.core.database import platform_session
 from leasehold.core.principal import Principal
 from leasehold.platform.admins.service import AdminService
 from leasehold.platform.scopes import PLATFORM_SCOPES
+from leasehold.platform.tokens.service import AdminTokenService
 from leasehold.process import Process
 from leasehold.tenancy.bind import open_tenant_session
 from leasehold.tenancy.context import TenantRef
@@ -81,14 +82,19 @@ def in_days(days: float) -> datetime:
 
 async def admin(process: Process, *scopes: str, name: str | None = None) -> dict[str, str]:
     """Return the headers of a fresh token of a platform admin, new without a name; with all scopes if none is named."""
+    return await admin_token(process, scopes or tuple(PLATFORM_SCOPES), name=name)
+
+
+async def admin_token(process: Process, scopes: Sequence[str], *, name: str | None = None) -> dict[str, str]:
+    """Return the headers of a fresh token with these scopes alone, of an admin who has all."""
     async with platform_session(process.database) as session:
-        token = await AdminService(session, process.key).issue_token(
-            admin_name=name or new_slug(),
-            scopes=scopes or tuple(PLATFORM_SCOPES),
-            lifetime=timedelta(hours=1),
-            by=OPERATOR,
+        admins = AdminService(session, process.key)
+        found = await admins.by_name(name) if name else None
+        found = found or await admins.create(name or new_slug(), scopes=sorted(PLATFORM_SCOPES), by=OPERATOR)
+        made = await AdminTokenService(session, process.key).issue(
+            found, scopes=scopes, lifetime=timedelta(hours=1), by=OPERATOR
         )
-    return {"Authorization": f"Bearer {token}"}
+    return {"Authorization": f"Bearer {made.token}"}
 
 
 async def item(process: Process, tenant: TenantRef, title: str = "Desk") -> Item:

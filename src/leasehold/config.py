@@ -140,6 +140,12 @@ class Settings(BaseSettings):
     session_seconds: int = Field(default=90 * 24 * 3600, ge=60)
     """Seconds after which the log-in of a user is over, however often it was continued."""
 
+    admin_session_seconds: int = Field(default=12 * 3600, ge=60)
+    """Seconds after which the log-in of an admin is over; it also is when its token runs out and was not renewed."""
+
+    admin_totp_required: bool = False
+    """Whether an admin who has logged in without a second factor may do nothing but add one."""
+
     app_url: AppUrl = "http://{slug}.localhost:8000"
     """Where the pages of a tenant are that mails link to: reset-password, confirm-email and accept-invitation."""
 

@@ -6,7 +6,6 @@ agree with; the test only holds the code to it.
 
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 
 import httpx
@@ -14,106 +13,19 @@ import pytest
 from litestar.routes import HTTPRoute
 from sqlalchemy import text
 
-from leasehold.core.database import platform_session
+from leasehold.core.ids import new_id
 from leasehold.http.request_log import RequestLog
-from leasehold.platform.admins.service import AdminService
+from leasehold.platform.scopes import PLATFORM_SCOPES
 from leasehold.process import Process
 from leasehold.tenancy.bind import open_tenant_session
 from leasehold.tenancy.context import TenantRef
 from leasehold.workspace.scopes import ALL_SCOPES
+from tests.admins import logged_in_admin
+from tests.api.access_matrix import ADMINS, ANYBODY, MATRIX, USERS
 from tests.api.problems import on
 from tests.api.test_access_tokens import signer
-from tests.factories import OPERATOR, admin, api_client, api_key, bearer, new_slug, provisioned
+from tests.factories import admin, admin_token, api_client, api_key, bearer, new_slug, provisioned
 from tests.people import headers_of, logged_in, user
-
-ANYBODY = "anybody"
-"""Needs no credential: it is public, or hands credentials out."""
-
-ANY_TOKEN = "any token"
-USERS = "users"
-"""Any token of a user, and of nobody else."""
-
-MATRIX: dict[str, str] = {
-    "getPublicKeys": ANYBODY,
-    "getServerMetadata": ANYBODY,
-    "isLive": ANYBODY,
-    "isReady": ANYBODY,
-    "issueToken": ANYBODY,
-    "revokeToken": ANYBODY,
-    "introspectToken": ANYBODY,
-    "register": ANYBODY,
-    "login": ANYBODY,
-    "refreshSession": ANYBODY,
-    "askForPassword": ANYBODY,
-    "resetPassword": ANYBODY,
-    "confirmEmail": ANYBODY,
-    "whoAmI": ANY_TOKEN,
-    "updateMe": USERS,
-    "changePassword": USERS,
-    "askToConfirmEmail": USERS,
-    "listSessions": USERS,
-    "endSession": USERS,
-    "beginTotp": USERS,
-    "confirmTotp": USERS,
-    "removeTotp": USERS,
-    "renewRecoveryCodes": USERS,
-    "logout": USERS,
-    "logoutEverywhere": USERS,
-    "listItems": "items:read",
-    "createItem": "items:write",
-    "getItem": "items:read",
-    "updateItem": "items:write",
-    "deleteItem": "items:write",
-    "listUsers": "users:read",
-    "createUser": "users:write",
-    "getUser": "users:read",
-    "updateUser": "users:write",
-    "deleteUser": "users:write",
-    "removeUsersTotp": "users:write",
-    "listInvitations": "users:read",
-    "createInvitation": "users:write",
-    "getInvitation": "users:read",
-    "deleteInvitation": "users:write",
-    "listClients": "clients:read",
-    "createClient": "clients:write",
-    "getClient": "clients:read",
-    "updateClient": "clients:write",
-    "rotateClient": "clients:write",
-    "deleteClient": "clients:write",
-    "listApiKeys": "keys:read",
-    "createApiKey": "keys:write",
-    "getApiKey": "keys:read",
-    "updateApiKey": "keys:write",
-    "rotateApiKey": "keys:write",
-    "deleteApiKey": "keys:write",
-    "getOwnTenant": "tenant:read",
-    "updateOwnTenant": "tenant:write",
-    "listAuditEvents": "audit:read",
-    "exportAuditEvents": "audit:read",
-    "listTenants": "platform:tenants:read",
-    "createTenant": "platform:tenants:write",
-    "getTenant": "platform:tenants:read",
-    "updateTenant": "platform:tenants:write",
-    "deleteTenant": "platform:tenants:write",
-    "suspendTenant": "platform:tenants:write",
-    "resumeTenant": "platform:tenants:write",
-    "addDomain": "platform:tenants:write",
-    "removeDomain": "platform:tenants:write",
-    "getTenantUsage": "platform:tenants:read",
-    "getFleet": "platform:fleet:read",
-    "listRuns": "platform:fleet:read",
-    "getRun": "platform:fleet:read",
-    "listRunResults": "platform:fleet:read",
-    "listJobs": "platform:jobs:read",
-    "getJob": "platform:jobs:read",
-    "getJobSummary": "platform:jobs:read",
-    "retryJob": "platform:jobs:write",
-    "dropJob": "platform:jobs:write",
-    "listWorkers": "platform:jobs:read",
-    "listPeriodicTasks": "platform:jobs:read",
-    "listPlatformAuditEvents": "platform:audit:read",
-    "exportPlatformAuditEvents": "platform:audit:read",
-}
 
 LET_IN = (0, "")
 """Past all gates: what the answer then is, the body and the ids decide."""
@@ -182,12 +94,17 @@ def refused(status: int, kind: str) -> Callable[[Route], Outcome]:
 def of_a_program(route: Route) -> Outcome:
     """Let a client or key in, which holds all scopes of its tenant and is no user."""
     if route.is_of_the_platform:
-        return BAD
+        return of_nobody_there(route)
     return (403, "users-only") if route.row == USERS else LET_IN
 
 
 def of_a_user(route: Route) -> Outcome:
-    return BAD if route.is_of_the_platform else LET_IN
+    return of_nobody_there(route) if route.is_of_the_platform else LET_IN
+
+
+def of_nobody_there(route: Route) -> Outcome:
+    """Refuse a tenant's credential at the platform, but for what needs none."""
+    return LET_IN if route.row == ANYBODY else BAD
 
 
 def without_scopes(route: Route) -> Outcome:
@@ -204,7 +121,7 @@ def of_another_tenant(route: Route) -> Outcome:
 
 def of_a_suspended_tenant(route: Route) -> Outcome:
     if route.is_of_the_platform:
-        return BAD
+        return of_nobody_there(route)
     public = {"getPublicKeys", "getServerMetadata", "isLive", "isReady"}
     return LET_IN if route.operation in public else (403, "tenant-suspended")
 
@@ -213,8 +130,16 @@ def of_an_admin(route: Route) -> Outcome:
     return LET_IN if route.is_of_the_platform or route.row == ANYBODY else BAD
 
 
-def of_an_admin_without_scopes(route: Route) -> Outcome:
-    return (403, "insufficient-scope") if route.is_of_the_platform else of_an_admin(route)
+def of_an_admins_script(route: Route) -> Outcome:
+    return (403, "logged-in-only") if route.row == ADMINS else of_an_admin(route)
+
+
+def of_an_admin_who_may_nothing(route: Route) -> Outcome:
+    return (403, "insufficient-scope") if route.row.startswith("platform:") else of_an_admin(route)
+
+
+def of_a_script_without_scopes(route: Route) -> Outcome:
+    return (403, "insufficient-scope") if route.row.startswith("platform:") else of_an_admins_script(route)
 
 
 async def none(_world: World) -> Headers:
@@ -271,11 +196,54 @@ async def client_without_scopes(world: World) -> Headers:
     return {"Authorization": f"Bearer {token}"}
 
 
-async def admin_without_scopes(world: World) -> Headers:
-    async with platform_session(world.process.database) as session:
-        token = await AdminService(session, world.process.key).issue_token(
-            admin_name=new_slug(), scopes=(), lifetime=timedelta(hours=1), by=OPERATOR
-        )
+async def admin_who_may_nothing(world: World) -> Headers:
+    return await logged_in_admin(world.http, world.process, scopes=())
+
+
+async def script_without_scopes(world: World) -> Headers:
+    return await admin_token(world.process, ())
+
+
+async def disabled_admin(world: World) -> Headers:
+    headers = await logged_in_admin(world.http, world.process)
+    return await disabled(world, headers)
+
+
+async def disabled_admins_script(world: World) -> Headers:
+    return await disabled(world, await admin(world.process))
+
+
+async def disabled(world: World, headers: Headers) -> Headers:
+    who = (await world.http.get("/platform/v1/me", headers=headers)).json()["subject"]
+    answer = await world.http.patch(
+        f"/platform/v1/admins/{who}", headers=await admin(world.process), json={"is_active": False}
+    )
+    assert answer.status_code == 200
+    return headers
+
+
+async def ended_admin_session(world: World) -> Headers:
+    headers = await logged_in_admin(world.http, world.process)
+    assert (await world.http.post("/platform/v1/auth/logout", headers=headers)).status_code == 204
+    return headers
+
+
+async def expired_admin_token(world: World) -> Headers:
+    headers = await logged_in_admin(world.http, world.process)
+    claimed = world.process.tokens.verify_for_platform(headers["Authorization"].split()[1])
+    assert claimed.session_id is not None
+    token = signer(world.process, lifetime_s=-60).issue_for_platform(
+        admin_id=claimed.subject, session_id=claimed.session_id, scopes=claimed.scopes
+    )
+    return {"Authorization": f"Bearer {token}"}
+
+
+async def forged_audience(world: World) -> Headers:
+    """A token for the platform that names a client and a log-in of nobody."""
+    client = await api_client(world.process, world.acme)
+    token = world.process.tokens.issue_for_platform(
+        admin_id=client.client_id, session_id=new_id(), scopes=frozenset(PLATFORM_SCOPES)
+    )
     return {"Authorization": f"Bearer {token}"}
 
 
@@ -306,8 +274,15 @@ CREDENTIALS = [
         of_a_suspended_tenant,
         tenant="suspended",
     ),
-    Credential("an admin", lambda world: admin(world.process), of_an_admin),
-    Credential("an admin without scopes", admin_without_scopes, of_an_admin_without_scopes),
+    Credential("an admin", lambda world: logged_in_admin(world.http, world.process), of_an_admin),
+    Credential("an admin without scopes", admin_who_may_nothing, of_an_admin_who_may_nothing),
+    Credential("an admin's script", lambda world: admin(world.process), of_an_admins_script),
+    Credential("an admin's script without scopes", script_without_scopes, of_a_script_without_scopes),
+    Credential("an admin who is disabled", disabled_admin, refused(*BAD)),
+    Credential("a script of an admin who is disabled", disabled_admins_script, refused(*BAD)),
+    Credential("an admin's log-in that was ended", ended_admin_session, refused(*BAD)),
+    Credential("an admin's token that has expired", expired_admin_token, refused(*BAD)),
+    Credential("a tenant's token under the audience of the platform", forged_audience, refused(*BAD)),
 ]
 
 
@@ -348,7 +323,7 @@ async def test_every_route_answers_a_credential_as_the_matrix_says(
         path = route.path
         for name in ("run_id", "job_id", "tenant_id", "item_id", "user_id", "client_id", "key_id"):
             path = path.replace(f"{{{name}}}", unknown)
-        for name in ("invitation_id", "session_id"):
+        for name in ("invitation_id", "session_id", "admin_id", "token_id"):
             path = path.replace(f"{{{name}}}", unknown)
         path = path.replace("{hostname}", "x.example")
         headers = await credential.make(world)

@@ -33,6 +33,7 @@ _SECRET_FIELDS = {
     "invitation",
     "access_token",
     "refresh_token",
+    "setup_secret",
     "client_secret",
     "key",
     "secret",

@@ -84,8 +84,13 @@ def test_every_scope_is_one_of_its_plane(routes: Routes) -> None:
 
 
 def test_the_platform_demands_a_scope_on_every_route(routes: Routes) -> None:
-    """Prevents a route of the platform that any token of an admin opens, whatever it was issued for."""
-    assert [name for name, handler in routes.items() if _plane(name) == "platform" and not handler.opt[SCOPES]] == []
+    """Prevents a route of the platform that any token of an admin opens, whatever it was issued for.
+
+    But what admins do with themselves.
+    """
+    of_platform = {name: handler for name, handler in routes.items() if _plane(name) == "platform"}
+    unscoped = {name for name, handler in of_platform.items() if not handler.opt.get(SCOPES)}
+    assert {name for name in unscoped if not _path(name).startswith(("/platform/v1/auth/", "/platform/v1/me"))} == set()
 
 
 def test_what_only_reads_demands_no_right_to_write_and_the_other_way_round(routes: Routes) -> None:
@@ -133,6 +138,8 @@ def test_only_the_endpoints_that_hand_out_credentials_need_none(routes: Routes) 
         "POST /oauth/introspect",
         "POST /oauth/revoke",
         "POST /oauth/token",
+        "POST /platform/v1/auth/login",
+        "POST /platform/v1/auth/password",
         "POST /v1/auth/email-confirmation",
         "POST /v1/auth/forgotten-password",
         "POST /v1/auth/login",
@@ -149,7 +156,8 @@ def test_every_post_takes_an_idempotency_key_but_where_somebody_proves_who_they_
     """
     posts = {name for name, handler in routes.items() if name.startswith("POST ") and SCOPES in handler.opt}
     assert "POST /v1/items" in posts
-    expected = {name for name in posts if not _path(name).startswith(("/oauth/", "/v1/auth/", "/v1/me/"))}
+    proving = ("/oauth/", "/v1/auth/", "/v1/me/", "/platform/v1/auth/", "/platform/v1/me/")
+    expected = {name for name in posts if not _path(name).startswith(proving)} | {"POST /platform/v1/me/tokens"}
     assert {name for name, handler in routes.items() if TAKES_KEY in handler.opt} == expected
 
 

@@ -6,6 +6,7 @@ from importlib.metadata import version
 import click
 from rich_click import RichGroup
 
+from leasehold.cli.admins import admins
 from leasehold.cli.audit import audit
 from leasehold.cli.clients import clients
 from leasehold.cli.db import db
@@ -34,7 +35,7 @@ def leasehold() -> None:
     configure_logging(level="warning", form="console", stream=sys.stderr, is_final=False)
 
 
-for command in (up, serve, worker, db, migrate, fleet, jobs, tenants, users, clients, tokens, audit, keys):
+for command in (up, serve, worker, db, migrate, fleet, jobs, tenants, users, clients, admins, tokens, audit, keys):
     leasehold.add_command(command)
 
 

@@ -15,9 +15,8 @@ from leasehold.cli.tokens import issue_admin_token
 from leasehold.config import Settings
 from leasehold.core.database import platform_session
 from leasehold.core.errors import InvalidToken
-from leasehold.platform.admins.service import AdminService
-from leasehold.platform.scopes import PLATFORM_SCOPES
 from leasehold.platform.tenants.service import UnknownSlug
+from leasehold.platform.tokens.service import AdminTokenService
 from leasehold.process import Process
 from leasehold.tenancy.bind import open_tenant_session
 from leasehold.tenancy.registry import NoActiveTenant
@@ -61,7 +60,7 @@ async def _prepare(process: Process, file: Path) -> Demo:
         clients[slug] = client
     token = known.admin_token
     if not await _is_valid(process, token):
-        token = await issue_admin_token(process, "demo", scopes=tuple(sorted(PLATFORM_SCOPES)), days=_ADMIN_DAYS)
+        token = (await issue_admin_token(process, "demo", days=_ADMIN_DAYS)).token or ""
     demo = Demo(token, clients)
     write_private(file, msgspec.json.encode(demo).decode())
     return demo
@@ -95,7 +94,7 @@ async def _add_items(process: Process, slug: str, items: list[tuple[str, str]]) 
 async def _is_valid(process: Process, token: str) -> bool:
     async with platform_session(process.database) as session:
         try:
-            await AdminService(session, process.key).authenticate(token)
+            await AdminTokenService(session, process.key).authenticate(token)
         except InvalidToken:
             return False
     return True

@@ -17,6 +17,7 @@ from leasehold.cli.session import run, show
 from leasehold.core.database import platform_session
 from leasehold.core.vault import InstallationKey
 from leasehold.main import installation_key
+from leasehold.platform.features import WRAPPED_OF_PLATFORM
 from leasehold.platform.keys.schemas import Rotation, SigningKey
 from leasehold.platform.keys.service import OVERLAP_S, KeyService
 from leasehold.process import Process
@@ -97,7 +98,9 @@ def rotate_installation_key() -> None:
         if settings.next_installation_key is not None:
             raise NextKeyPending
         key = installation_key(settings)
-        done = asyncio.run(rewrap_all(owner_url_of(settings), key, WRAPPED, report=report))
+        done = asyncio.run(
+            rewrap_all(owner_url_of(settings), key, WRAPPED, of_platform=WRAPPED_OF_PLATFORM, report=report)
+        )
     click.echo(f"{done.rewrapped} of {done.secrets} secrets were wrapped anew, all others were already.")
     if done.unreadable:
         click.echo(f"not readable by either key: those of {', '.join(sorted(done.unreadable))}", err=True)

@@ -1,6 +1,7 @@
 """Access tokens: signed JWTs of type `at+jwt` (RFC 9068), EdDSA alone (RFC 8037), one issuer per installation."""
 
 import time
+from collections.abc import Mapping
 from typing import Any, Literal
 from uuid import UUID
 
@@ -12,7 +13,10 @@ from leasehold.core.principal import Principal
 from leasehold.core.signing import ALGORITHM, MAX_TOKEN_LIFE_S, KeyRing
 
 AUDIENCE = "leasehold:tenant-api"
-_CLAIMS = ("iss", "aud", "sub", "client_id", "iat", "exp", "jti", "scope", "tenant", "kind")
+PLATFORM_AUDIENCE = "leasehold:platform-api"
+_ALWAYS = ("iss", "aud", "sub", "client_id", "iat", "exp", "jti", "scope", "kind")
+_CLAIMS = {AUDIENCE: (*_ALWAYS, "tenant"), PLATFORM_AUDIENCE: (*_ALWAYS, "sid")}
+_KINDS = {AUDIENCE: {"user", "client"}, PLATFORM_AUDIENCE: {"admin"}}
 _HEADER = {"alg", "typ", "kid"}
 _MAX_LENGTH = 4096
 _REMEMBERED = 10_000
@@ -51,33 +55,28 @@ class AccessTokens:
         Raises:
             NoSigningKey: there is no key to sign with.
         """
-        now = int(time.time())
-        key = self.ring.signing(now)
-        claims: dict[str, object] = {
-            "iss": self._issuer,
-            "aud": AUDIENCE,
-            "sub": str(subject),
-            "client_id": str(subject),
-            "iat": now,
-            "exp": now + self.lifetime_s,
-            "jti": str(new_id()),
-            "scope": " ".join(sorted(scopes)),
-            "tenant": str(tenant_id),
-            "kind": kind,
-        }
+        claims = {"tenant": str(tenant_id), "kind": kind}
         if session_id is not None:
             claims["sid"] = str(session_id)
-        return jwt.encode(claims, key.private, algorithm=ALGORITHM, headers={"typ": "at+jwt", "kid": key.kid})
+        return self._signed(AUDIENCE, subject, scopes, claims)
+
+    def issue_for_platform(self, *, admin_id: UUID, session_id: UUID, scopes: frozenset[str]) -> str:
+        """Return a signed token for the log-in of an admin, valid for `lifetime_s` seconds, and for the platform alone.
+
+        Raises:
+            NoSigningKey: there is no key to sign with.
+        """
+        return self._signed(PLATFORM_AUDIENCE, admin_id, scopes, {"kind": "admin", "sid": str(session_id)})
 
     def verify(self, token: str) -> Principal:
-        """Return whom a token speaks for.
+        """Return whom a token of the tenants' API speaks for.
 
         Raises:
             InvalidToken: malformed, expired, of another issuer, audience or type, or wrongly signed.
         """
         principal = self._verified.get(token)
         if principal is None:
-            principal = self._decode(token)
+            principal = self._decode(token, AUDIENCE)
             if len(self._verified) >= _REMEMBERED:
                 self._verified.pop(next(iter(self._verified)))
             self._verified[token] = principal
@@ -86,7 +85,38 @@ class AccessTokens:
             raise InvalidToken
         return principal
 
-    def _decode(self, token: str) -> Principal:
+    def verify_for_platform(self, token: str) -> Principal:
+        """Return which admin a token of the platform API speaks for, by which log-in, be that over or not.
+
+        Raises:
+            InvalidToken: as for `verify`.
+        """
+        principal = self._decode(token, PLATFORM_AUDIENCE)
+        if principal.expires_at <= time.time():
+            raise InvalidToken
+        return principal
+
+    def _signed(self, audience: str, subject: UUID, scopes: frozenset[str], claims: Mapping[str, str]) -> str:
+        now = int(time.time())
+        key = self.ring.signing(now)
+        return jwt.encode(
+            {
+                "iss": self._issuer,
+                "aud": audience,
+                "sub": str(subject),
+                "client_id": str(subject),
+                "iat": now,
+                "exp": now + self.lifetime_s,
+                "jti": str(new_id()),
+                "scope": " ".join(sorted(scopes)),
+                **claims,
+            },
+            key.private,
+            algorithm=ALGORITHM,
+            headers={"typ": "at+jwt", "kid": key.kid},
+        )
+
+    def _decode(self, token: str, audience: str) -> Principal:
         if len(token) > _MAX_LENGTH:
             raise InvalidToken
         try:
@@ -102,18 +132,18 @@ class AccessTokens:
                 public,
                 algorithms=[ALGORITHM],
                 issuer=self._issuer,
-                audience=AUDIENCE,
+                audience=audience,
                 leeway=_LEEWAY_S,
-                options={"require": list(_CLAIMS)},
+                options={"require": list(_CLAIMS[audience])},
             )
-            return _principal(claims)
+            return _principal(claims, audience)
         except (jwt.InvalidTokenError, ValueError, TypeError) as error:
             raise InvalidToken from error
 
 
-def _principal(claims: dict[str, Any]) -> Principal:
+def _principal(claims: dict[str, Any], audience: str) -> Principal:
     kind = claims["kind"]
-    if kind not in {"user", "client"}:
+    if kind not in _KINDS[audience]:
         raise ValueError("unknown kind of subject")
     if int(claims["exp"]) - int(claims["iat"]) > MAX_TOKEN_LIFE_S:
         raise ValueError("it would outlive the key that signed it")
@@ -121,7 +151,7 @@ def _principal(claims: dict[str, Any]) -> Principal:
         kind=kind,
         subject=UUID(str(claims["sub"])),
         scopes=frozenset(str(claims["scope"]).split()),
-        tenant_id=UUID(str(claims["tenant"])),
+        tenant_id=UUID(str(claims["tenant"])) if audience == AUDIENCE else None,
         expires_at=int(claims["exp"]),
         session_id=UUID(str(claims["sid"])) if "sid" in claims else None,
     )

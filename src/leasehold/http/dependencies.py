@@ -6,6 +6,7 @@ nothing and needs no end.
 """
 
 from collections.abc import AsyncGenerator, Mapping
+from datetime import timedelta
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -24,6 +25,7 @@ from leasehold.http.address import client_address
 from leasehold.http.idempotency import keyed_request, once
 from leasehold.http.marks import CREDENTIAL_ENDPOINT
 from leasehold.http.request_log import request_id_of
+from leasehold.platform.auth.identity import AdminIdentity
 from leasehold.platform.idempotency.service import PlatformKeys
 from leasehold.process import Process
 from leasehold.tenancy.bind import TenantReader, TenantSession, open_tenant_session, tenant_reader
@@ -97,18 +99,13 @@ def tenant_dependencies(process: Process) -> Mapping[str, Provide]:
             by=provide_actor(request),
         )
 
-    trusted_proxies = networks_of(process.settings.trusted_proxies)
-
-    def provide_client_address(request: AnyRequest) -> str:
-        return client_address(request.scope, trusted=trusted_proxies)
-
     return {
         "session": Provide(provide_session),
         "reader": Provide(provide_reader),
         "open_reader": Provide(provide_open_reader, sync_to_thread=False),
         "credential_reader": Provide(provide_credential_reader, sync_to_thread=False),
         "identity": Provide(provide_identity),
-        "client_address": Provide(provide_client_address, sync_to_thread=False),
+        "client_address": _provided_address(process),
         "tenant": Provide(provide_tenant, sync_to_thread=False),
         "principal": Provide(provide_principal, sync_to_thread=False),
         "actor": Provide(provide_actor, sync_to_thread=False),
@@ -137,17 +134,42 @@ def platform_dependencies(process: Process) -> Mapping[str, Provide]:
             # An admin who provisions and then uses the tenant must find it, at least in this process.
             await process.feed.caught_up()
 
+    def provide_identity(request: AnyRequest) -> AdminIdentity:
+        settings = process.settings
+        return AdminIdentity(
+            open_session=partial(platform_session, process.database),
+            tokens=process.tokens,
+            passwords=process.passwords,
+            key=process.key,
+            session_life=timedelta(seconds=settings.admin_session_seconds),
+            demands_totp=settings.admin_totp_required,
+            issuer=settings.base_domain,
+            by=provide_actor(request),
+        )
+
     return {
+        "identity": Provide(provide_identity, sync_to_thread=False),
+        "client_address": _provided_address(process),
         "session": Provide(provide_session),
         "open_session": Provide(lambda: partial(platform_session, process.database), sync_to_thread=False),
         "principal": Provide(provide_principal, sync_to_thread=False),
         "actor": Provide(provide_actor, sync_to_thread=False),
+        "installation_key": Provide(lambda: process.key, sync_to_thread=False),
         "idempotency_key": Provide(provide_idempotency_key, sync_to_thread=False),
         "provisioner": Provide(lambda: process.provisioner, sync_to_thread=False),
         "window": Provide(lambda: process.window, sync_to_thread=False),
         "base_domain": Provide(lambda: process.settings.base_domain, sync_to_thread=False),
         "cursors": Provide(lambda: process.cursors, sync_to_thread=False),
     }
+
+
+def _provided_address(process: Process) -> Provide:
+    trusted = networks_of(process.settings.trusted_proxies)
+
+    def provide_client_address(request: AnyRequest) -> str:
+        return client_address(request.scope, trusted=trusted)
+
+    return Provide(provide_client_address, sync_to_thread=False)
 
 
 def _present_tenant(process: Process, tenant_id: UUID) -> TenantRef:

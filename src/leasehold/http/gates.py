@@ -16,7 +16,8 @@ from leasehold.core.errors import InvalidToken, NotFound, Problem, Unauthenticat
 from leasehold.core.principal import Principal
 from leasehold.http.idempotency import note_key
 from leasehold.http.marks import CREDENTIAL_ENDPOINT, SCOPES, TAKES_FORM
-from leasehold.platform.admins.service import AdminService
+from leasehold.platform.auth.service import logged_in
+from leasehold.platform.tokens.service import AdminTokenService
 from leasehold.process import Process
 from leasehold.tenancy.context import TenantRef
 from leasehold.tenancy.resolve import hostname_of, is_base_host, resolve_tenant
@@ -129,16 +130,26 @@ class PlatformGate:
         headers = _named_headers(scope)
         if not is_base_host(hostname_of(headers.get("host", "")), base_domain=self._process.settings.base_domain):
             raise NotFound
-        token = bearer_token(headers)
-        if token is None:
-            raise NoCredential
-        async with platform_session(self._process.database) as session:
-            principal = await AdminService(session, self._process.key).authenticate(token)
-        _demand_scopes(principal, scope["route_handler"])
-        scope["state"]["principal"] = principal
-        note_key(scope, headers.get("idempotency-key"))
+        handler = scope["route_handler"]
+        if not handler.opt.get(CREDENTIAL_ENDPOINT):
+            token = bearer_token(headers)
+            if token is None:
+                raise NoCredential
+            principal = await self._admin(token)
+            scope["state"]["principal"] = principal
+            _demand_scopes(principal, handler)
+            note_key(scope, headers.get("idempotency-key"))
         _demand_json(scope)
         await self._app(scope, receive, send)
+
+    async def _admin(self, token: str) -> Principal:
+        """Return the admin of a token, who is looked up each time: there are few, and they can do much."""
+        process = self._process
+        claimed = None if token.startswith(OPAQUE) else process.tokens.verify_for_platform(token)
+        async with platform_session(process.database) as session:
+            if claimed is None:
+                return await AdminTokenService(session, process.key).authenticate(token)
+            return await logged_in(session, claimed, demands_totp=process.settings.admin_totp_required)
 
 
 def bearer_token(headers: Mapping[str, str]) -> str | None:

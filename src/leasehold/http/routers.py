@@ -17,7 +17,7 @@ from leasehold.platform.features import PLATFORM_ROUTES
 from leasehold.process import Process
 from leasehold.workspace.features import OAUTH_ROUTES, V1_ROUTES
 
-_CREDENTIALS = ("/oauth/", "/v1/auth/")
+_CREDENTIALS = ("/oauth/", "/v1/auth/", "/platform/v1/auth/")
 """Where credentials are handed out and taken back: an answer that is kept would keep them."""
 
 

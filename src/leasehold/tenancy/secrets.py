@@ -36,6 +36,21 @@ class SecretColumn:
 
 
 @dataclass(frozen=True, slots=True)
+class PlatformSecretColumn:
+    """A column of a shared table whose values, where there are any, are wrapped by the installation key."""
+
+    table: str
+    column: str
+    name: str
+    """The column that says for what a value is wrapped."""
+    purpose: Callable[[UUID], str]
+    """Takes the value of that column."""
+
+
+SIGNING_KEYS = PlatformSecretColumn("signing_keys", "wrapped", "id", signing_key_purpose)
+
+
+@dataclass(frozen=True, slots=True)
 class OwnedTenant:
     """A tenant, as the owner knows it."""
 
@@ -118,17 +133,23 @@ async def change_secrets(
 
 
 async def rewrap_all(
-    owner_url: str, key: InstallationKey, columns: Sequence[SecretColumn], *, report: Report
+    owner_url: str,
+    key: InstallationKey,
+    columns: Sequence[SecretColumn],
+    *,
+    of_platform: Sequence[PlatformSecretColumn],
+    report: Report,
 ) -> Rewrapping:
     """Wrap by the installation key itself whatever is still wrapped by one of the others that it knows.
 
     Raises:
-        UnwrapFailed: none of them opens a signing key.
+        UnwrapFailed: none of them opens a secret of the platform.
         OSError, asyncpg.PostgresError: the database does not answer.
     """
     done = Rewrapping()
     unreadable: set[str] = set()
-    await _rewrap_signing_keys(owner_url, key, done)
+    for column in of_platform:
+        await _rewrap_of_platform(owner_url, key, column, done)
 
     def change(tenant: OwnedTenant, secrets: list[FoundSecret]) -> list[str]:
         statements: list[str] = []
@@ -174,17 +195,24 @@ async def _secrets_of(
     return found
 
 
-async def _rewrap_signing_keys(owner_url: str, key: InstallationKey, done: Rewrapping) -> None:
+async def _rewrap_of_platform(
+    owner_url: str, key: InstallationKey, column: PlatformSecretColumn, done: Rewrapping
+) -> None:
+    table, wrapped_column, name = f"platform.{quoted(column.table)}", quoted(column.column), quoted(column.name)
     connection = await connect(owner_url)
     try:
         async with connection.transaction():
-            for row in await connection.fetch("SELECT id, wrapped FROM platform.signing_keys"):
+            rows = await connection.fetch(
+                f"SELECT id, {name} AS name, {wrapped_column} AS wrapped FROM {table} "
+                f"WHERE {wrapped_column} IS NOT NULL"
+            )
+            for row in rows:
                 done.secrets += 1
-                wrapped = key.rewrap(row["wrapped"], purpose=signing_key_purpose(row["id"]))
+                wrapped = key.rewrap(row["wrapped"], purpose=column.purpose(row["name"]))
                 if wrapped is not None:
                     done.rewrapped += 1
                     await connection.execute(
-                        "UPDATE platform.signing_keys SET wrapped = $2 WHERE id = $1 AND wrapped = $3",
+                        f"UPDATE {table} SET {wrapped_column} = $2 WHERE id = $1 AND {wrapped_column} = $3",
                         row["id"],
                         wrapped,
                         row["wrapped"],

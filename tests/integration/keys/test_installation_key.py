@@ -3,7 +3,6 @@
 import asyncio
 import os
 from collections.abc import AsyncGenerator, Callable
-from datetime import timedelta
 from typing import Any
 
 import psycopg
@@ -18,13 +17,14 @@ from leasehold.core.ids import new_id
 from leasehold.core.models import PlatformModel, TenantModel
 from leasehold.core.vault import InstallationKey, UnwrapFailed
 from leasehold.main import installation_key
-from leasehold.platform.admins.service import AdminService
+from leasehold.platform.features import WRAPPED_OF_PLATFORM
+from leasehold.platform.tokens.service import AdminTokenService
 from leasehold.process import Process
 from leasehold.tenancy.bind import open_tenant_session
 from leasehold.tenancy.secrets import Rewrapping, rewrap_all
 from leasehold.workspace.auth.pepper import read_pepper
 from leasehold.workspace.features import WRAPPED
-from tests.factories import OPERATOR, provisioned
+from tests.factories import admin, provisioned
 from tests.integration.keys.conftest import Start, started
 
 
@@ -53,7 +53,11 @@ def replaced(own: Settings, *, new: str, former: str) -> Settings:
 async def rewrapped(settings: Settings) -> Rewrapping:
     assert settings.owner_url is not None
     return await rewrap_all(
-        settings.owner_url.get_secret_value(), installation_key(settings), WRAPPED, report=lambda _done, _total: None
+        settings.owner_url.get_secret_value(),
+        installation_key(settings),
+        WRAPPED,
+        of_platform=WRAPPED_OF_PLATFORM,
+        report=lambda _done, _total: None,
     )
 
 
@@ -96,6 +100,7 @@ async def test_a_run_reports_each_batch(own: Settings, before: Process, new: str
         both.owner_url.get_secret_value(),
         installation_key(both),
         WRAPPED,
+        of_platform=WRAPPED_OF_PLATFORM,
         report=lambda done, total: told.append((done, total)),
     )
     assert told == [(3, 3)]
@@ -143,14 +148,12 @@ async def test_an_admins_token_survives_if_it_is_used_while_both_keys_are_known(
     own: Settings, before: Process, new: str, former: str
 ) -> None:
     async def issued(name: str) -> str:
-        async with platform_session(before.database) as session:
-            return await AdminService(session, before.key).issue_token(
-                admin_name=name, scopes=["platform:tenants:read"], lifetime=timedelta(days=1), by=OPERATOR
-            )
+        headers = await admin(before, "platform:tenants:read", name=name)
+        return headers["Authorization"].removeprefix("Bearer ")
 
     async def authenticated(token: str, settings: Settings) -> None:
         async with platform_session(before.database) as session:
-            await AdminService(session, installation_key(settings)).authenticate(token)
+            await AdminTokenService(session, installation_key(settings)).authenticate(token)
 
     used, unused = await issued("used"), await issued("unused")
     both = replaced(own, new=new, former=former)
@@ -170,7 +173,7 @@ def test_every_wrapped_column_is_one_that_the_rotation_knows() -> None:
         for column in table.columns
         if "wrapped" in column.name
     }
-    assert columns == {(known.table, known.column) for known in WRAPPED} | {("signing_keys", "wrapped")}
+    assert columns == {(known.table, known.column) for known in (*WRAPPED, *WRAPPED_OF_PLATFORM)}
 
 
 async def test_the_login_of_the_app_cannot_change_a_tenants_secrets(before: Process) -> None:
@@ -205,6 +208,6 @@ async def test_a_secret_that_was_replaced_in_the_meantime_is_left_alone(
 
     key = InterruptedKey(new, others=[former])
     key.interrupt = replace_it
-    await rewrap_all(url, key, WRAPPED, report=lambda _done, _total: None)
+    await rewrap_all(url, key, WRAPPED, of_platform=WRAPPED_OF_PLATFORM, report=lambda _done, _total: None)
     alone = own.model_copy(update={"installation_key": SecretStr(new)})
     assert await peppers_of(alone, before, tenant) == [b"another pepper"]

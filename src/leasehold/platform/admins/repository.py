@@ -1,12 +1,12 @@
-"""How admins and their tokens are read and written."""
+"""How admins are read and written."""
 
 from collections.abc import Sequence
+from uuid import UUID
 
-from sqlalchemy import delete, select
+from sqlalchemy import select
 
-from leasehold.core.clock import utc_now
 from leasehold.core.repository import KeysetRepository
-from leasehold.platform.admins.models import Admin, AdminToken
+from leasehold.platform.admins.models import Admin
 
 
 class AdminRepository(KeysetRepository[Admin]):
@@ -14,21 +14,16 @@ class AdminRepository(KeysetRepository[Admin]):
 
     model_type = Admin
 
-
-class AdminTokenRepository(KeysetRepository[AdminToken]):
-    """The tokens of the admins."""
-
-    model_type = AdminToken
-
-    async def valid(self, digests: Sequence[bytes]) -> AdminToken | None:
-        """Return the unexpired token of an active admin with one of these digests."""
+    async def locked_with(self, scope: str) -> Sequence[Admin]:
+        """Return the active admins who hold a scope; nobody else changes them meanwhile."""
         statement = (
-            select(AdminToken)
-            .join(Admin, Admin.id == AdminToken.admin_id)
-            .where(AdminToken.digest.in_(digests), AdminToken.expires_at > utc_now(), Admin.is_active)
+            select(Admin).where(Admin.is_active, Admin.scopes.contains([scope])).order_by(Admin.id).with_for_update()
+        )
+        return (await self.session.scalars(statement)).all()
+
+    async def locked(self, admin_id: UUID) -> Admin | None:
+        """Return an admin as it is now; nobody else changes it meanwhile."""
+        statement = (
+            select(Admin).where(Admin.id == admin_id).with_for_update().execution_options(populate_existing=True)
         )
         return await self.session.scalar(statement)
-
-    async def delete_expired(self) -> None:
-        """Delete every token that has expired."""
-        await self.session.execute(delete(AdminToken).where(AdminToken.expires_at <= utc_now()))

@@ -107,9 +107,12 @@ class TenantService(SQLAlchemyAsyncRepositoryService[registry.Tenant, TenantRepo
             InvalidSlug: the new slug cannot be one.
             SlugTaken: another tenant has it.
             WrongState: the tenant is deleted.
+            InsufficientScope: who is migrated first is a matter of the fleet, and whoever asks may not write that.
         """
         if patch.slug is not UNSET:
             check_slug(patch.slug)
+        if patch.is_canary is not UNSET:
+            by.demand("platform:fleet:write")
         row = await self._locked(tenant_id, TenantState.ACTIVE, TenantState.SUSPENDED, TenantState.MAINTENANCE)
         changes = applied(row, patch, unkept={"name"})
         try:

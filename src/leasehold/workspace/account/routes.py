@@ -6,15 +6,22 @@ from litestar import Response, Router, delete, get, patch, post, put
 from litestar.di import NamedDependency, Provide
 from litestar.params import FromPath, JSONBody
 
+from leasehold.core.login.schemas import (
+    FirstCode,
+    NewRecoveryCodes,
+    NewTotp,
+    PasswordAndCode,
+    PasswordChange,
+    PasswordOnly,
+)
 from leasehold.core.pagination import Page
 from leasehold.core.principal import Principal
 from leasehold.tenancy.bind import TenantReader
 from leasehold.tenancy.context import TenantRef
 from leasehold.workspace.account.repository import AccountReads
-from leasehold.workspace.account.schemas import Me, PasswordChange, ProfilePatch, Session
+from leasehold.workspace.account.schemas import Me, ProfilePatch, Session
 from leasehold.workspace.account.service import AccountService, describe
 from leasehold.workspace.auth.identity import Identity, user_id_of
-from leasehold.workspace.factors.schemas import FirstCode, NewRecoveryCodes, NewTotp, PasswordAndCode, PasswordOnly
 
 _NO_STORE = {"Cache-Control": "no-store"}
 

@@ -1,13 +1,13 @@
 """What users send and receive of themselves."""
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Literal
 from uuid import UUID
 
-from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import UNSET, Struct, UnsetType
 
 from leasehold.workspace.scopes import Role
-from leasehold.workspace.users.schemas import Email, Name, Password
+from leasehold.workspace.users.schemas import Email, Name
 
 
 class TenantIdentity(Struct):
@@ -48,13 +48,6 @@ class ProfilePatch(Struct, forbid_unknown_fields=True):
 
     name: Name | UnsetType = UNSET
     email: Email | UnsetType = UNSET
-
-
-class PasswordChange(Struct, forbid_unknown_fields=True):
-    """The present password and the one to come."""
-
-    current_password: Annotated[str, Meta(max_length=128, examples=["correct horse battery"])]
-    new_password: Password
 
 
 class Session(Struct):

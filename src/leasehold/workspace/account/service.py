@@ -6,28 +6,18 @@ from uuid import UUID
 
 from msgspec import UNSET
 
-from leasehold.core.errors import FieldError, Invalid, InvalidToken, NotFound
+from leasehold.core.errors import InvalidToken, NotFound
+from leasehold.core.login.refusals import NoTotp, WrongCode, WrongPassword
+from leasehold.core.login.schemas import NewRecoveryCodes, NewTotp, PasswordAndCode, PasswordChange
 from leasehold.core.principal import Principal
 from leasehold.core.reads import Reader
 from leasehold.tenancy.context import TenantRef
 from leasehold.tenancy.jobs.enqueue import enqueue
 from leasehold.workspace.account.repository import AccountReads
-from leasehold.workspace.account.schemas import Me, PasswordChange, ProfilePatch, TenantIdentity
+from leasehold.workspace.account.schemas import Me, ProfilePatch, TenantIdentity
 from leasehold.workspace.auth.identity import Desk, Identity, user_id_of
 from leasehold.workspace.auth.repository import read_subject
 from leasehold.workspace.confirmations.jobs import Asked, send_confirmation
-from leasehold.workspace.factors.schemas import NewRecoveryCodes, NewTotp, PasswordAndCode
-from leasehold.workspace.factors.service import NoTotp, WrongCode
-
-
-class WrongPassword(Invalid):
-    """The password is wrong."""
-
-    type = "wrong-password"
-    title = "Wrong password"
-
-    def __init__(self, pointer: str = "/password") -> None:
-        super().__init__(errors=[FieldError(pointer, "is wrong")])
 
 
 async def describe(reader: Reader, tenant: TenantRef, principal: Principal) -> Me:

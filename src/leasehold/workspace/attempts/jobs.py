@@ -1,6 +1,6 @@
 """What is done for attempts by the clock."""
 
-from leasehold.core.attempts import FORGOTTEN_AFTER
+from leasehold.core.attempts.rule import FORGOTTEN_AFTER
 from leasehold.core.clock import utc_now
 from leasehold.tenancy.bind import TenantSession
 from leasehold.tenancy.jobs.definition import NoArguments, tenant_job

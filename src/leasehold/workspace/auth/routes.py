@@ -5,6 +5,7 @@ from litestar.di import NamedDependency, Provide
 from litestar.params import JSONBody
 
 from leasehold.core.errors import Unauthenticated
+from leasehold.core.login.refusals import REFUSALS
 from leasehold.core.principal import Principal
 from leasehold.workspace.auth.identity import Identity
 from leasehold.workspace.auth.schemas import (
@@ -16,32 +17,11 @@ from leasehold.workspace.auth.schemas import (
     Refresh,
     Registration,
 )
-from leasehold.workspace.auth.service import AuthService, LoginRefusal
+from leasehold.workspace.auth.service import AuthService
 from leasehold.workspace.confirmations.service import ConfirmationService
 from leasehold.workspace.users.schemas import User
 
 _NO_STORE = {"Cache-Control": "no-store"}
-
-
-class InvalidCredentials(Unauthenticated):
-    """The e-mail address or the password is wrong."""
-
-    type = "invalid-credentials"
-    title = "Invalid credentials"
-
-
-class SecondFactorRequired(Unauthenticated):
-    """The password is right; log in with it and a code of the authenticator app."""
-
-    type = "second-factor-required"
-    title = "Second factor required"
-
-
-class WrongSecondFactor(Unauthenticated):
-    """The code is wrong, or was used before."""
-
-    type = "wrong-second-factor"
-    title = "Wrong second factor"
 
 
 class InvalidRefreshToken(Unauthenticated):
@@ -49,13 +29,6 @@ class InvalidRefreshToken(Unauthenticated):
 
     type = "invalid-refresh-token"
     title = "Invalid refresh token"
-
-
-_REFUSALS: dict[LoginRefusal, type[Unauthenticated]] = {
-    "credentials": InvalidCredentials,
-    "code_missing": SecondFactorRequired,
-    "code_wrong": WrongSecondFactor,
-}
 
 
 def provide_auth(identity: NamedDependency[Identity]) -> AuthService:
@@ -89,7 +62,7 @@ async def login(
     """Begin a session, and return its tokens with the scopes of the user's role."""
     issued = await auth.login(data, address=client_address)
     if not isinstance(issued, IssuedToken):
-        raise _REFUSALS[issued]
+        raise REFUSALS[issued]
     return Response(issued, headers=_NO_STORE)
 
 

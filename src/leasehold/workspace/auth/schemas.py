@@ -4,12 +4,11 @@ from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from leasehold.core.login.schemas import Code, GivenPassword, Password, Secret
 from leasehold.core.text import TEXT_PATTERN
-from leasehold.workspace.factors.schemas import Code
-from leasehold.workspace.users.schemas import Email, Name, Password
+from leasehold.workspace.users.schemas import Email, Name
 
 AnyEmail = Annotated[str, Meta(max_length=254, pattern=TEXT_PATTERN, examples=["owner@acme.example"])]
-Secret = Annotated[str, Meta(max_length=200, pattern=TEXT_PATTERN)]
 
 
 class Registration(Struct, forbid_unknown_fields=True):
@@ -26,7 +25,7 @@ class Login(Struct, forbid_unknown_fields=True):
     """E-mail address and password of a user, and a code where the user has a second factor."""
 
     email: AnyEmail
-    password: Annotated[str, Meta(max_length=128, examples=["correct horse battery"])]
+    password: GivenPassword
     code: Code | None = None
 
 

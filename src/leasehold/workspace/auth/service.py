@@ -1,9 +1,8 @@
 """How users become users, log in, stay logged in and log out."""
 
-from typing import Literal
-
 from leasehold.core.clock import utc_now
 from leasehold.core.errors import FieldError, Forbidden, Invalid
+from leasehold.core.login.refusals import LoginRefusal
 from leasehold.core.principal import Principal
 from leasehold.tenancy.audit import AuditLog
 from leasehold.tenancy.jobs.enqueue import enqueue
@@ -17,7 +16,6 @@ from leasehold.workspace.users.models import User
 from leasehold.workspace.users.schemas import User as UserOut
 
 _TRIES = 3
-LoginRefusal = Literal["credentials", "code_missing", "code_wrong"]
 
 
 class RegistrationClosed(Forbidden):

@@ -1,12 +1,12 @@
 """What can be done with the second factor of a user. Each code of the authenticator app works once (RFC 6238, 5.2)."""
 
 from collections.abc import Sequence
-from typing import Literal
 from uuid import UUID
 
 from leasehold.core.clock import utc_now
 from leasehold.core.credentials import secret_digests
-from leasehold.core.errors import Conflict, FieldError, Invalid
+from leasehold.core.login.refusals import HasTotp, NoTotp, Proof, WrongCode
+from leasehold.core.login.schemas import NewRecoveryCodes, NewTotp
 from leasehold.core.totp import (
     accepted_step,
     new_recovery_codes,
@@ -20,33 +20,6 @@ from leasehold.tenancy.bind import TenantSession
 from leasehold.tenancy.secrets import SecretColumn
 from leasehold.workspace.factors.models import RecoveryCode, Totp
 from leasehold.workspace.factors.repository import RecoveryCodeRepository, TotpRepository
-from leasehold.workspace.factors.schemas import NewRecoveryCodes, NewTotp
-
-Proof = Literal["proved", "not_asked", "missing", "wrong"]
-
-
-class HasTotp(Conflict):
-    """The user has a second factor already; remove it first."""
-
-    type = "second-factor-exists"
-    title = "Second factor exists"
-
-
-class NoTotp(Conflict):
-    """The user has no second factor that waits to be confirmed."""
-
-    type = "no-second-factor"
-    title = "No second factor"
-
-
-class WrongCode(Invalid):
-    """The code is wrong, or was used before."""
-
-    type = "wrong-code"
-    title = "Wrong code"
-
-    def __init__(self) -> None:
-        super().__init__(errors=[FieldError("/code", "is wrong, or was used before")])
 
 
 class FactorService:

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from leasehold.core.passwords import MAX_LENGTH, MIN_LENGTH
+from leasehold.core.login.schemas import Password
 from leasehold.core.text import TEXT_PATTERN
 from leasehold.workspace.scopes import Role
 
@@ -17,12 +17,6 @@ Email = Annotated[
         max_length=254,
         description="E-mail address, unique in the tenant, kept in lower case",
         examples=["owner@acme.example"],
-    ),
-]
-Password = Annotated[
-    str,
-    Meta(
-        min_length=MIN_LENGTH, max_length=MAX_LENGTH, description="Any characters", examples=["correct horse battery"]
     ),
 ]
 Name = Annotated[

@@ -1,10 +1,24 @@
-"""What clients send and receive as second factors. Secrets and codes are shown once."""
+"""What is sent and received to log in. Secrets and codes are shown once."""
 
 from typing import Annotated
 
 from msgspec import Meta, Struct
 
+from leasehold.core.passwords import MAX_LENGTH, MIN_LENGTH
 from leasehold.core.text import TEXT_PATTERN
+
+Password = Annotated[
+    str,
+    Meta(
+        min_length=MIN_LENGTH, max_length=MAX_LENGTH, description="Any characters", examples=["correct horse battery"]
+    ),
+]
+"""A password that is chosen."""
+
+GivenPassword = Annotated[str, Meta(max_length=MAX_LENGTH, examples=["correct horse battery"])]
+"""A password that is to be right."""
+
+Secret = Annotated[str, Meta(max_length=200, pattern=TEXT_PATTERN)]
 
 Code = Annotated[
     str,
@@ -25,16 +39,23 @@ class FirstCode(Struct, forbid_unknown_fields=True):
 
 
 class PasswordOnly(Struct, forbid_unknown_fields=True):
-    """The user's password."""
+    """One's password."""
 
-    password: Annotated[str, Meta(max_length=128, examples=["correct horse battery"])]
+    password: GivenPassword
 
 
 class PasswordAndCode(Struct, forbid_unknown_fields=True):
-    """The user's password, and a code of the second factor."""
+    """One's password, and a code of the second factor."""
 
-    password: Annotated[str, Meta(max_length=128, examples=["correct horse battery"])]
+    password: GivenPassword
     code: Code
+
+
+class PasswordChange(Struct, forbid_unknown_fields=True):
+    """The present password and the one to come."""
+
+    current_password: GivenPassword
+    new_password: Password
 
 
 class NewTotp(Struct):

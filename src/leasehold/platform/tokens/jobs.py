@@ -1,7 +1,7 @@
-"""What is done for admins by the clock."""
+"""What is done for tokens by the clock."""
 
 from leasehold.core.database import PlatformSession
-from leasehold.platform.admins.repository import AdminTokenRepository
+from leasehold.platform.tokens.repository import AdminTokenRepository
 from leasehold.tenancy.jobs.definition import NoArguments, platform_job
 
 

@@ -1,0 +1,1 @@
+"""Failed attempts to log in as an admin."""

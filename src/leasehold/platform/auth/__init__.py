@@ -1,0 +1,1 @@
+"""How admins prove who they are: password, second factor, log-in."""

@@ -1,0 +1,1 @@
+"""Opaque tokens of admins, for scripts."""
