@@ -63,9 +63,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_admin_sessions")),
         schema="platform",
     )
-    op.create_index(
-        op.f("ix_admin_sessions_admin_id"), "admin_sessions", ["admin_id"], unique=False, schema="platform"
-    )
+    op.create_index(op.f("ix_admin_sessions_admin_id"), "admin_sessions", ["admin_id"], unique=False, schema="platform")
     op.create_table(
         "attempts",
         sa.Column("id", sa.UUID(), nullable=False),
