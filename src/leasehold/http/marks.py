@@ -11,3 +11,6 @@ IS_PUBLIC = "is_public"
 
 SCOPES = "scopes"
 """Names the scopes that a route demands; an empty tuple is any valid token."""
+
+PROBLEMS = "problems"
+"""Names the problems that a route may answer besides those that follow from what it is."""
