@@ -14,6 +14,8 @@ from leasehold.http.request_log import RequestLog
 from leasehold.platform.admins.service import AdminService
 from leasehold.platform.scopes import PLATFORM_SCOPES
 from leasehold.process import Process
+from leasehold.tenancy.context import TenantRef
+from leasehold.workspace.scopes import IMPERSONATION_SCOPES
 from tests.factories import OPERATOR, new_slug
 from tests.people import PASSWORD, headers_of
 
@@ -58,6 +60,31 @@ async def logged_in_admin(
 ) -> dict[str, str]:
     """Return the headers of a fresh admin who has logged in; with all scopes if none are named."""
     return await admin_headers(http, await known_admin(http, process, scopes=scopes))
+
+
+@dataclass(frozen=True)
+class Impersonated:
+    """An admin who acts in a tenant."""
+
+    id: str
+    address: str
+    """Where the impersonations of the tenant are."""
+    admin: dict[str, str]
+    """The headers of the admin's own log-in."""
+    headers: dict[str, str]
+    """The headers of the impersonation."""
+
+
+async def impersonated(
+    http: httpx.AsyncClient, process: Process, tenant: TenantRef, *scopes: str, admin: dict[str, str] | None = None
+) -> Impersonated:
+    """Let an admin act in a tenant; a new one unless one is given, with all scopes that there are unless some are."""
+    admin = admin or await logged_in_admin(http, process)
+    address = f"/platform/v1/tenants/{tenant.id}/impersonations"
+    body = {"scopes": sorted(scopes or IMPERSONATION_SCOPES), "reason": "Ticket 4711"}
+    answer = await http.post(address, headers=admin, json=body)
+    assert answer.status_code == 201, answer.text
+    return Impersonated(answer.json()["id"], address, admin, headers_of(answer.json()))
 
 
 @asynccontextmanager

@@ -109,6 +109,9 @@ MATRIX: dict[str, str] = {
     "removeAdminsTotp": "platform:admins:write",
     "listAdminsTokens": "platform:admins:read",
     "revokeAdminsToken": "platform:admins:write",
+    "impersonate": "platform:tenants:impersonate",
+    "listImpersonations": "platform:tenants:read",
+    "endImpersonation": "platform:tenants:impersonate",
     "listPlatformAuditEvents": "platform:audit:read",
     "exportPlatformAuditEvents": "platform:audit:read",
 }

@@ -20,7 +20,7 @@ from leasehold.process import Process
 from leasehold.tenancy.bind import open_tenant_session
 from leasehold.tenancy.context import TenantRef
 from leasehold.workspace.scopes import ALL_SCOPES
-from tests.admins import logged_in_admin
+from tests.admins import impersonated, logged_in_admin
 from tests.api.access_matrix import ADMINS, ANYBODY, MATRIX, USERS
 from tests.api.problems import on
 from tests.api.test_access_tokens import signer
@@ -142,6 +142,21 @@ def of_a_script_without_scopes(route: Route) -> Outcome:
     return (403, "insufficient-scope") if route.row.startswith("platform:") else of_an_admins_script(route)
 
 
+def of_an_impersonation(route: Route) -> Outcome:
+    """Let in who acts in a tenant, but not where somebody could stay or let others in."""
+    if route.is_of_the_platform:
+        return of_nobody_there(route)
+    if route.row in {"users:write", "clients:write", "keys:write", "tenant:write"}:
+        return 403, "insufficient-scope"
+    return (403, "users-only") if route.row == USERS else LET_IN
+
+
+def of_an_impersonation_that_is_over(route: Route) -> Outcome:
+    if route.row == ANYBODY or of_an_impersonation(route) == (403, "insufficient-scope"):
+        return of_an_impersonation(route)
+    return BAD
+
+
 async def none(_world: World) -> Headers:
     return {}
 
@@ -247,6 +262,35 @@ async def forged_audience(world: World) -> Headers:
     return {"Authorization": f"Bearer {token}"}
 
 
+async def impersonating(world: World, tenant: TenantRef | None = None) -> Headers:
+    return (await impersonated(world.http, world.process, tenant or world.acme)).headers
+
+
+async def ended_impersonation(world: World) -> Headers:
+    begun = await impersonated(world.http, world.process, world.acme)
+    ended = await world.http.delete(f"{begun.address}/{begun.id}", headers=begun.admin)
+    assert ended.status_code == 204
+    return begun.headers
+
+
+async def impersonation_of_who_logged_out(world: World) -> Headers:
+    begun = await impersonated(world.http, world.process, world.acme)
+    assert (await world.http.post("/platform/v1/auth/logout", headers=begun.admin)).status_code == 204
+    return begun.headers
+
+
+async def impersonation_of_nobody(world: World) -> Headers:
+    """A token that is signed as it should be, and that no impersonation stands behind."""
+    token = world.process.tokens.issue_impersonation(
+        admin_id=new_id(),
+        tenant_id=world.acme.id,
+        impersonation_id=new_id(),
+        scopes=frozenset(ALL_SCOPES),
+        lifetime_s=900,
+    )
+    return {"Authorization": f"Bearer {token}"}
+
+
 async def basic(world: World) -> Headers:
     headers = await bearer(world.process, world.acme)
     return {"Authorization": headers["Authorization"].replace("Bearer", "Basic")}
@@ -282,6 +326,15 @@ CREDENTIALS = [
     Credential("a script of an admin who is disabled", disabled_admins_script, refused(*BAD)),
     Credential("an admin's log-in that was ended", ended_admin_session, refused(*BAD)),
     Credential("an admin's token that has expired", expired_admin_token, refused(*BAD)),
+    Credential("an admin who acts in the tenant", impersonating, of_an_impersonation),
+    Credential(
+        "an admin who acts in another tenant",
+        lambda world: impersonating(world, world.globex),
+        of_another_tenant,
+    ),
+    Credential("an impersonation that was ended", ended_impersonation, of_an_impersonation_that_is_over),
+    Credential("an impersonation of who logged out", impersonation_of_who_logged_out, of_an_impersonation_that_is_over),
+    Credential("an impersonation of nobody", impersonation_of_nobody, refused(*BAD)),
     Credential("a tenant's token under the audience of the platform", forged_audience, refused(*BAD)),
 ]
 
@@ -323,7 +376,7 @@ async def test_every_route_answers_a_credential_as_the_matrix_says(
         path = route.path
         for name in ("run_id", "job_id", "tenant_id", "item_id", "user_id", "client_id", "key_id"):
             path = path.replace(f"{{{name}}}", unknown)
-        for name in ("invitation_id", "session_id", "admin_id", "token_id"):
+        for name in ("invitation_id", "session_id", "admin_id", "token_id", "impersonation_id"):
             path = path.replace(f"{{{name}}}", unknown)
         path = path.replace("{hostname}", "x.example")
         headers = await credential.make(world)

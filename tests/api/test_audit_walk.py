@@ -19,6 +19,7 @@ from leasehold.tenancy.context import TenantRef
 from leasehold.workspace.auth.pepper import read_pepper
 from leasehold.workspace.confirmations.jobs import SECRET_KINDS, Purpose
 from leasehold.workspace.confirmations.repository import ConfirmationRepository
+from tests.admins import impersonated, logged_in_admin
 from tests.api.admin_walk import ADMIN_ACTIONS, Ask, prepared_for_admins
 from tests.api.test_second_factor import code_of
 from tests.audit import events_of, refusing_events
@@ -82,6 +83,8 @@ ACTIONS = {
     "removeDomain": {"tenant.domain_removed"},
     "retryJob": {"job.retried"},
     "dropJob": {"job.dropped"},
+    "impersonate": {"impersonation.begun"},
+    "endImpersonation": {"impersonation.ended"},
     **ADMIN_ACTIONS,
 }
 """What each operation of the walk leaves; a new operation fails until it is named here or among the exceptions."""
@@ -153,8 +156,15 @@ class World:
             "createTenant": {"slug": new_slug(), "name": NAME},
             "updateTenant": {"slug": new_slug(), "name": NAME, "is_canary": True},
             "addDomain": {"hostname": hostname},
+            "impersonate": {"scopes": ["items:read"], "reason": "Ticket 4711"},
         }
-        return path.format(tenant_id=tenant.id, hostname=hostname, job_id=job_id), self.root, bodies.get(operation)
+        ids = {"tenant_id": tenant.id, "hostname": hostname, "job_id": job_id}
+        headers = self.root
+        if operation == "impersonate":
+            headers = await logged_in_admin(self.http, self.process)
+        if operation == "endImpersonation":
+            ids["impersonation_id"] = (await impersonated(self.http, self.process, tenant)).id
+        return path.format(**ids), headers, bodies.get(operation)
 
 
 async def confirmation(process: Process, tenant: TenantRef, user_id: UUID, purpose: Purpose) -> str:
@@ -246,7 +256,7 @@ async def test_every_operation_leaves_its_events_and_nobodys_secrets(app: Reques
             assert (ours, [event["action"] for event in events_of(world.settings, made)]) == (expected, [*expected])
         logs += str(events_of(world.settings, tenant))
     logs += str(events_of(world.settings, None))
-    assert len(world.secrets) == 54
+    assert len(world.secrets) == 55
     assert [secret for secret in world.secrets if secret in logs] == []
     assert [personal for personal in (EMAIL, NAME, "argon2", "example.org") if personal in logs] == []
 

@@ -94,7 +94,7 @@ async def test_a_run_that_does_not_exist_is_not_found(http: httpx.AsyncClient, p
 
 
 async def test_a_tenant_is_flagged_as_a_canary(http: httpx.AsyncClient, process: Process, acme: TenantRef) -> None:
-    headers = await admin(process, "platform:tenants:write")
+    headers = await admin(process, "platform:tenants:write", "platform:fleet:write")
     path = f"/platform/v1/tenants/{acme.id}"
     assert (await http.patch(path, json={"is_canary": True}, headers=headers)).json()["is_canary"] is True
     assert (await http.patch(path, json={"name": "Acme"}, headers=headers)).json()["is_canary"] is True

@@ -86,6 +86,7 @@ class _In:
         return f"{self.seconds} s from now"
 
 
+_NOBODY = "0199a1f0-0000-7000-8000-000000000001"
 _FORGERIES = [
     *(Forgery(f"alg {alg!r}", {"alg": alg}, sign=_by_nobody) for alg in ("none", "None", "NONE", "nOnE", "", None, 0)),
     *(Forgery(f"alg {alg!r}, but signed", {"alg": alg}) for alg in ("none", "", None, "eddsa", "Ed25519", ["EdDSA"])),
@@ -157,6 +158,15 @@ _FORGERIES = [
     ),
     *(Forgery(f"tenant {tenant!r}", claims={"tenant": tenant}) for tenant in ("", "acme", 7, [], "00000000")),
     *(Forgery(f"sub {sub!r}", claims={"sub": sub}) for sub in ("", "nobody", 7, [])),
+    Forgery("an admin by the platform's audience", claims={"aud": "leasehold:platform-api", "kind": "admin"}),
+    Forgery("a client who says that an admin acts", claims={"act": {"sub": _NOBODY}}),
+    Forgery("an admin who acts, and no impersonation", claims={"kind": "admin", "act": {"sub": _NOBODY}}),
+    *(
+        Forgery(
+            f"an impersonation with act {act!r}", claims={"kind": "admin", "sub": _NOBODY, "sid": _NOBODY, "act": act}
+        )
+        for act in (None, {}, {"sub": _NOBODY}, {"sub": "x"}, {"sub": _NOBODY, "act": {}}, _NOBODY, [], 7)
+    ),
     *(Forgery(f"kind {kind!r}", claims={"kind": kind}) for kind in ("admin", "", "root", 7, [])),
 ]
 

@@ -17,7 +17,7 @@ class Actor:
     id: UUID | None = None
     """The user, client, key or admin; None for who has no row."""
     impersonator_id: UUID | None = None
-    """The admin who acts in the actor's name."""
+    """The admin of the platform who acts in a tenant."""
     request_id: str | None = None
     reason: str | None = None
     """The command or the job that acts; None in a request."""
@@ -27,7 +27,13 @@ class Actor:
     @classmethod
     def of(cls, principal: Principal, *, request_id: str | None) -> "Actor":
         """Return the subject of a request's token."""
-        return cls(principal.kind, principal.subject, request_id=request_id, principal=principal)
+        return cls(
+            principal.kind,
+            principal.subject,
+            impersonator_id=principal.subject if principal.is_impersonation else None,
+            request_id=request_id,
+            principal=principal,
+        )
 
     @classmethod
     def anonymous(cls, *, request_id: str | None) -> "Actor":

@@ -19,7 +19,12 @@ class Principal:
     expires_at: int
     """Unix seconds after which the credential is void."""
     session_id: UUID | None = None
-    """The log-in of a user, whose end is the credential's; None for whoever does not log in."""
+    """The log-in of a user or admin, or the impersonation, whose end is the credential's; None where there is none."""
+
+    @property
+    def is_impersonation(self) -> bool:
+        """Whether an admin of the platform acts in a tenant."""
+        return self.kind == "admin" and self.tenant_id is not None
 
     def demand(self, *scopes: str) -> None:
         """Pass if every scope is held.

@@ -27,6 +27,7 @@ from leasehold.http.marks import CREDENTIAL_ENDPOINT
 from leasehold.http.request_log import request_id_of
 from leasehold.platform.auth.identity import AdminIdentity
 from leasehold.platform.idempotency.service import PlatformKeys
+from leasehold.platform.impersonations.service import may_impersonate
 from leasehold.process import Process
 from leasehold.tenancy.bind import TenantReader, TenantSession, open_tenant_session, tenant_reader
 from leasehold.tenancy.context import TenantRef
@@ -35,6 +36,7 @@ from leasehold.workspace.audit.repository import OpenReader
 from leasehold.workspace.auth.identity import Identity
 from leasehold.workspace.auth.repository import may_act
 from leasehold.workspace.idempotency.service import WorkspaceKeys
+from leasehold.workspace.scopes import IMPERSONATION_SCOPES
 
 AnyRequest = Request[Any, Any, State]
 
@@ -155,6 +157,8 @@ def platform_dependencies(process: Process) -> Mapping[str, Provide]:
         "principal": Provide(provide_principal, sync_to_thread=False),
         "actor": Provide(provide_actor, sync_to_thread=False),
         "installation_key": Provide(lambda: process.key, sync_to_thread=False),
+        "impersonation_scopes": Provide(lambda: IMPERSONATION_SCOPES, sync_to_thread=False),
+        "access_tokens": Provide(lambda: process.tokens, sync_to_thread=False),
         "idempotency_key": Provide(provide_idempotency_key, sync_to_thread=False),
         "provisioner": Provide(lambda: process.provisioner, sync_to_thread=False),
         "window": Provide(lambda: process.window, sync_to_thread=False),
@@ -215,8 +219,22 @@ async def _with_active_subject(process: Process, request: AnyRequest, tenant: Te
     principal: Principal = request.scope["state"]["principal"]
     subjects = process.subjects
     if not subjects.knows(tenant.id, principal):
+        if principal.is_impersonation:
+            await _demand_impersonation(process, principal)
+            return tenant
         epoch = subjects.epoch
         if not await may_act(tenant_reader(process.readers, tenant), principal):
             raise InvalidToken
         subjects.remember(tenant.id, principal, epoch=epoch)
     return tenant
+
+
+async def _demand_impersonation(process: Process, principal: Principal) -> None:
+    """Pass if an admin may act in the tenant still. It is looked up each time: it is rare, and ends with its log-in.
+
+    Raises:
+        InvalidToken: the impersonation is over, or the admin may do so no more.
+    """
+    async with platform_session(process.database) as session:
+        if not await may_impersonate(session, principal):
+            raise InvalidToken

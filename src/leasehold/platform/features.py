@@ -10,6 +10,7 @@ from leasehold.platform.auth.second_factor import ADMIN_SECRETS
 from leasehold.platform.fleet.routes import router as fleet_router
 from leasehold.platform.idempotency.jobs import forget_answers
 from leasehold.platform.idempotency.models import KeptAnswer
+from leasehold.platform.impersonations.routes import router as impersonations_router
 from leasehold.platform.jobs.routes import router as jobs_router
 from leasehold.platform.keys.jobs import forget_gone
 from leasehold.platform.tenants.routes import router as tenants_router
@@ -34,6 +35,7 @@ PLATFORM_ROUTES = (
     auth_router,
     account_router,
     tokens_router,
+    impersonations_router,
 )
 """What is served under `/platform/v1`. Importing it also registers the tables of the shared schema."""
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from leasehold.core.errors import UnknownScope
 
+IMPERSONATE = "platform:tenants:impersonate"
 PLATFORM_SCOPES = frozenset(
     {
         "platform:admins:read",
@@ -13,6 +14,7 @@ PLATFORM_SCOPES = frozenset(
         "platform:fleet:write",
         "platform:jobs:read",
         "platform:jobs:write",
+        IMPERSONATE,
         "platform:tenants:read",
         "platform:tenants:write",
     }

@@ -4,7 +4,9 @@ from uuid import UUID
 
 import pytest
 
+from leasehold.core.actor import Actor
 from leasehold.core.errors import InsufficientScope
+from leasehold.core.ids import new_id
 from leasehold.core.principal import Principal
 
 _READER = Principal(
@@ -33,3 +35,14 @@ def test_who_holds_every_scope_passes(demanded: tuple[str, ...]) -> None:
 def test_the_first_scope_that_is_missing_is_named(demanded: tuple[str, ...], missing: str) -> None:
     with pytest.raises(InsufficientScope, match=f"lacks the scope {missing}[.]"):
         _READER.demand(*demanded)
+
+
+def test_who_acts_as_an_admin_in_a_tenant_is_named_as_the_impersonator() -> None:
+    admin_id, tenant_id = new_id(), new_id()
+    acting = Principal("admin", admin_id, frozenset(), tenant_id, expires_at=0)
+    assert Actor.of(acting, request_id=None).impersonator_id == admin_id
+    for other in (
+        Principal("admin", admin_id, frozenset(), None, expires_at=0),
+        Principal("user", admin_id, frozenset(), tenant_id, expires_at=0),
+    ):
+        assert Actor.of(other, request_id=None).impersonator_id is None

@@ -54,7 +54,13 @@ class AuditLog:
             await self.record(action, target, changes=told)
 
     async def record_to(
-        self, tenant: TenantRef, action: str, target: Target | None = None, *, changes: Changes = NO_CHANGES
+        self,
+        tenant: TenantRef,
+        action: str,
+        target: Target | None = None,
+        *,
+        changes: Changes = NO_CHANGES,
+        reason: str | None = None,
     ) -> None:
         """Write down what is done on the platform to a tenant: the same event, with the same id, in both logs.
 
@@ -68,7 +74,7 @@ class AuditLog:
         """
         if not isinstance(self._session, PlatformSession):
             raise TypeError("what is done to a tenant is recorded on the platform's session")
-        row = event_row(self._by, action, target or ("tenant", tenant.id), changes=changes)
+        row = event_row(self._by, action, target or ("tenant", tenant.id), changes=changes, reason=reason)
         await self._insert(_PLATFORM, row)
         async with inside_tenant(self._session, tenant):
             if await self._session.scalar(_HAS_LOG):

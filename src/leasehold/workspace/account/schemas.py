@@ -34,10 +34,10 @@ class Me(Struct):
     """Who the caller is."""
 
     tenant: TenantIdentity
-    kind: Literal["user", "client", "key"]
+    kind: Literal["user", "client", "key", "admin"]
     subject: UUID
     name: str
-    """E-mail address of a user, name of a client or key."""
+    """E-mail address of a user, name of a client or key; of an admin who impersonates, only that they are one."""
     scopes: list[str]
     profile: Profile | None
     """Null for who is no user."""

@@ -92,6 +92,8 @@ class OAuthService:
             return None
         if principal.tenant_id != self._identity.tenant.id:
             return None
+        if principal.kind == "admin":
+            return Refusal("unsupported_token_type", "An impersonation is ended by an admin of the platform.")
         if principal.session_id is None:
             return Refusal("unsupported_token_type", "The access token of a client ends with the client, or by itself.")
         async with self._identity.desk() as desk:
