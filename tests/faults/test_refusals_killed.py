@@ -10,7 +10,9 @@ from leasehold.config import Settings
 from leasehold.process import Process
 from leasehold.tenancy.bind import open_tenant_session
 from leasehold.tenancy.context import TenantRef
+from tests.admins import admin_headers, known_admin
 from tests.api.problems import refusal_of
+from tests.api.test_admin_totp import set_up as add_totp
 from tests.api.test_second_factor import set_up
 from tests.api.test_sessions import age_tokens
 from tests.audit import events_of
@@ -69,3 +71,16 @@ async def test_a_replayed_token_ends_its_session_though_the_server_dies_over_it(
         assert refusal_of(await post(http, acme, "refresh", token)) == (401, "invalid-refresh-token")
     assert await one(process, acme, "SELECT count(*) FROM user_sessions WHERE end_reason = 'replayed'") == 1
     assert len(events_of(settings, acme, action="refresh_token.replayed")) == 1
+
+
+@pytest.mark.parametrize("password", ["wrong horse battery", PASSWORD], ids=["wrong password", "wrong code"])
+async def test_so_is_the_event_of_an_admins_refused_login(
+    http: httpx.AsyncClient, settings: Settings, process: Process, password: str
+) -> None:
+    known = await known_admin(http, process)
+    await add_totp(http, await admin_headers(http, known))
+    hold = Hold("INSERT INTO platform.audit_events", delivers=True)
+    body = {"name": known.name, "password": password, "code": "000000"}
+    await die_in(settings, hold, "/platform/v1/auth/login", {"Host": settings.base_domain}, body)
+    (refused,) = [one for one in events_of(settings, None, action="login.refused") if one["target_id"] == known.id]
+    assert refused["reason"] == ("wrong code" if password == PASSWORD else "wrong password")
