@@ -74,6 +74,12 @@ async def test_the_type_of_an_answer_resolves(http: httpx.AsyncClient) -> None:
     assert (await http.get(refused.json()["type"])).status_code == 200
 
 
+def test_schemas_have_names_of_which_a_generator_makes_classes() -> None:
+    names = set(openapi_document()["components"]["schemas"])
+    assert {"Item", "ItemPage", "ItemCreate", "Tenant", "OwnTenant"} <= names
+    assert [name for name in names if not name.isalnum()] == []
+
+
 def test_every_operation_has_examples_that_are_valid() -> None:
     document = openapi_document()
     registry = Registry().with_resource("urn:api", Resource.from_contents(document, DRAFT202012))

@@ -12,6 +12,7 @@ from leasehold.http.idempotency import HEADER, REPLAYED_HEADER, TAKES_KEY
 from leasehold.http.marks import CREDENTIAL_ENDPOINT, IS_PUBLIC, SCOPES
 from leasehold.http.openapi.answers import SCHEMAS, describe_problems, examples_of, problems_of
 from leasehold.http.openapi.examples import add_examples
+from leasehold.http.openapi.names import give_plain_names
 from leasehold.http.problems import ProblemType
 from leasehold.platform.scopes import PLATFORM_SCOPES
 from leasehold.workspace.scopes import ALL_SCOPES
@@ -85,6 +86,7 @@ def document_of(app: Litestar) -> dict[str, Any]:
     document["components"]["schemas"] |= SCHEMAS
     document["components"]["examples"] = examples_of(sorted(named))
     add_examples(document)
+    give_plain_names(document)
     return document
 
 

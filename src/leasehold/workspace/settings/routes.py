@@ -8,14 +8,14 @@ from leasehold.core.actor import Actor
 from leasehold.tenancy.bind import TenantReader, TenantSession
 from leasehold.tenancy.context import TenantRef
 from leasehold.workspace.settings.repository import SettingsReads
-from leasehold.workspace.settings.schemas import SettingsPatch, Tenant
+from leasehold.workspace.settings.schemas import OwnTenant, SettingsPatch
 from leasehold.workspace.settings.service import SettingsService
 
 
 @get("/", operation_id="getOwnTenant", summary="Get the tenant", scopes=("tenant:read",))
-async def get_own_tenant(tenant: NamedDependency[TenantRef], reader: NamedDependency[TenantReader]) -> Tenant:
+async def get_own_tenant(tenant: NamedDependency[TenantRef], reader: NamedDependency[TenantReader]) -> OwnTenant:
     """Return the tenant of the access token with its settings."""
-    return Tenant(tenant.id, tenant.slug, await SettingsReads(reader).find())
+    return OwnTenant(tenant.id, tenant.slug, await SettingsReads(reader).find())
 
 
 @patch("/", operation_id="updateOwnTenant", summary="Change the tenant's settings", scopes=("tenant:write",))
@@ -24,9 +24,9 @@ async def update_own_tenant(
     tenant: NamedDependency[TenantRef],
     session: NamedDependency[TenantSession],
     actor: NamedDependency[Actor],
-) -> Tenant:
+) -> OwnTenant:
     """Change the settings that are given; null sets one back to its default."""
-    return Tenant(tenant.id, tenant.slug, await SettingsService(session).change(data, by=actor))
+    return OwnTenant(tenant.id, tenant.slug, await SettingsService(session).change(data, by=actor))
 
 
 router = Router("/tenant", route_handlers=[get_own_tenant, update_own_tenant], tags=["tenant"])

@@ -33,7 +33,7 @@ class SettingsPatch(Struct, forbid_unknown_fields=True):
     registration: Registration | UnsetType | None = UNSET
 
 
-class Tenant(Struct):
+class OwnTenant(Struct):
     """The tenant of the caller."""
 
     id: UUID
