@@ -9,13 +9,13 @@ from litestar.datastructures import State
 from litestar.exceptions import HTTPException, ValidationException
 from msgspec import Struct
 
-from leasehold.core.errors import FieldError, NotFound, Problem
+from leasehold.core.errors import TYPE_PREFIX, FieldError, NotFound, Problem
+from leasehold.core.validation import UNREADABLE
 from leasehold.http.idempotency import AnswerReplayed, on_replayed
 from leasehold.http.request_log import request_id_of
-from leasehold.http.validation import UNREADABLE, explain_body, explain_parameters
+from leasehold.http.validation import explain_body, explain_parameters
 
 MEDIA_TYPE = "application/problem+json"
-TYPE_PREFIX = "/docs/problems/"
 
 _FRAMEWORK_TYPES = {
     400: ("bad-request", "Bad request"),

@@ -11,6 +11,8 @@ from litestar.static_files import create_static_files_router  # pyright: ignore[
 from swagger_ui_bundle import swagger_ui_path
 
 from leasehold.core.errors import NotFound
+from leasehold.http.bodies import describe_body
+from leasehold.http.entity_tags import describe_tags
 from leasehold.http.errors import MEDIA_TYPE
 from leasehold.http.idempotency import HEADER, REPLAYED_HEADER, TAKES_KEY
 from leasehold.http.marks import CREDENTIAL_ENDPOINT, IS_PUBLIC, SCOPES
@@ -125,6 +127,8 @@ def document_of(app: Litestar) -> dict[str, Any]:
             operation["security"] = _security(path, handler.opt)
             if TAKES_KEY in handler.opt:
                 _describe_key(operation)
+            describe_body(operation, handler, document["components"]["schemas"])
+            describe_tags(operation, handler)
     document["components"]["schemas"][_SCHEMA] = _PROBLEM_SCHEMA
     return document
 
