@@ -26,7 +26,7 @@ def describe_body(operation: dict[str, Any], handler: HTTPRouteHandler, schemas:
             "description": "One JSON document in each line",
             "content": content,
         }
-    elif "PATCH" in handler.http_methods and "requestBody" in operation:
+    elif "PATCH" in handler.http_methods and "requestBody" in operation and LINES not in handler.opt:
         content = operation["requestBody"]["content"]
         content[MERGE_PATCH] = content["application/json"]
 

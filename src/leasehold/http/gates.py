@@ -10,6 +10,7 @@ from litestar.enums import ScopeType
 from litestar.handlers import BaseRouteHandler, HTTPRouteHandler
 from litestar.types import ASGIApp, Receive, Scope, Send
 
+from leasehold.core.bulk import LINES
 from leasehold.core.credentials import PREFIX as OPAQUE
 from leasehold.core.database import platform_session
 from leasehold.core.errors import InvalidToken, NotFound, Problem, Unauthenticated
@@ -186,7 +187,8 @@ def _demand_json(scope: Scope) -> None:
     is_empty = headers.get(b"content-length", b"0") == b"0" and b"transfer-encoding" not in headers
     if handler.opt.get(TAKES_FORM) or (is_empty and not content_type):
         return
-    wanted = (NDJSON,) if takes_lines else ("application/json", MERGE_PATCH)[: 1 + (scope["method"] == "PATCH")]
+    is_patch = scope["method"] == "PATCH" and LINES not in handler.opt
+    wanted = (NDJSON,) if takes_lines else ("application/json", MERGE_PATCH) if is_patch else ("application/json",)
     if content_type.decode("latin-1") not in wanted:
         raise WrongMediaType(wanted=" or ".join(wanted))
 
