@@ -12,8 +12,9 @@ from leasehold.process import Process
 from leasehold.tenancy.bind import open_tenant_session
 from leasehold.tenancy.context import TenantRef
 from tests.api.problems import pointers_of, refusal_of
-from tests.factories import bearer, item
+from tests.factories import bearer, item, new_slug
 from tests.isolation.test_round_trips import watched
+from tests.people import user
 
 UNKNOWN = "0198c5f2-0000-7000-8000-000000000000"
 
@@ -153,6 +154,18 @@ async def test_an_owner_is_looked_at_in_a_change_of_many_too(
     answer = await http.patch("/v1/items/bulk", headers=headers, json={"items": lines})
     assert outcomes(answer) == [(422, "invalid-owner")]
     assert (await http.get(f"/v1/items/{row.id}", headers=headers)).json()["title"] == "Desk"
+
+
+async def test_an_item_keeps_an_owner_who_is_disabled_and_no_other_gets_it(
+    http: httpx.AsyncClient, process: Process, acme: TenantRef
+) -> None:
+    headers, other = await bearer(process, acme), await item(process, acme)
+    owner = str((await user(process, acme, f"{new_slug()}@acme.example")).id)
+    made = await http.post("/v1/items", headers=headers, json={"title": "Desk", "owner_id": owner})
+    await http.patch(f"/v1/users/{owner}", headers=headers, json={"is_active": False})
+    lines = [{"id": id_, "title": "Table", "owner_id": owner} for id_ in (made.json()["id"], str(other.id))]
+    answer = await http.patch("/v1/items/bulk", headers=headers, json={"items": lines})
+    assert outcomes(answer) == [(200, None), (422, "invalid-owner")]
 
 
 async def test_a_tenant_that_demands_if_match_demands_a_version_of_each_line(

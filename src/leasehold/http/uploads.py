@@ -41,7 +41,8 @@ def upload_of(request: AnyRequest) -> Upload | None:
 
 @asynccontextmanager
 async def _received(request: AnyRequest, max_bytes: int) -> AsyncGenerator[Upload]:
-    if int(request.headers.get("content-length", 0)) > max_bytes:
+    announced = request.headers.get("content-length", "")
+    if announced.isdecimal() and len(announced) < 20 and int(announced) > max_bytes:
         raise BodyTooLarge
     digest, size = sha256(), 0
     with SpooledTemporaryFile[bytes](_IN_MEMORY_BYTES) as file:

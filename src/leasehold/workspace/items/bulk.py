@@ -47,17 +47,12 @@ class ItemBulk:
         rows = await self._repository.locked_many({each.id for each in patches if isinstance(each, schemas.ItemChange)})
         needs_version = await SettingsRepository(session=self._session).requires_if_match()
         changes = [_change_of(patch, rows, needs_version=needs_version) for patch in _each_once(patches)]
-        new_owners = {
-            owner_id
-            for change in changes
-            if not isinstance(change, Problem) and (owner_id := change[1].get("owner_id")) != change[0].owner_id
-        }
-        inactive = await self._inactive(new_owners)
+        inactive = await self._inactive(_new_owner(change) for change in changes)
         results: list[models.Item | Problem] = []
         for change in changes:
             if isinstance(change, Problem):
                 results.append(change)
-            elif change[1].get("owner_id") in inactive:
+            elif _new_owner(change) in inactive:
                 results.append(InvalidOwner())
             else:
                 write(*change)
@@ -160,6 +155,15 @@ def _change_of(
         return row, changes_of(patch)
     except Problem as problem:
         return problem
+
+
+def _new_owner(change: Change | Problem) -> UUID | None:
+    """Return to whom an item is given that was not theirs."""
+    if isinstance(change, Problem):
+        return None
+    row, values = change
+    owner_id = values.get("owner_id")
+    return owner_id if owner_id != row.owner_id else None
 
 
 def _shown(row: models.Item) -> schemas.Item:
