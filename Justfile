@@ -73,6 +73,11 @@ new-tenant slug: setup
     @leasehold tenants create {{ slug }}
     @leasehold clients create {{ slug }}
 
+# Write what the documentation has from the code; --allow-breaking if API clients shall break
+reference *args: setup
+    @leasehold reference problems > docs/reference/problems.md
+    @leasehold reference openapi --output docs/reference/openapi.json {{ args }}
+
 # Resolve the dependencies anew and write the hashed lock
 lock:
     uv lock --upgrade

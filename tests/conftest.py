@@ -31,6 +31,7 @@ from leasehold.tenancy.context import TenantRef
 from leasehold.tenancy.fleet.plan import RunOptions
 from leasehold.tenancy.install import install, with_login
 from leasehold.tenancy.names import APP_ROLE, OWNER_ROLE
+from tests.documented import Documented
 from tests.factories import provisioned
 
 pytest_plugins = ["pytest_databases.docker", "pytest_databases.docker.postgres"]
@@ -155,7 +156,9 @@ def process(app: RequestLog) -> Process:
 async def http(app: RequestLog, settings: Settings) -> AsyncGenerator[httpx.AsyncClient]:
     """A client of the application, on the base host."""
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-    async with httpx.AsyncClient(transport=transport, base_url=f"https://{settings.base_domain}") as client:
+    async with httpx.AsyncClient(
+        transport=transport, base_url=f"https://{settings.base_domain}", event_hooks={"response": [Documented(app)]}
+    ) as client:
         yield client
 
 

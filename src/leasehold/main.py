@@ -23,7 +23,7 @@ from leasehold.core.tokens import AccessTokens
 from leasehold.core.usage import UsageMeter
 from leasehold.core.vault import InstallationKey
 from leasehold.http.errors import exception_handlers
-from leasehold.http.openapi import openapi_config
+from leasehold.http.openapi.document import openapi_config
 from leasehold.http.request_log import RequestLog
 from leasehold.http.responses import JsonResponse
 from leasehold.http.routers import IdempotentPosts, OneDependencyAfterAnother, route_handlers

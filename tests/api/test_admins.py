@@ -119,7 +119,7 @@ async def test_a_script_gets_some_of_the_scopes_of_who_has_logged_in(http: httpx
     assert refusal_of(await http.get(ADMINS, headers=script)) == (403, "insufficient-scope")
     refused = await http.post(f"{ME}/tokens", headers=script, json=body)
     assert refusal_of(refused) == (403, "logged-in-only")
-    for scopes, kind in ((["platform:tenants:write"], "scopes-not-held"), (["x"], "unknown-scope")):
+    for scopes, kind in ((["platform:tenants:write"], "scope-not-held"), (["x"], "unknown-scope")):
         wrong = await http.post(f"{ME}/tokens", headers=login, json={"scopes": scopes})
         assert (refusal_of(wrong), pointers_of(wrong)) == ((422, kind), ["/scopes"])
     for days in (0, 366):

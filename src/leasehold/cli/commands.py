@@ -15,6 +15,7 @@ from leasehold.cli.fleet import fleet
 from leasehold.cli.jobs import jobs
 from leasehold.cli.keys import keys
 from leasehold.cli.migrate import migrate
+from leasehold.cli.reference import reference
 from leasehold.cli.serve import serve
 from leasehold.cli.tenants import tenants
 from leasehold.cli.tokens import tokens
@@ -35,7 +36,23 @@ def leasehold() -> None:
     configure_logging(level="warning", form="console", stream=sys.stderr, is_final=False)
 
 
-for command in (up, serve, worker, db, migrate, fleet, jobs, tenants, users, clients, admins, tokens, audit, keys):
+for command in (
+    up,
+    serve,
+    worker,
+    db,
+    migrate,
+    fleet,
+    jobs,
+    tenants,
+    users,
+    clients,
+    admins,
+    tokens,
+    audit,
+    keys,
+    reference,
+):
     leasehold.add_command(command)
 
 

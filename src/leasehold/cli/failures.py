@@ -13,6 +13,7 @@ from leasehold.cli.fleet import UnknownFunction
 from leasehold.cli.fleet_run import Interrupted
 from leasehold.cli.installation import DataFolderNotUsable, InstalledElsewhere, NoOwnerUrl
 from leasehold.cli.keys import NextKeyPending
+from leasehold.cli.reference import BreakingChanges
 from leasehold.cli.serving import DemoSecrets, PortTaken
 from leasehold.core.errors import Problem
 from leasehold.core.vault import InvalidInstallationKey, UnwrapFailed
@@ -27,6 +28,7 @@ from leasehold.tenancy.readiness import TooManyConnections
 from leasehold.tenancy.signing import WrongInstallationKey
 
 _OURS = (
+    BreakingChanges,
     BrokenHistory,
     CommandError,
     DatabaseNewer,

@@ -5,7 +5,7 @@ The docstring of a class is the default `detail` of its answer; fields in braces
 """
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -64,6 +64,34 @@ class Conflict(Problem):
     status = 409
     type = "conflict"
     title = "Conflict"
+
+
+class WrongState(Conflict):
+    """This cannot be done in the present state."""
+
+    type = "wrong-state"
+    title = "Wrong state"
+
+
+class UnknownScope(Invalid):
+    """There is no scope {scope}; there are: {known}."""
+
+    type = "unknown-scope"
+    title = "Unknown scope"
+
+    def __init__(self, scope: str, *, known: Iterable[str]) -> None:
+        fault = FieldError("/scopes", f"has {scope}, which is no scope here")
+        super().__init__(scope=scope, known=", ".join(sorted(known)), errors=[fault])
+
+
+class ScopeNotHeld(Invalid):
+    """The scope {scope} is not held, so it cannot be given."""
+
+    type = "scope-not-held"
+    title = "Scope not held"
+
+    def __init__(self, scope: str) -> None:
+        super().__init__(scope=scope, errors=[FieldError("/scopes", f"has {scope}, which is not held")])
 
 
 class Unauthenticated(Problem):

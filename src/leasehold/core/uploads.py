@@ -17,14 +17,6 @@ RawLine = tuple[int, bytes]
 """The number of a line, from 1, and what stands there."""
 
 
-class BodyTooLarge(Problem):
-    """The body is larger than this address takes."""
-
-    status = 413
-    type = "body-too-large"
-    title = "Body too large"
-
-
 class UploadTooSlow(Problem):
     """The body did not arrive in time."""
 

@@ -82,6 +82,7 @@ def discovery_router(process: Process) -> Router:
         "/oauth-authorization-server",
         operation_id="getServerMetadata",
         summary="Get the authorization server's metadata",
+        problems=(NotFound,),
         is_public=True,
         sync_to_thread=False,
     )

@@ -1,5 +1,6 @@
 """Renders every error as a problem document (RFC 9457). What nobody foresaw is logged and shown as a plain 500."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import structlog
@@ -9,20 +10,21 @@ from litestar.datastructures import State
 from litestar.exceptions import HTTPException, ValidationException
 from msgspec import Struct
 
-from leasehold.core.errors import TYPE_PREFIX, FieldError, NotFound, Problem
+from leasehold.core.errors import TYPE_PREFIX, FieldError, Invalid, NotFound, Problem
 from leasehold.core.validation import UNREADABLE
 from leasehold.http.idempotency import AnswerReplayed, on_replayed
+from leasehold.http.refusals import BodyTooLarge, InternalError, MethodNotAllowed, WrongMediaType
 from leasehold.http.request_log import request_id_of
 from leasehold.http.validation import explain_body, explain_parameters
 
 MEDIA_TYPE = "application/problem+json"
 
-_FRAMEWORK_TYPES = {
-    400: ("bad-request", "Bad request"),
-    404: ("not-found", "Not found"),
-    405: ("method-not-allowed", "Method not allowed"),
-    413: ("body-too-large", "Body too large"),
-    415: ("unsupported-media-type", "Unsupported media type"),
+_OF_FRAMEWORK: dict[int, Problem] = {
+    400: Problem("The body is not what its content type says."),
+    404: NotFound("There is nothing at this address."),
+    405: MethodNotAllowed(),
+    413: BodyTooLarge(),
+    415: WrongMediaType(),
 }
 
 _log = structlog.get_logger(__name__)
@@ -68,7 +70,7 @@ AnyRequest = Request[Any, Any, State]
 def _on_problem(request: AnyRequest, error: Problem) -> Response[ProblemDocument]:
     if error.status >= 500:
         _log.warning("request_refused", problem=error.type, cause=repr(error.__cause__), path=request.scope["path"])
-    return _render(request, error.status, error.type, error.title, error.detail, error.errors, error.headers)
+    return _render(request, error, error.headers)
 
 
 def _on_not_found(request: AnyRequest, _error: NotFoundError) -> Response[ProblemDocument]:
@@ -85,12 +87,12 @@ def _on_invalid(request: AnyRequest, error: ValidationException) -> Response[Pro
     faults = explain_parameters(error.extra, request.route_handler)
     if not faults:
         faults = explain_body(request.route_handler, _body_already_read(request))
-    return _render(request, 422, "validation-failed", "Validation failed", "The input is not acceptable.", faults, {})
+    return _render(request, Invalid("The input is not acceptable.", errors=faults))
 
 
 def _on_unreadable(request: AnyRequest, _error: Exception) -> Response[ProblemDocument]:
     faults = [FieldError("", "is not valid JSON, or nested too deeply")]
-    return _render(request, 400, "bad-request", "Bad request", "The body cannot be read.", faults, {})
+    return _render(request, Problem("The body cannot be read.", errors=faults))
 
 
 def _body_already_read(request: AnyRequest) -> bytes:
@@ -105,40 +107,25 @@ def _body_already_read(request: AnyRequest) -> bytes:
 
 
 def _on_framework_error(request: AnyRequest, error: HTTPException) -> Response[ProblemDocument]:
-    kind, title = _FRAMEWORK_TYPES.get(error.status_code, ("error", "Error"))
-    if error.status_code >= 500:
-        return _on_unforeseen(request, error)
-    detail = {
-        400: "The body is not what its content type says.",
-        404: "There is nothing at this address.",
-        405: "The address does not take this method.",
-        413: "The body is larger than this address takes.",
-    }.get(error.status_code, error.detail)
-    return _render(request, error.status_code, kind, title, detail, (), error.headers or {})
+    problem = _OF_FRAMEWORK.get(error.status_code)
+    return _on_unforeseen(request, error) if problem is None else _render(request, problem, error.headers)
 
 
 def _on_unforeseen(request: AnyRequest, error: Exception) -> Response[ProblemDocument]:
     _log.error("request_failed", request_id=request_id_of(request.scope), exc_info=error)
-    detail = "Something went wrong here. The request id helps to find out what."
-    return _render(request, 500, "internal-error", "Internal error", detail, (), {})
+    return _render(request, InternalError())
 
 
 def _render(
-    request: AnyRequest,
-    status: int,
-    kind: str,
-    title: str,
-    detail: str,
-    errors: tuple[FieldError, ...] | list[FieldError],
-    headers: dict[str, str],
+    request: AnyRequest, problem: Problem, headers: Mapping[str, str] | None = None
 ) -> Response[ProblemDocument]:
     document = ProblemDocument(
-        type=TYPE_PREFIX + kind,
-        title=title,
-        status=status,
-        detail=detail,
+        type=TYPE_PREFIX + problem.type,
+        title=problem.title,
+        status=problem.status,
+        detail=problem.detail,
         instance=request.scope["path"],
         request_id=request_id_of(request.scope),
-        errors=[ProblemField(error.pointer, error.detail) for error in errors],
+        errors=[ProblemField(error.pointer, error.detail) for error in problem.errors],
     )
-    return Response(document, status_code=status, media_type=MEDIA_TYPE, headers=headers)
+    return Response(document, status_code=problem.status, media_type=MEDIA_TYPE, headers=dict(headers or {}))

@@ -13,12 +13,13 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 from leasehold.core.bulk import LINES
 from leasehold.core.credentials import PREFIX as OPAQUE
 from leasehold.core.database import platform_session
-from leasehold.core.errors import InvalidToken, NotFound, Problem, Unauthenticated
+from leasehold.core.errors import InvalidToken, NotFound, Problem
 from leasehold.core.principal import Principal
 from leasehold.core.streaming import NDJSON
 from leasehold.core.uploads import TAKES_LINES
 from leasehold.http.idempotency import note_key
 from leasehold.http.marks import CREDENTIAL_ENDPOINT, MERGE_PATCH, SCOPES, TAKES_FORM
+from leasehold.http.refusals import NoCredential, RepeatedHeader, TenantRequired, WrongMediaType
 from leasehold.platform.auth.service import logged_in
 from leasehold.platform.tokens.service import AdminTokenService
 from leasehold.process import Process
@@ -31,32 +32,6 @@ _GATE_HEADERS = {
     b"idempotency-key": "idempotency-key",
     b"x-tenant": "x-tenant",
 }
-
-
-class TenantRequired(Problem):
-    """Name the tenant: by its subdomain, by its domain, or in the header X-Tenant."""
-
-    type = "tenant-required"
-    title = "Tenant required"
-
-
-class RepeatedHeader(Problem):
-    """The header {name} may be sent once only."""
-
-    type = "repeated-header"
-    title = "Repeated header"
-
-
-class WrongMediaType(Problem):
-    """Send the body as {wanted}."""
-
-    status = 415
-    type = "unsupported-media-type"
-    title = "Unsupported media type"
-
-
-class NoCredential(Unauthenticated):
-    """Send an access token or an API key in the header Authorization: Bearer."""
 
 
 class TenantGate:

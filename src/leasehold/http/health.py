@@ -4,8 +4,10 @@ from litestar import Router, get
 from litestar.di import NamedDependency, Provide
 from msgspec import Struct
 
+from leasehold.core.errors import DatabaseUnavailable
 from leasehold.process import Process
-from leasehold.tenancy.readiness import demand_ready
+from leasehold.tenancy.directory import DirectoryStale
+from leasehold.tenancy.readiness import PlatformNotMigrated, demand_ready
 
 
 class Health(Struct):
@@ -22,7 +24,13 @@ def health_router(process: Process) -> Router:
         """Answer without asking anything else."""
         return Health("live")
 
-    @get("/ready", operation_id="isReady", summary="Can the process serve", is_public=True)
+    @get(
+        "/ready",
+        operation_id="isReady",
+        summary="Can the process serve",
+        problems=(DatabaseUnavailable, DirectoryStale, PlatformNotMigrated),
+        is_public=True,
+    )
     async def ready(process: NamedDependency[Process]) -> Health:
         """Answer 503 unless the database answers, holds the platform's revision, and the directory is fresh."""
         process.directory.demand_fresh()

@@ -14,3 +14,6 @@ MERGE_PATCH = "application/merge-patch+json"
 
 SCOPES = "scopes"
 """Names the scopes that a route demands; an empty tuple is any valid token."""
+
+PROBLEMS = "problems"
+"""Names the problems that a route may answer besides those that follow from what it is."""

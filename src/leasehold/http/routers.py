@@ -12,7 +12,8 @@ from leasehold.http.gates import PlatformGate, TenantGate
 from leasehold.http.health import health_router
 from leasehold.http.idempotency import take_keys
 from leasehold.http.marks import SCOPES
-from leasehold.http.openapi import docs_assets, openapi_document, swagger_page
+from leasehold.http.openapi.pages import docs_assets, openapi_document, swagger_page
+from leasehold.http.problems import router as problems_router
 from leasehold.platform.features import PLATFORM_ROUTES
 from leasehold.process import Process
 from leasehold.workspace.features import OAUTH_ROUTES, V1_ROUTES
@@ -39,6 +40,7 @@ def route_handlers(process: Process) -> list[ControllerRouterHandler]:
         openapi_document,
         swagger_page,
         docs_assets(),
+        problems_router,
     ]
 
 

@@ -15,7 +15,8 @@ from litestar import Request
 from litestar.datastructures import State
 
 from leasehold.core.streaming import TIMEOUT_S
-from leasehold.core.uploads import TAKES_LINES, BodyTooLarge, Upload, UploadCutOff, UploadTooSlow
+from leasehold.core.uploads import TAKES_LINES, Upload, UploadCutOff, UploadTooSlow
+from leasehold.http.refusals import BodyTooLarge
 
 AnyRequest = Request[Any, Any, State]
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from leasehold.core.errors import FieldError, Invalid
+from leasehold.core.errors import UnknownScope
 
 PLATFORM_SCOPES = frozenset(
     {
@@ -19,23 +19,13 @@ PLATFORM_SCOPES = frozenset(
 )
 
 
-class UnknownPlatformScope(Invalid):
-    """There is no platform scope {scope}; there are: {known}."""
-
-    type = "unknown-scope"
-    title = "Unknown scope"
-
-
-def known_scopes(scopes: Iterable[str], *, pointer: str = "/scopes") -> list[str]:
+def known_scopes(scopes: Iterable[str]) -> list[str]:
     """Return scopes in order, each once.
 
     Raises:
-        UnknownPlatformScope: one of them does not exist.
+        UnknownScope: one of them does not exist.
     """
     for scope in scopes:
         if scope not in PLATFORM_SCOPES:
-            known = ", ".join(sorted(PLATFORM_SCOPES))
-            raise UnknownPlatformScope(
-                scope=scope, known=known, errors=[FieldError(pointer, f"has {scope}, which is no platform scope")]
-            )
+            raise UnknownScope(scope, known=PLATFORM_SCOPES)
     return sorted(set(scopes))

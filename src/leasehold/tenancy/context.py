@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from uuid import UUID
 
+from leasehold.core.errors import NotFound
+
 
 class TenantState(StrEnum):
     """Where a tenant stands in its life. Only an active one is served."""
@@ -15,6 +17,13 @@ class TenantState(StrEnum):
     DELETED = "deleted"
     PURGING = "purging"
     PURGED = "purged"
+
+
+class UnknownTenant(NotFound):
+    """No tenant answers here."""
+
+    type = "unknown-tenant"
+    title = "Unknown tenant"
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,10 +14,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
 from leasehold.core.clock import utc_now
-from leasehold.core.errors import NotFound
 from leasehold.core.ids import new_id
 from leasehold.core.models import Identified, PlatformModel, Timestamped
-from leasehold.tenancy.context import TenantRef, TenantState
+from leasehold.tenancy.context import TenantRef, TenantState, UnknownTenant
 from leasehold.tenancy.names import literal
 
 CHANNEL = "leasehold_registry"
@@ -25,11 +24,8 @@ _STATES = ", ".join(f"'{state}'" for state in TenantState)
 _CURRENT_XACT = text("pg_current_xact_id()::text::bigint")
 
 
-class NoActiveTenant(NotFound):
+class NoActiveTenant(UnknownTenant):
     """There is no active tenant {slug}."""
-
-    type = "unknown-tenant"
-    title = "Unknown tenant"
 
 
 class Tenant(Identified, Timestamped, PlatformModel):

@@ -3,19 +3,12 @@
 from functools import lru_cache
 from uuid import UUID
 
-from leasehold.core.errors import Forbidden, NotFound, Unavailable
-from leasehold.tenancy.context import TenantRef, TenantState
+from leasehold.core.errors import Forbidden, Unavailable
+from leasehold.tenancy.context import TenantRef, TenantState, UnknownTenant
 from leasehold.tenancy.directory import TenantDirectory
 from leasehold.tenancy.window import RevisionWindow
 
 _LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
-
-
-class UnknownTenant(NotFound):
-    """No tenant answers here."""
-
-    type = "unknown-tenant"
-    title = "Unknown tenant"
 
 
 class TenantSuspended(Forbidden):

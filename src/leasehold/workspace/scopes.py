@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from leasehold.core.actor import Actor
-from leasehold.core.errors import Invalid
+from leasehold.core.errors import UnknownScope
 
 Role = Literal["owner", "admin", "member"]
 
@@ -35,13 +35,6 @@ def as_role(text: str) -> Role:
     raise ValueError(f"the database holds an unknown role: {text}")
 
 
-class UnknownScope(Invalid):
-    """There is no scope {scope}; there are: {known}."""
-
-    type = "unknown-scope"
-    title = "Unknown scope"
-
-
 def grantable(scopes: Sequence[str], *, by: Actor) -> list[str]:
     """Return scopes that `by` may give to another credential, sorted and each once.
 
@@ -51,7 +44,7 @@ def grantable(scopes: Sequence[str], *, by: Actor) -> list[str]:
     """
     for scope in scopes:
         if scope not in ALL_SCOPES:
-            raise UnknownScope(scope=scope, known=", ".join(sorted(ALL_SCOPES)))
+            raise UnknownScope(scope, known=ALL_SCOPES)
     wanted = sorted(set(scopes))
     by.demand(*wanted)
     return wanted

@@ -4,7 +4,9 @@ from litestar import Response, Router, get, post, put
 from litestar.di import NamedDependency, Provide
 from litestar.params import JSONBody
 
+from leasehold.core.attempts.rule import TooManyAttempts
 from leasehold.core.database import PlatformSession
+from leasehold.core.login.refusals import HasTotp, NoTotp, WrongCode, WrongPassword
 from leasehold.core.login.schemas import (
     FirstCode,
     NewRecoveryCodes,
@@ -13,10 +15,11 @@ from leasehold.core.login.schemas import (
     PasswordChange,
     PasswordOnly,
 )
+from leasehold.core.passwords import CommonPassword
 from leasehold.core.principal import Principal
 from leasehold.platform.account.schemas import PlatformIdentity
-from leasehold.platform.account.service import AdminAccountService, describe
-from leasehold.platform.auth.identity import AdminIdentity
+from leasehold.platform.account.service import AdminAccountService, TotpDemanded, describe
+from leasehold.platform.auth.identity import AdminIdentity, LoggedInOnly
 
 _NO_STORE = {"Cache-Control": "no-store"}
 
@@ -36,13 +39,26 @@ async def which_admin_am_i(
     return await describe(session, principal)
 
 
-@put("/password", operation_id="changeAdminPassword", summary="Change one's password", scopes=(), status_code=204)
+@put(
+    "/password",
+    operation_id="changeAdminPassword",
+    summary="Change one's password",
+    problems=(LoggedInOnly, WrongPassword, CommonPassword, TooManyAttempts),
+    scopes=(),
+    status_code=204,
+)
 async def change_password(data: JSONBody[PasswordChange], account: NamedDependency[AdminAccountService]) -> None:
     """Set a new password; all other log-ins end."""
     await account.change_password(data)
 
 
-@post("/totp", operation_id="beginAdminTotp", summary="Begin to use an authenticator app", scopes=())
+@post(
+    "/totp",
+    operation_id="beginAdminTotp",
+    summary="Begin to use an authenticator app",
+    problems=(LoggedInOnly, WrongPassword, HasTotp, TooManyAttempts),
+    scopes=(),
+)
 async def begin_totp(data: JSONBody[PasswordOnly], account: NamedDependency[AdminAccountService]) -> Response[NewTotp]:
     """Return a secret for an authenticator app, shown this once; it holds once its first code has confirmed it."""
     return Response(await account.begin_totp(data.password), headers=_NO_STORE)
@@ -52,6 +68,7 @@ async def begin_totp(data: JSONBody[PasswordOnly], account: NamedDependency[Admi
     "/totp/confirm",
     operation_id="confirmAdminTotp",
     summary="Confirm the authenticator app",
+    problems=(LoggedInOnly, NoTotp, WrongCode),
     scopes=(),
     status_code=200,
 )
@@ -62,13 +79,26 @@ async def confirm_totp(
     return Response(await account.confirm_totp(data.code), headers=_NO_STORE)
 
 
-@post("/totp/remove", operation_id="removeAdminTotp", summary="Use no authenticator app", scopes=(), status_code=204)
+@post(
+    "/totp/remove",
+    operation_id="removeAdminTotp",
+    summary="Use no authenticator app",
+    problems=(LoggedInOnly, WrongPassword, WrongCode, NoTotp, TotpDemanded, TooManyAttempts),
+    scopes=(),
+    status_code=204,
+)
 async def remove_totp(data: JSONBody[PasswordAndCode], account: NamedDependency[AdminAccountService]) -> None:
     """Ask for codes at log-in no more."""
     await account.remove_totp(data)
 
 
-@post("/recovery-codes", operation_id="renewAdminRecoveryCodes", summary="Replace the recovery codes", scopes=())
+@post(
+    "/recovery-codes",
+    operation_id="renewAdminRecoveryCodes",
+    summary="Replace the recovery codes",
+    problems=(LoggedInOnly, WrongPassword, WrongCode, NoTotp, TooManyAttempts),
+    scopes=(),
+)
 async def renew_recovery_codes(
     data: JSONBody[PasswordAndCode], account: NamedDependency[AdminAccountService]
 ) -> Response[NewRecoveryCodes]:

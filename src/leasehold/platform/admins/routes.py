@@ -8,11 +8,12 @@ from litestar.params import FromPath, JSONBody
 
 from leasehold.core.actor import Actor
 from leasehold.core.database import PlatformSession
+from leasehold.core.errors import UnknownScope
 from leasehold.core.pagination import DEFAULT_LIMIT, Cursors, Page, Pager
 from leasehold.core.parameters import CursorText, Limit
 from leasehold.core.vault import InstallationKey
 from leasehold.platform.admins.schemas import Admin, AdminCreate, AdminPatch, PasswordSetup
-from leasehold.platform.admins.service import AdminService
+from leasehold.platform.admins.service import AdminNameTaken, AdminService, LastAdmin
 
 READ = ("platform:admins:read",)
 WRITE = ("platform:admins:write",)
@@ -37,7 +38,7 @@ async def list_admins(
     return await admins.page(Pager(cursors, limit, cursor))
 
 
-@post("/", operation_id="createAdmin", summary="Create an admin", scopes=WRITE)
+@post("/", operation_id="createAdmin", summary="Create an admin", problems=(AdminNameTaken, UnknownScope), scopes=WRITE)
 async def create_admin(
     data: JSONBody[AdminCreate], admins: NamedDependency[AdminService], actor: NamedDependency[Actor]
 ) -> Response[PasswordSetup]:
@@ -52,7 +53,13 @@ async def get_admin(admin_id: FromPath[UUID], admins: NamedDependency[AdminServi
     return await admins.find(admin_id)
 
 
-@patch("/{admin_id:uuid}", operation_id="updateAdmin", summary="Change or disable an admin", scopes=WRITE)
+@patch(
+    "/{admin_id:uuid}",
+    operation_id="updateAdmin",
+    summary="Change or disable an admin",
+    problems=(LastAdmin, UnknownScope),
+    scopes=WRITE,
+)
 async def update_admin(
     admin_id: FromPath[UUID],
     data: JSONBody[AdminPatch],

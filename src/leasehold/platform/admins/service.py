@@ -103,7 +103,7 @@ class AdminService:
         """Make an admin, who cannot log in yet.
 
         Raises:
-            UnknownPlatformScope: one of the scopes does not exist.
+            UnknownScope: one of the scopes does not exist.
             InsufficientScope: whoever asks does not hold one of them.
             AdminNameTaken: there is an admin of this name.
         """
@@ -120,7 +120,7 @@ class AdminService:
 
         Raises:
             NotFound: there is none with this id.
-            UnknownPlatformScope: one of the scopes does not exist.
+            UnknownScope: one of the scopes does not exist.
             InsufficientScope: whoever asks does not hold what is given, by scopes or by enabling.
             LastAdmin: nobody else could change admins.
         """

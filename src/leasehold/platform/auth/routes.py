@@ -4,11 +4,13 @@ from litestar import Response, Router, post
 from litestar.di import NamedDependency, Provide
 from litestar.params import JSONBody
 
-from leasehold.core.login.refusals import REFUSALS
+from leasehold.core.login.refusals import REFUSALS, InvalidCredentials, SecondFactorRequired, WrongSecondFactor
+from leasehold.core.passwords import CommonPassword
 from leasehold.core.principal import Principal
-from leasehold.platform.auth.identity import AdminIdentity
+from leasehold.core.signing import NoSigningKey
+from leasehold.platform.auth.identity import AdminIdentity, LoggedInOnly
 from leasehold.platform.auth.schemas import AdminLogin, IssuedAdminToken, NewPassword
-from leasehold.platform.auth.service import AdminAuthService
+from leasehold.platform.auth.service import AdminAuthService, InvalidSetupSecret
 
 _NO_STORE = {"Cache-Control": "no-store"}
 
@@ -22,6 +24,7 @@ def provide_auth(identity: NamedDependency[AdminIdentity]) -> AdminAuthService:
     "/login",
     operation_id="logInAsAdmin",
     summary="Log in as an admin",
+    problems=(InvalidCredentials, SecondFactorRequired, WrongSecondFactor, NoSigningKey),
     status_code=200,
     is_credential_endpoint=True,
 )
@@ -39,6 +42,7 @@ async def login(
     "/password",
     operation_id="chooseAdminPassword",
     summary="Choose a password by a setup secret",
+    problems=(InvalidSetupSecret, CommonPassword),
     status_code=204,
     is_credential_endpoint=True,
 )
@@ -49,7 +53,14 @@ async def choose_password(
     await auth.choose_password(data, address=client_address)
 
 
-@post("/renew", operation_id="renewAdminToken", summary="Stay logged in as an admin", scopes=(), status_code=200)
+@post(
+    "/renew",
+    operation_id="renewAdminToken",
+    summary="Stay logged in as an admin",
+    problems=(LoggedInOnly, NoSigningKey),
+    scopes=(),
+    status_code=200,
+)
 async def renew(
     auth: NamedDependency[AdminAuthService], principal: NamedDependency[Principal]
 ) -> Response[IssuedAdminToken]:
@@ -57,13 +68,27 @@ async def renew(
     return Response(await auth.renew(principal), headers=_NO_STORE)
 
 
-@post("/logout", operation_id="logOutAsAdmin", summary="Log out as an admin", scopes=(), status_code=204)
+@post(
+    "/logout",
+    operation_id="logOutAsAdmin",
+    summary="Log out as an admin",
+    problems=(LoggedInOnly,),
+    scopes=(),
+    status_code=204,
+)
 async def logout(auth: NamedDependency[AdminAuthService], principal: NamedDependency[Principal]) -> None:
     """End the log-in of the token; all its tokens are refused at once."""
     await auth.logout(principal)
 
 
-@post("/logout-all", operation_id="logOutAdminEverywhere", summary="Log out everywhere", scopes=(), status_code=204)
+@post(
+    "/logout-all",
+    operation_id="logOutAdminEverywhere",
+    summary="Log out everywhere",
+    problems=(LoggedInOnly,),
+    scopes=(),
+    status_code=204,
+)
 async def logout_everywhere(auth: NamedDependency[AdminAuthService], principal: NamedDependency[Principal]) -> None:
     """End all log-ins of the admin."""
     await auth.logout(principal, everywhere=True)

@@ -9,11 +9,12 @@ from litestar.params import FromPath, QueryParameter
 
 from leasehold.core.actor import Actor
 from leasehold.core.database import PlatformSession
+from leasehold.core.errors import Invalid
 from leasehold.core.pagination import DEFAULT_LIMIT, Cursors, Page, Pager
 from leasehold.core.parameters import CursorText, Limit
 from leasehold.core.text import TEXT_PATTERN
 from leasehold.platform.jobs.schemas import Job, JobDetail, JobFilter, JobState, JobSummary, PeriodicTask, Worker
-from leasehold.platform.jobs.service import JobService
+from leasehold.platform.jobs.service import JobService, TenantOfJobDeleted, WrongJobState
 
 READ = ("platform:jobs:read",)
 WRITE = ("platform:jobs:write",)
@@ -28,7 +29,7 @@ def provide_jobs(session: NamedDependency[PlatformSession]) -> JobService:
     return JobService(session)
 
 
-@get("/jobs", operation_id="listJobs", summary="List jobs", scopes=READ)
+@get("/jobs", operation_id="listJobs", summary="List jobs", problems=(Invalid,), scopes=READ)
 async def list_jobs(
     jobs: NamedDependency[JobService],
     cursors: NamedDependency[Cursors],
@@ -54,7 +55,14 @@ async def get_job(job_id: FromPath[UUID], jobs: NamedDependency[JobService]) -> 
     return await jobs.find(job_id)
 
 
-@post("/jobs/{job_id:uuid}/retry", operation_id="retryJob", summary="Retry a job", scopes=WRITE, status_code=200)
+@post(
+    "/jobs/{job_id:uuid}/retry",
+    operation_id="retryJob",
+    summary="Retry a job",
+    problems=(WrongJobState, TenantOfJobDeleted),
+    scopes=WRITE,
+    status_code=200,
+)
 async def retry_job(
     job_id: FromPath[UUID], jobs: NamedDependency[JobService], actor: NamedDependency[Actor]
 ) -> JobDetail:
@@ -62,7 +70,14 @@ async def retry_job(
     return await jobs.retry(job_id, by=actor)
 
 
-@post("/jobs/{job_id:uuid}/drop", operation_id="dropJob", summary="Drop a job", scopes=WRITE, status_code=200)
+@post(
+    "/jobs/{job_id:uuid}/drop",
+    operation_id="dropJob",
+    summary="Drop a job",
+    problems=(WrongJobState,),
+    scopes=WRITE,
+    status_code=200,
+)
 async def drop_job(
     job_id: FromPath[UUID], jobs: NamedDependency[JobService], actor: NamedDependency[Actor]
 ) -> JobDetail:

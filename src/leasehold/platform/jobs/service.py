@@ -8,7 +8,7 @@ import msgspec
 from leasehold.core.actor import Actor
 from leasehold.core.changes import created
 from leasehold.core.database import PlatformSession
-from leasehold.core.errors import Conflict, NotFound
+from leasehold.core.errors import Conflict, NotFound, WrongState
 from leasehold.core.pagination import Page, Pager
 from leasehold.platform.jobs import schemas
 from leasehold.platform.jobs.repository import RETRIABLE, JobRepository
@@ -24,11 +24,8 @@ class NoSuchJob(NotFound):
     """There is no job {id}."""
 
 
-class WrongJobState(Conflict):
+class WrongJobState(WrongState):
     """The job {id} is {state}; that cannot be done with it now."""
-
-    type = "wrong-state"
-    title = "Wrong state"
 
 
 class TenantOfJobDeleted(Conflict):

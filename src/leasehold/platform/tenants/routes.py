@@ -8,12 +8,14 @@ from litestar.params import FromPath, JSONBody
 
 from leasehold.core.actor import Actor
 from leasehold.core.database import PlatformSession
+from leasehold.core.errors import InsufficientScope
 from leasehold.core.idempotency.key import IdempotencyKey
 from leasehold.core.pagination import DEFAULT_LIMIT, Cursors, Page, Pager
 from leasehold.core.parameters import CursorText, Limit
 from leasehold.platform.tenants.schemas import Domain, DomainCreate, Tenant, TenantCreate, TenantPatch
-from leasehold.platform.tenants.service import TenantService
-from leasehold.tenancy.provision import Provisioner
+from leasehold.platform.tenants.service import HostnameTaken, TenantService, WrongTenantState
+from leasehold.tenancy.names import InvalidHostname, InvalidSlug
+from leasehold.tenancy.provision import FleetNotReady, NoOwner, Provisioner, SlugTaken
 
 READ = ("platform:tenants:read",)
 WRITE = ("platform:tenants:write",)
@@ -39,7 +41,13 @@ async def list_tenants(
     return await tenants.page(Pager(cursors, limit, cursor))
 
 
-@post("/", operation_id="createTenant", summary="Provision a tenant", scopes=WRITE)
+@post(
+    "/",
+    operation_id="createTenant",
+    summary="Provision a tenant",
+    problems=(SlugTaken, InvalidSlug, NoOwner, FleetNotReady),
+    scopes=WRITE,
+)
 async def create_tenant(
     data: JSONBody[TenantCreate],
     tenants: NamedDependency[TenantService],
@@ -56,7 +64,13 @@ async def get_tenant(tenant_id: FromPath[UUID], tenants: NamedDependency[TenantS
     return await tenants.find(tenant_id)
 
 
-@patch("/{tenant_id:uuid}", operation_id="updateTenant", summary="Rename a tenant", scopes=WRITE)
+@patch(
+    "/{tenant_id:uuid}",
+    operation_id="updateTenant",
+    summary="Rename a tenant",
+    problems=(SlugTaken, InvalidSlug, WrongTenantState, InsufficientScope),
+    scopes=WRITE,
+)
 async def update_tenant(
     tenant_id: FromPath[UUID],
     data: JSONBody[TenantPatch],
@@ -67,7 +81,13 @@ async def update_tenant(
     return await tenants.change(tenant_id, data, by=actor)
 
 
-@delete("/{tenant_id:uuid}", operation_id="deleteTenant", summary="Delete a tenant", scopes=WRITE)
+@delete(
+    "/{tenant_id:uuid}",
+    operation_id="deleteTenant",
+    summary="Delete a tenant",
+    problems=(WrongTenantState,),
+    scopes=WRITE,
+)
 async def delete_tenant(
     tenant_id: FromPath[UUID], tenants: NamedDependency[TenantService], actor: NamedDependency[Actor]
 ) -> None:
@@ -75,7 +95,13 @@ async def delete_tenant(
     await tenants.remove(tenant_id, by=actor)
 
 
-@put("/{tenant_id:uuid}/suspension", operation_id="suspendTenant", summary="Suspend a tenant", scopes=WRITE)
+@put(
+    "/{tenant_id:uuid}/suspension",
+    operation_id="suspendTenant",
+    summary="Suspend a tenant",
+    problems=(WrongTenantState,),
+    scopes=WRITE,
+)
 async def suspend_tenant(
     tenant_id: FromPath[UUID], tenants: NamedDependency[TenantService], actor: NamedDependency[Actor]
 ) -> Tenant:
@@ -87,6 +113,7 @@ async def suspend_tenant(
     "/{tenant_id:uuid}/suspension",
     operation_id="resumeTenant",
     summary="Resume a tenant",
+    problems=(WrongTenantState,),
     scopes=WRITE,
     status_code=200,
 )
@@ -97,7 +124,13 @@ async def resume_tenant(
     return await tenants.resume(tenant_id, by=actor)
 
 
-@post("/{tenant_id:uuid}/domains", operation_id="addDomain", summary="Add a custom domain", scopes=WRITE)
+@post(
+    "/{tenant_id:uuid}/domains",
+    operation_id="addDomain",
+    summary="Add a custom domain",
+    problems=(HostnameTaken, InvalidHostname, WrongTenantState),
+    scopes=WRITE,
+)
 async def add_domain(
     tenant_id: FromPath[UUID],
     data: JSONBody[DomainCreate],
@@ -112,6 +145,7 @@ async def add_domain(
     "/{tenant_id:uuid}/domains/{hostname:str}",
     operation_id="removeDomain",
     summary="Remove a custom domain",
+    problems=(WrongTenantState,),
     scopes=WRITE,
 )
 async def remove_domain(

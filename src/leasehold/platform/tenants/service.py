@@ -10,7 +10,7 @@ from leasehold.core.actor import Actor
 from leasehold.core.changes import applied, created
 from leasehold.core.clock import utc_now
 from leasehold.core.database import PlatformSession
-from leasehold.core.errors import Conflict, FieldError, NotFound
+from leasehold.core.errors import Conflict, FieldError, NotFound, WrongState
 from leasehold.core.idempotency.key import IdempotencyKey
 from leasehold.core.pagination import Page, Pager
 from leasehold.core.sqlstate import violated_constraint
@@ -36,11 +36,8 @@ class UnknownSlug(NotFound):
     """There is no tenant {slug}."""
 
 
-class WrongState(Conflict):
+class WrongTenantState(WrongState):
     """The tenant is {state}; that cannot be done with it now."""
-
-    type = "wrong-state"
-    title = "Wrong state"
 
 
 class HostnameTaken(Conflict):
@@ -106,7 +103,7 @@ class TenantService(SQLAlchemyAsyncRepositoryService[registry.Tenant, TenantRepo
         Raises:
             InvalidSlug: the new slug cannot be one.
             SlugTaken: another tenant has it.
-            WrongState: the tenant is deleted.
+            WrongTenantState: the tenant is deleted.
             InsufficientScope: who is migrated first is a matter of the fleet, and whoever asks may not write that.
         """
         if patch.slug is not UNSET:
@@ -130,7 +127,7 @@ class TenantService(SQLAlchemyAsyncRepositoryService[registry.Tenant, TenantRepo
         """Refuse all requests of a tenant, in every process within a second. One that is suspended stays so.
 
         Raises:
-            WrongState: the tenant is neither active nor suspended.
+            WrongTenantState: the tenant is neither active nor suspended.
         """
         row = await self._locked(tenant_id, TenantState.ACTIVE, TenantState.SUSPENDED)
         return await self._move(row, TenantState.SUSPENDED, "tenant.suspended", by)
@@ -139,7 +136,7 @@ class TenantService(SQLAlchemyAsyncRepositoryService[registry.Tenant, TenantRepo
         """Serve a suspended tenant again. One that is active stays so.
 
         Raises:
-            WrongState: the tenant is neither suspended nor active.
+            WrongTenantState: the tenant is neither suspended nor active.
         """
         row = await self._locked(tenant_id, TenantState.SUSPENDED, TenantState.ACTIVE)
         return await self._move(row, TenantState.ACTIVE, "tenant.resumed", by)
@@ -148,7 +145,7 @@ class TenantService(SQLAlchemyAsyncRepositoryService[registry.Tenant, TenantRepo
         """Delete a tenant: it is served no more, and its schema and slug are kept.
 
         Raises:
-            WrongState: the tenant is already deleted.
+            WrongTenantState: the tenant is already deleted.
         """
         row = await self._locked(tenant_id, TenantState.ACTIVE, TenantState.SUSPENDED, TenantState.MAINTENANCE)
         row.deleted_at = utc_now()
@@ -160,7 +157,7 @@ class TenantService(SQLAlchemyAsyncRepositoryService[registry.Tenant, TenantRepo
         Raises:
             InvalidHostname: not a full domain name, or one under the installation's own.
             HostnameTaken: it belongs to a tenant already.
-            WrongState: the tenant is deleted.
+            WrongTenantState: the tenant is deleted.
         """
         check_hostname(hostname, base_domain=self._base_domain)
         tenant = await self._locked(tenant_id, TenantState.ACTIVE, TenantState.SUSPENDED, TenantState.MAINTENANCE)
@@ -193,7 +190,7 @@ class TenantService(SQLAlchemyAsyncRepositoryService[registry.Tenant, TenantRepo
         """Return the row of a tenant, locked to the end of the transaction, if its state is an allowed one."""
         row = await self.repository.get_one(id=tenant_id, with_for_update=True)
         if row.state not in allowed:
-            raise WrongState(state=row.state)
+            raise WrongTenantState(state=row.state)
         return row
 
     async def _move(self, row: registry.Tenant, state: TenantState, action: str, by: Actor) -> schemas.Tenant:

@@ -9,11 +9,12 @@ from litestar.params import FromPath, JSONBody
 
 from leasehold.core.actor import Actor
 from leasehold.core.database import PlatformSession
+from leasehold.core.errors import InsufficientScope, ScopeNotHeld, UnknownScope
 from leasehold.core.pagination import Page
 from leasehold.core.principal import Principal
 from leasehold.core.vault import InstallationKey
 from leasehold.platform.admins.routes import READ, WRITE
-from leasehold.platform.auth.identity import session_id_of
+from leasehold.platform.auth.identity import LoggedInOnly, session_id_of
 from leasehold.platform.tokens.schemas import AdminToken, AdminTokenCreate, NewAdminToken
 from leasehold.platform.tokens.service import AdminTokenService
 
@@ -43,7 +44,13 @@ async def list_own(
     return Page(await tokens.all_of(principal.subject), None, has_more=False)
 
 
-@post("/me/tokens", operation_id="createOwnToken", summary="Create a token for a script", scopes=())
+@post(
+    "/me/tokens",
+    operation_id="createOwnToken",
+    summary="Create a token for a script",
+    problems=(LoggedInOnly, UnknownScope, ScopeNotHeld, InsufficientScope),
+    scopes=(),
+)
 async def create_own(
     data: JSONBody[AdminTokenCreate],
     tokens: NamedDependency[AdminTokenService],

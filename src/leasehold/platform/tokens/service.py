@@ -9,7 +9,7 @@ from leasehold.core.changes import created
 from leasehold.core.clock import utc_now
 from leasehold.core.credentials import is_secret, new_secret, secret_digests
 from leasehold.core.database import PlatformSession
-from leasehold.core.errors import FieldError, Invalid, InvalidToken, NotFound
+from leasehold.core.errors import InvalidToken, NotFound, ScopeNotHeld
 from leasehold.core.principal import Principal
 from leasehold.core.vault import InstallationKey
 from leasehold.platform.admins.models import Admin
@@ -23,13 +23,6 @@ from leasehold.tenancy.audit import AuditLog
 
 SECRET_KIND = "admin"
 _NOTED_EVERY = timedelta(minutes=1)
-
-
-class ScopesNotHeld(Invalid):
-    """The admin does not hold the scope {scope}, so no token of theirs can."""
-
-    type = "scopes-not-held"
-    title = "Scopes not held"
 
 
 class AdminTokenService:
@@ -54,14 +47,14 @@ class AdminTokenService:
         """Make a token of an admin. It cannot be read again.
 
         Raises:
-            UnknownPlatformScope: one of the scopes does not exist.
-            ScopesNotHeld: the admin does not hold one of them.
+            UnknownScope: one of the scopes does not exist.
+            ScopeNotHeld: the admin does not hold one of them.
             InsufficientScope: whoever asks does not.
         """
         wanted = known_scopes(scopes)
         for scope in wanted:
             if scope not in admin.scopes:
-                raise ScopesNotHeld(scope=scope, errors=[FieldError("/scopes", f"has {scope}")])
+                raise ScopeNotHeld(scope)
         by.demand(*wanted)
         secret = new_secret(SECRET_KIND, tenant_id=None)
         digest = secret_digests(secret, peppers=self._peppers)[0]

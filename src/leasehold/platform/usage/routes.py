@@ -10,7 +10,7 @@ from litestar.params import FromPath, QueryParameter
 
 from leasehold.core.database import PlatformSession
 from leasehold.platform.usage.schemas import Bucket, Usage
-from leasehold.platform.usage.service import UsageService
+from leasehold.platform.usage.service import InvalidRange, UsageService
 
 READ = ("platform:tenants:read",)
 
@@ -26,7 +26,13 @@ def provide_usage(session: NamedDependency[PlatformSession]) -> UsageService:
     return UsageService(session)
 
 
-@get("/{tenant_id:uuid}/usage", operation_id="getTenantUsage", summary="Get what a tenant uses", scopes=READ)
+@get(
+    "/{tenant_id:uuid}/usage",
+    operation_id="getTenantUsage",
+    summary="Get what a tenant uses",
+    problems=(InvalidRange,),
+    scopes=READ,
+)
 async def get_usage(
     tenant_id: FromPath[UUID],
     usage: NamedDependency[UsageService],

@@ -6,6 +6,8 @@ from litestar import Response, Router, delete, get, patch, post, put
 from litestar.di import NamedDependency, Provide
 from litestar.params import FromPath, JSONBody
 
+from leasehold.core.attempts.rule import TooManyAttempts
+from leasehold.core.login.refusals import HasTotp, NoTotp, WrongCode, WrongPassword
 from leasehold.core.login.schemas import (
     FirstCode,
     NewRecoveryCodes,
@@ -15,13 +17,14 @@ from leasehold.core.login.schemas import (
     PasswordOnly,
 )
 from leasehold.core.pagination import Page
+from leasehold.core.passwords import CommonPassword
 from leasehold.core.principal import Principal
 from leasehold.tenancy.bind import TenantReader
 from leasehold.tenancy.context import TenantRef
 from leasehold.workspace.account.repository import AccountReads
 from leasehold.workspace.account.schemas import Me, ProfilePatch, Session
 from leasehold.workspace.account.service import AccountService, describe
-from leasehold.workspace.auth.identity import Identity, user_id_of
+from leasehold.workspace.auth.identity import Identity, UsersOnly, user_id_of
 
 _NO_STORE = {"Cache-Control": "no-store"}
 
@@ -41,7 +44,7 @@ async def who_am_i(
     return await describe(reader, tenant, principal)
 
 
-@patch("/", operation_id="updateMe", summary="Change oneself", scopes=())
+@patch("/", operation_id="updateMe", summary="Change oneself", problems=(UsersOnly,), scopes=())
 async def update_me(
     data: JSONBody[ProfilePatch],
     account: NamedDependency[AccountService],
@@ -54,38 +57,71 @@ async def update_me(
     return await describe(reader, tenant, principal)
 
 
-@put("/password", operation_id="changePassword", summary="Change one's password", scopes=(), status_code=204)
+@put(
+    "/password",
+    operation_id="changePassword",
+    summary="Change one's password",
+    problems=(UsersOnly, WrongPassword, CommonPassword, TooManyAttempts),
+    scopes=(),
+    status_code=204,
+)
 async def change_password(data: JSONBody[PasswordChange], account: NamedDependency[AccountService]) -> None:
     """Set a new password; all other sessions of the user end."""
     await account.change_password(data)
 
 
-@post("/email-confirmation", operation_id="askToConfirmEmail", summary="Ask for the mail", scopes=(), status_code=204)
+@post(
+    "/email-confirmation",
+    operation_id="askToConfirmEmail",
+    summary="Ask for the mail",
+    problems=(UsersOnly, TooManyAttempts),
+    scopes=(),
+    status_code=204,
+)
 async def ask_to_confirm_email(account: NamedDependency[AccountService]) -> None:
     """Send the mail that confirms the present address once more."""
     await account.ask_to_confirm_email()
 
 
-@get("/sessions", operation_id="listSessions", summary="List one's sessions", scopes=())
+@get("/sessions", operation_id="listSessions", summary="List one's sessions", problems=(UsersOnly,), scopes=())
 async def list_sessions(principal: NamedDependency[Principal], reader: NamedDependency[TenantReader]) -> Page[Session]:
     """Return the sessions of the user that are not over, the latest first, at most 100."""
     sessions = await AccountReads(reader, user_id_of(principal)).sessions()
     return Page(sessions, None, has_more=False)
 
 
-@delete("/sessions/{session_id:uuid}", operation_id="endSession", summary="End one of one's sessions", scopes=())
+@delete(
+    "/sessions/{session_id:uuid}",
+    operation_id="endSession",
+    summary="End one of one's sessions",
+    problems=(UsersOnly,),
+    scopes=(),
+)
 async def end_session(session_id: FromPath[UUID], account: NamedDependency[AccountService]) -> None:
     """End a session; its tokens are refused within a second."""
     await account.end_session(session_id)
 
 
-@post("/totp", operation_id="beginTotp", summary="Begin to use an authenticator app", scopes=())
+@post(
+    "/totp",
+    operation_id="beginTotp",
+    summary="Begin to use an authenticator app",
+    problems=(UsersOnly, WrongPassword, HasTotp, TooManyAttempts),
+    scopes=(),
+)
 async def begin_totp(data: JSONBody[PasswordOnly], account: NamedDependency[AccountService]) -> Response[NewTotp]:
     """Return a secret for an authenticator app, shown this once; it holds once its first code has confirmed it."""
     return Response(await account.begin_totp(data.password), headers=_NO_STORE)
 
 
-@post("/totp/confirm", operation_id="confirmTotp", summary="Confirm the authenticator app", scopes=(), status_code=200)
+@post(
+    "/totp/confirm",
+    operation_id="confirmTotp",
+    summary="Confirm the authenticator app",
+    problems=(UsersOnly, NoTotp, WrongCode),
+    scopes=(),
+    status_code=200,
+)
 async def confirm_totp(
     data: JSONBody[FirstCode], account: NamedDependency[AccountService]
 ) -> Response[NewRecoveryCodes]:
@@ -93,13 +129,26 @@ async def confirm_totp(
     return Response(await account.confirm_totp(data.code), headers=_NO_STORE)
 
 
-@post("/totp/remove", operation_id="removeTotp", summary="Use no authenticator app", scopes=(), status_code=204)
+@post(
+    "/totp/remove",
+    operation_id="removeTotp",
+    summary="Use no authenticator app",
+    problems=(UsersOnly, WrongPassword, WrongCode, NoTotp, TooManyAttempts),
+    scopes=(),
+    status_code=204,
+)
 async def remove_totp(data: JSONBody[PasswordAndCode], account: NamedDependency[AccountService]) -> None:
     """Ask for codes at log-in no more."""
     await account.remove_totp(data)
 
 
-@post("/recovery-codes", operation_id="renewRecoveryCodes", summary="Replace the recovery codes", scopes=())
+@post(
+    "/recovery-codes",
+    operation_id="renewRecoveryCodes",
+    summary="Replace the recovery codes",
+    problems=(UsersOnly, WrongPassword, WrongCode, NoTotp, TooManyAttempts),
+    scopes=(),
+)
 async def renew_recovery_codes(
     data: JSONBody[PasswordAndCode], account: NamedDependency[AccountService]
 ) -> Response[NewRecoveryCodes]:

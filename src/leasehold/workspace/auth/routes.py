@@ -5,9 +5,11 @@ from litestar.di import NamedDependency, Provide
 from litestar.params import JSONBody
 
 from leasehold.core.errors import Unauthenticated
-from leasehold.core.login.refusals import REFUSALS
+from leasehold.core.login.refusals import REFUSALS, InvalidCredentials, SecondFactorRequired, WrongSecondFactor
+from leasehold.core.passwords import CommonPassword
 from leasehold.core.principal import Principal
-from leasehold.workspace.auth.identity import Identity
+from leasehold.core.signing import NoSigningKey
+from leasehold.workspace.auth.identity import Identity, UsersOnly
 from leasehold.workspace.auth.schemas import (
     EmailConfirmation,
     ForgottenPassword,
@@ -17,9 +19,10 @@ from leasehold.workspace.auth.schemas import (
     Refresh,
     Registration,
 )
-from leasehold.workspace.auth.service import AuthService
-from leasehold.workspace.confirmations.service import ConfirmationService
+from leasehold.workspace.auth.service import AuthService, InvalidInvitation, InvitationRequired, RegistrationClosed
+from leasehold.workspace.confirmations.service import ConfirmationService, InvalidConfirmation
 from leasehold.workspace.users.schemas import User
+from leasehold.workspace.users.service import EmailTaken
 
 _NO_STORE = {"Cache-Control": "no-store"}
 
@@ -41,7 +44,13 @@ def provide_confirmations(identity: NamedDependency[Identity]) -> ConfirmationSe
     return ConfirmationService(identity)
 
 
-@post("/register", operation_id="register", summary="Sign up as a user of the tenant", is_credential_endpoint=True)
+@post(
+    "/register",
+    operation_id="register",
+    summary="Sign up as a user of the tenant",
+    problems=(RegistrationClosed, InvitationRequired, InvalidInvitation, EmailTaken, CommonPassword),
+    is_credential_endpoint=True,
+)
 async def register(
     data: JSONBody[Registration], auth: NamedDependency[AuthService], client_address: NamedDependency[str]
 ) -> User:
@@ -53,6 +62,7 @@ async def register(
     "/login",
     operation_id="login",
     summary="Log in by e-mail address and password",
+    problems=(InvalidCredentials, SecondFactorRequired, WrongSecondFactor, NoSigningKey),
     status_code=200,
     is_credential_endpoint=True,
 )
@@ -70,6 +80,7 @@ async def login(
     "/refresh",
     operation_id="refreshSession",
     summary="Continue a session",
+    problems=(InvalidRefreshToken, NoSigningKey),
     status_code=200,
     is_credential_endpoint=True,
 )
@@ -81,13 +92,20 @@ async def refresh(data: JSONBody[Refresh], auth: NamedDependency[AuthService]) -
     return Response(issued, headers=_NO_STORE)
 
 
-@post("/logout", operation_id="logout", summary="Log out", scopes=(), status_code=204)
+@post("/logout", operation_id="logout", summary="Log out", problems=(UsersOnly,), scopes=(), status_code=204)
 async def logout(auth: NamedDependency[AuthService], principal: NamedDependency[Principal]) -> None:
     """End the session of the access token; it is refused by every process within a second."""
     await auth.logout(principal)
 
 
-@post("/logout-all", operation_id="logoutEverywhere", summary="Log out everywhere", scopes=(), status_code=204)
+@post(
+    "/logout-all",
+    operation_id="logoutEverywhere",
+    summary="Log out everywhere",
+    problems=(UsersOnly,),
+    scopes=(),
+    status_code=204,
+)
 async def logout_everywhere(auth: NamedDependency[AuthService], principal: NamedDependency[Principal]) -> None:
     """End all sessions of the user."""
     await auth.logout_everywhere(principal)
@@ -113,6 +131,7 @@ async def ask_for_password(
     "/password-reset",
     operation_id="resetPassword",
     summary="Set a forgotten password",
+    problems=(InvalidConfirmation, CommonPassword),
     status_code=204,
     is_credential_endpoint=True,
 )
@@ -125,6 +144,7 @@ async def reset_password(data: JSONBody[PasswordReset], confirmations: NamedDepe
     "/email-confirmation",
     operation_id="confirmEmail",
     summary="Confirm an e-mail address",
+    problems=(InvalidConfirmation, EmailTaken),
     status_code=204,
     is_credential_endpoint=True,
 )

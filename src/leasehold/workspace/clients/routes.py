@@ -7,6 +7,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
 from leasehold.core.actor import Actor
+from leasehold.core.errors import UnknownScope
 from leasehold.core.pagination import DEFAULT_LIMIT, Cursors, Page, Pager
 from leasehold.core.parameters import CursorText, Limit
 from leasehold.core.vault import InstallationKey
@@ -32,7 +33,7 @@ async def list_clients(
     return await ApiClientReads(reader).page(Pager(cursors, limit, cursor))
 
 
-@post("/", operation_id="createClient", summary="Create an API client", scopes=WRITE)
+@post("/", operation_id="createClient", summary="Create an API client", problems=(UnknownScope,), scopes=WRITE)
 async def create_client(
     data: JSONBody[ApiClientCreate],
     session: NamedDependency[TenantSession],
@@ -53,7 +54,13 @@ async def get_client(client_id: FromPath[UUID], reader: NamedDependency[TenantRe
     return await ApiClientReads(reader).find(client_id)
 
 
-@patch("/{client_id:uuid}", operation_id="updateClient", summary="Change or disable an API client", scopes=WRITE)
+@patch(
+    "/{client_id:uuid}",
+    operation_id="updateClient",
+    summary="Change or disable an API client",
+    problems=(UnknownScope,),
+    scopes=WRITE,
+)
 async def update_client(
     client_id: FromPath[UUID],
     data: JSONBody[ApiClientPatch],

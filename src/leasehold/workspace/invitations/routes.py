@@ -14,7 +14,8 @@ from leasehold.tenancy.jobs.enqueue import enqueue
 from leasehold.workspace.invitations.jobs import Invited, send_invitation
 from leasehold.workspace.invitations.repository import InvitationReads
 from leasehold.workspace.invitations.schemas import Invitation, InvitationCreate
-from leasehold.workspace.invitations.service import InvitationService
+from leasehold.workspace.invitations.service import AlreadyInvited, InvitationService
+from leasehold.workspace.users.service import EmailTaken
 
 
 @get("/", operation_id="listInvitations", summary="List invitations", scopes=("users:read",))
@@ -28,7 +29,13 @@ async def list_invitations(
     return await InvitationReads(reader).page(Pager(cursors, limit, cursor))
 
 
-@post("/", operation_id="createInvitation", summary="Invite somebody", scopes=("users:write",))
+@post(
+    "/",
+    operation_id="createInvitation",
+    summary="Invite somebody",
+    problems=(AlreadyInvited, EmailTaken),
+    scopes=("users:write",),
+)
 async def create_invitation(
     data: JSONBody[InvitationCreate],
     session: NamedDependency[TenantSession],

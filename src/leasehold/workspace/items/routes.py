@@ -26,7 +26,7 @@ from leasehold.workspace.items.schemas import (
     ItemsCreate,
     ItemsUpdate,
 )
-from leasehold.workspace.items.service import ItemService
+from leasehold.workspace.items.service import InvalidOwner, ItemService
 
 READ, WRITE = ("items:read",), ("items:write",)
 _MOST_BULK_BYTES = 4 * 1024 * 1024
@@ -43,7 +43,7 @@ async def list_items(
     return await ItemReads(reader).page(Pager(cursors, limit, cursor))
 
 
-@post("/", operation_id="createItem", summary="Create an item", scopes=WRITE)
+@post("/", operation_id="createItem", summary="Create an item", problems=(InvalidOwner,), scopes=WRITE)
 async def create_item(data: JSONBody[ItemCreate], session: NamedDependency[TenantSession]) -> Item:
     """Make an item."""
     return await ItemService(session=session).add(data)
@@ -55,7 +55,13 @@ async def get_item(item_id: FromPath[UUID], reader: NamedDependency[TenantReader
     return await ItemReads(reader).find(item_id)
 
 
-@patch("/{item_id:uuid}", operation_id="updateItem", summary="Change an item", scopes=WRITE)
+@patch(
+    "/{item_id:uuid}",
+    operation_id="updateItem",
+    summary="Change an item",
+    problems=(InvalidOwner,),
+    scopes=WRITE,
+)
 async def update_item(
     item_id: FromPath[UUID],
     data: JSONBody[ItemPatch],

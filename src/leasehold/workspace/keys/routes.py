@@ -7,6 +7,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
 from leasehold.core.actor import Actor
+from leasehold.core.errors import ScopeNotHeld, UnknownScope
 from leasehold.core.pagination import DEFAULT_LIMIT, Cursors, Page, Pager
 from leasehold.core.parameters import CursorText, Limit
 from leasehold.core.vault import InstallationKey
@@ -15,7 +16,7 @@ from leasehold.tenancy.context import TenantRef
 from leasehold.workspace.auth.pepper import read_pepper
 from leasehold.workspace.keys.repository import ApiKeyReads
 from leasehold.workspace.keys.schemas import ApiKey, ApiKeyCreate, ApiKeyPatch, KeyRotation, NewApiKey
-from leasehold.workspace.keys.service import ApiKeyService
+from leasehold.workspace.keys.service import ApiKeyService, InvalidExpiry
 
 READ = ("keys:read",)
 WRITE = ("keys:write",)
@@ -32,7 +33,9 @@ async def list_api_keys(
     return await ApiKeyReads(reader).page(Pager(cursors, limit, cursor))
 
 
-@post("/", operation_id="createApiKey", summary="Create an API key", scopes=WRITE)
+@post(
+    "/", operation_id="createApiKey", summary="Create an API key", problems=(UnknownScope, InvalidExpiry), scopes=WRITE
+)
 async def create_api_key(
     data: JSONBody[ApiKeyCreate],
     session: NamedDependency[TenantSession],
@@ -51,7 +54,13 @@ async def get_api_key(key_id: FromPath[UUID], reader: NamedDependency[TenantRead
     return await ApiKeyReads(reader).find(key_id)
 
 
-@patch("/{key_id:uuid}", operation_id="updateApiKey", summary="Change or disable an API key", scopes=WRITE)
+@patch(
+    "/{key_id:uuid}",
+    operation_id="updateApiKey",
+    summary="Change or disable an API key",
+    problems=(UnknownScope, ScopeNotHeld),
+    scopes=WRITE,
+)
 async def update_api_key(
     key_id: FromPath[UUID],
     data: JSONBody[ApiKeyPatch],
@@ -66,6 +75,7 @@ async def update_api_key(
     "/{key_id:uuid}/rotate",
     operation_id="rotateApiKey",
     summary="Replace a key's secret",
+    problems=(InvalidExpiry,),
     scopes=WRITE,
     status_code=200,
 )

@@ -10,7 +10,7 @@ from leasehold.core.actor import Actor
 from leasehold.core.changes import applied, created
 from leasehold.core.clock import utc_now
 from leasehold.core.credentials import new_secret, secret_digest
-from leasehold.core.errors import FieldError, Forbidden, Invalid, InvalidToken
+from leasehold.core.errors import FieldError, Forbidden, Invalid, InvalidToken, ScopeNotHeld
 from leasehold.tenancy.audit import AuditLog
 from leasehold.tenancy.bind import TenantSession, announce_revocation
 from leasehold.workspace.keys import models, schemas
@@ -29,16 +29,6 @@ class InvalidExpiry(Invalid):
 
     def __init__(self) -> None:
         super().__init__(errors=[FieldError("/expires_at", "is in the past, or too far ahead")], days=schemas.MAX_DAYS)
-
-
-class ScopeNotHeld(Invalid):
-    """Scopes can only be taken away from a key, and it does not hold {scope}; make another one."""
-
-    type = "scope-not-held"
-    title = "Scope not held"
-
-    def __init__(self, scope: str) -> None:
-        super().__init__(errors=[FieldError("/scopes", "can only become fewer")], scope=scope)
 
 
 class ApiKeyService(SQLAlchemyAsyncRepositoryService[models.ApiKey, ApiKeyRepository]):

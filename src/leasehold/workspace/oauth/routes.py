@@ -7,6 +7,7 @@ from litestar import Request, Response, Router, post
 from litestar.datastructures import State
 from litestar.di import NamedDependency, Provide
 from litestar.exceptions import ValidationException
+from litestar.openapi import ResponseSpec
 from litestar.params import URLEncodedBody
 
 from leasehold.tenancy.bind import TenantReader
@@ -26,6 +27,8 @@ from leasehold.workspace.oauth.service import UNKNOWN_CLIENT, Credentials, OAuth
 from leasehold.workspace.uses import Uses
 
 _NO_STORE = {"Cache-Control": "no-store"}
+TOKEN_ISSUED = ResponseSpec(IssuedToken, generate_examples=False, description="The token (RFC 6749, section 5.1)")
+INTROSPECTED = ResponseSpec(Introspection, generate_examples=False, description="RFC 7662, section 2.2")
 AnyRequest = Request[None, None, State]
 OAuthError = Response[dict[str, str]]
 
@@ -39,6 +42,7 @@ def provide_oauth(identity: NamedDependency[Identity]) -> OAuthService:
     "/token",
     operation_id="issueToken",
     summary="Get an access token",
+    responses={200: TOKEN_ISSUED},
     status_code=200,
     takes_form=True,
     is_credential_endpoint=True,
@@ -98,6 +102,7 @@ async def revoke_token(
     "/introspect",
     operation_id="introspectToken",
     summary="Ask what a token is good for",
+    responses={200: INTROSPECTED},
     status_code=200,
     takes_form=True,
     is_credential_endpoint=True,

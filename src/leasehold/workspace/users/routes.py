@@ -9,11 +9,11 @@ from litestar.params import FromPath, JSONBody
 from leasehold.core.actor import Actor
 from leasehold.core.pagination import DEFAULT_LIMIT, Cursors, Page, Pager
 from leasehold.core.parameters import CursorText, Limit
-from leasehold.core.passwords import Passwords
+from leasehold.core.passwords import CommonPassword, Passwords
 from leasehold.tenancy.bind import TenantReader, TenantSession
 from leasehold.workspace.users.repository import UserReads
 from leasehold.workspace.users.schemas import User, UserCreate, UserPatch
-from leasehold.workspace.users.service import UserService
+from leasehold.workspace.users.service import EmailTaken, LastOwner, UserService
 
 
 @get("/", operation_id="listUsers", summary="List users", scopes=("users:read",))
@@ -27,7 +27,13 @@ async def list_users(
     return await UserReads(reader).page(Pager(cursors, limit, cursor))
 
 
-@post("/", operation_id="createUser", summary="Create a user", scopes=("users:write",))
+@post(
+    "/",
+    operation_id="createUser",
+    summary="Create a user",
+    problems=(EmailTaken, CommonPassword),
+    scopes=("users:write",),
+)
 async def create_user(
     data: JSONBody[UserCreate],
     session: NamedDependency[TenantSession],
@@ -47,7 +53,13 @@ async def get_user(user_id: FromPath[UUID], reader: NamedDependency[TenantReader
     return await UserReads(reader).find(user_id)
 
 
-@patch("/{user_id:uuid}", operation_id="updateUser", summary="Change a user", scopes=("users:write",))
+@patch(
+    "/{user_id:uuid}",
+    operation_id="updateUser",
+    summary="Change a user",
+    problems=(EmailTaken, LastOwner),
+    scopes=("users:write",),
+)
 async def update_user(
     user_id: FromPath[UUID],
     data: JSONBody[UserPatch],
@@ -58,7 +70,13 @@ async def update_user(
     return await UserService(session=session).change(user_id, data, by=actor)
 
 
-@delete("/{user_id:uuid}", operation_id="deleteUser", summary="Delete a user", scopes=("users:write",))
+@delete(
+    "/{user_id:uuid}",
+    operation_id="deleteUser",
+    summary="Delete a user",
+    problems=(LastOwner,),
+    scopes=("users:write",),
+)
 async def delete_user(
     user_id: FromPath[UUID], session: NamedDependency[TenantSession], actor: NamedDependency[Actor]
 ) -> None:

@@ -1,43 +1,22 @@
-"""The OpenAPI document, and Swagger UI that loads nothing from outside."""
+"""The document: what Litestar makes of the routes, with scopes, problems and headers that it cannot know."""
 
 from typing import Any
 
-from litestar import Litestar, MediaType, Request, Response, Router, get
-from litestar.datastructures import State
+from litestar import Litestar, Router
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, License, OAuthFlow, OAuthFlows, SecurityScheme
-from litestar.static_files import create_static_files_router  # pyright: ignore[reportUnknownVariableType]
-from swagger_ui_bundle import swagger_ui_path
 
 from leasehold.core.errors import NotFound
-from leasehold.http.bodies import describe_body
-from leasehold.http.entity_tags import describe_tags
-from leasehold.http.errors import MEDIA_TYPE
 from leasehold.http.idempotency import HEADER, REPLAYED_HEADER, TAKES_KEY
 from leasehold.http.marks import CREDENTIAL_ENDPOINT, IS_PUBLIC, SCOPES
+from leasehold.http.openapi.answers import SCHEMAS, describe_problems, examples_of, problems_of
+from leasehold.http.openapi.bodies import describe_body
+from leasehold.http.openapi.entity_tags import describe_tags
+from leasehold.http.openapi.examples import add_examples
+from leasehold.http.problems import ProblemType
 from leasehold.platform.scopes import PLATFORM_SCOPES
 from leasehold.workspace.scopes import ALL_SCOPES
-
-_PAGE = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<title>Leasehold API</title>
-<link rel="icon" href="/docs/assets/favicon-32x32.png">
-<link rel="stylesheet" href="/docs/assets/swagger-ui.css">
-</head>
-<body>
-<div id="swagger-ui"></div>
-<script src="/docs/assets/swagger-ui-bundle.js"></script>
-<script>
-SwaggerUIBundle({url: "/openapi.json", dom_id: "#swagger-ui", deepLinking: true, validatorUrl: null,
-                 presets: [SwaggerUIBundle.presets.apis]});
-</script>
-</body>
-</html>
-"""
-_SCHEMA = "ProblemDocument"
 
 
 def _nobody(_connection: object, _handler: object) -> None:
@@ -83,25 +62,6 @@ def openapi_config(version: str) -> OpenAPIConfig:
     )
 
 
-@get("/openapi.json", opt={IS_PUBLIC: True}, include_in_schema=False, sync_to_thread=False)
-def openapi_document(request: Request[Any, Any, State]) -> Response[dict[str, Any]]:
-    """Return the OpenAPI document."""
-    return Response(document_of(request.app), media_type=MediaType.JSON)
-
-
-@get("/docs", opt={IS_PUBLIC: True}, media_type=MediaType.HTML, include_in_schema=False, sync_to_thread=False)
-def swagger_page() -> str:
-    """Return Swagger UI."""
-    return _PAGE
-
-
-def docs_assets() -> Router:
-    """Return the router of Swagger UI's files."""
-    return create_static_files_router(
-        "/docs/assets", directories=[swagger_ui_path], opt={IS_PUBLIC: True}, include_in_schema=False
-    )
-
-
 def document_of(app: Litestar) -> dict[str, Any]:
     """Return the app's OpenAPI document, in which every operation names its scopes and the form of its errors."""
     document = app.openapi_schema.to_schema()
@@ -112,24 +72,23 @@ def document_of(app: Litestar) -> dict[str, Any]:
         for path in [route.path_format]
         for method, (handler, _) in getattr(route, "route_handler_map").items()  # noqa: B009
     }
-    problem = {
-        "description": "An error",
-        "content": {MEDIA_TYPE: {"schema": {"$ref": f"#/components/schemas/{_SCHEMA}"}}},
-    }
+    named: set[ProblemType] = set()
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
             handler = handlers.get((path, method.upper()))
             if handler is None:
                 continue
-            for status in [status for status in operation["responses"] if status.startswith(("4", "5"))]:
-                del operation["responses"][status]
-            operation["responses"]["default"] = problem
+            problems = problems_of(path, handler, operation)
+            describe_problems(operation, problems, is_oauth=path.startswith("/oauth/"))
+            named.update(problems)
             operation["security"] = _security(path, handler.opt)
             if TAKES_KEY in handler.opt:
                 _describe_key(operation)
             describe_body(operation, handler, document["components"]["schemas"])
             describe_tags(operation, handler)
-    document["components"]["schemas"][_SCHEMA] = _PROBLEM_SCHEMA
+    add_examples(document)
+    document["components"]["schemas"] |= SCHEMAS
+    document["components"]["examples"] = examples_of(sorted(named))
     return document
 
 
@@ -147,7 +106,6 @@ def _describe_key(operation: dict[str, Any]) -> None:
             response.setdefault("headers", {})[REPLAYED_HEADER] = _REPLAYED
 
 
-_TEXT = {"type": "string"}
 _KEY_PARAMETER: dict[str, Any] = {
     "name": HEADER,
     "in": "header",
@@ -161,26 +119,4 @@ _KEY_PARAMETER: dict[str, Any] = {
 _REPLAYED: dict[str, Any] = {
     "description": "Says that the answer is the one that was given to the same request before",
     "schema": {"type": "string", "enum": ["true"]},
-}
-_PROBLEM_SCHEMA: dict[str, Any] = {
-    "type": "object",
-    "title": _SCHEMA,
-    "description": "An error (RFC 9457)",
-    "required": ["type", "title", "status", "detail", "instance", "request_id", "errors"],
-    "properties": {
-        "type": _TEXT,
-        "title": _TEXT,
-        "status": {"type": "integer"},
-        "detail": _TEXT,
-        "instance": _TEXT,
-        "request_id": _TEXT,
-        "errors": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "required": ["pointer", "detail"],
-                "properties": {"pointer": _TEXT, "detail": _TEXT},
-            },
-        },
-    },
 }

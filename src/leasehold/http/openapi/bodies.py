@@ -20,7 +20,9 @@ def describe_body(operation: dict[str, Any], handler: HTTPRouteHandler, schemas:
         body["properties"]["items"]["items"] = _schema_of(handler.opt[LINES], schemas)
     if TAKES_LINES in handler.opt:
         schema = _schema_of(handler.opt[TAKES_LINES], schemas)
-        content: dict[str, Any] = {NDJSON: {"schema": schema}}
+        # As a text, for no keyword of OpenAPI 3.1 describes what follows one another.
+        lines = {"type": "string", "contentMediaType": NDJSON, "contentSchema": schema}
+        content: dict[str, Any] = {NDJSON: {"schema": lines}}
         operation["requestBody"] = {
             "required": True,
             "description": "One JSON document in each line",

@@ -1,0 +1,178 @@
+"""Which problems each operation may answer: those that follow from what it is, and those that its route declares."""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from litestar.handlers import HTTPRouteHandler
+
+from leasehold.core.attempts.rule import TooManyAttempts
+from leasehold.core.errors import (
+    Conflict,
+    DatabaseUnavailable,
+    InsufficientScope,
+    Invalid,
+    InvalidToken,
+    NotFound,
+    Problem,
+    Unauthenticated,
+)
+from leasehold.core.idempotency.key import IdempotencyKeyInUse, IdempotencyKeyReused, InvalidIdempotencyKey
+from leasehold.core.pagination import InvalidCursor
+from leasehold.core.preconditions import InvalidIfMatch, PreconditionFailed, PreconditionRequired
+from leasehold.core.sqlstate import TooSlow
+from leasehold.core.uploads import TAKES_LINES, UploadCutOff, UploadTooSlow
+from leasehold.http.errors import MEDIA_TYPE, TYPE_PREFIX
+from leasehold.http.idempotency import TAKES_KEY
+from leasehold.http.marks import CREDENTIAL_ENDPOINT, IS_PUBLIC, PROBLEMS, SCOPES, TAKES_FORM
+from leasehold.http.problems import ProblemType
+from leasehold.http.refusals import BodyTooLarge, InternalError, RepeatedHeader, TenantRequired, WrongMediaType
+from leasehold.tenancy.context import UnknownTenant
+from leasehold.tenancy.directory import DirectoryStale
+from leasehold.tenancy.resolve import TenantInMaintenance, TenantMismatch, TenantSuspended
+from leasehold.tenancy.window import TenantNotMigrated
+
+SCHEMA = "ProblemDocument"
+_Problems = tuple[type[Problem], ...]
+
+_ALWAYS: _Problems = (InternalError,)
+_BEHIND_A_GATE: _Problems = (RepeatedHeader, DatabaseUnavailable, TooSlow)
+_OF_TENANTS: _Problems = (
+    UnknownTenant,
+    TenantMismatch,
+    TenantSuspended,
+    TenantInMaintenance,
+    TenantNotMigrated,
+    DirectoryStale,
+)
+_BY_WRITING: _Problems = (Invalid, Conflict)
+"""What the database may make of a value, or of two who write the same."""
+_WITH_TOKEN: _Problems = (Unauthenticated, InvalidToken)
+_WITH_FORM: _Problems = (Problem, BodyTooLarge)
+_WITH_BODY: _Problems = (*_WITH_FORM, WrongMediaType, Invalid)
+_WITH_LINES: _Problems = (BodyTooLarge, WrongMediaType, Invalid, UploadTooSlow, UploadCutOff)
+_WITH_PRECONDITION: _Problems = (InvalidIfMatch, PreconditionFailed, PreconditionRequired)
+_WITH_KEY: _Problems = (InvalidIdempotencyKey, IdempotencyKeyInUse, IdempotencyKeyReused)
+
+
+def problems_of(path: str, handler: HTTPRouteHandler, operation: Mapping[str, Any]) -> list[ProblemType]:
+    """Return the problems that an operation may answer, by status and name."""
+    found = _by_mark(path, handler) | _by_input(path, handler, operation)
+    return sorted({ProblemType.of(_declaring(problem)) for problem in found})
+
+
+def describe_problems(operation: dict[str, Any], problems: list[ProblemType], *, is_oauth: bool) -> None:
+    """Name the problems among the responses of an operation, by status; whatever else may come is a problem, too."""
+    responses: dict[str, Any] = operation["responses"]
+    for status in [status for status in responses if status.startswith(("4", "5"))]:
+        del responses[status]
+    for status in sorted({one.status for one in problems}):
+        responses[str(status)] = _response(status, [one.name for one in problems if one.status == status])
+    responses["default"] = {"description": "An error", "content": _content([])}
+    if is_oauth:
+        for status in ("400", "401"):
+            responses.setdefault(status, {"description": HTTPStatus(int(status)).phrase, "content": {}})
+            responses[status]["content"]["application/json"] = {
+                "schema": {"$ref": f"#/components/schemas/{OAUTH_SCHEMA}"}
+            }
+
+
+def examples_of(problems: list[ProblemType]) -> dict[str, Any]:
+    """Return an example of each problem, by its name."""
+    return {
+        one.name: {
+            "summary": one.title,
+            "value": {
+                "type": TYPE_PREFIX + one.name,
+                "title": one.title,
+                "status": one.status,
+                "detail": one.detail,
+                "instance": "/v1/items",
+                "request_id": "01981a77-5d3b-7c31-8f3a-2f1f0c1d7a11",
+                "errors": [],
+            },
+        }
+        for one in problems
+    }
+
+
+def _by_mark(path: str, handler: HTTPRouteHandler) -> set[type[Problem]]:
+    opt: Mapping[str, Any] = handler.opt
+    found = {*_ALWAYS, *opt.get(PROBLEMS, ())}
+    if opt.get(IS_PUBLIC):
+        return found
+    is_of_platform = path.startswith("/platform")
+    found.update(_BEHIND_A_GATE, (NotFound,) if is_of_platform else _OF_TENANTS)
+    if opt.get(CREDENTIAL_ENDPOINT):
+        found.update((TooManyAttempts,) if is_of_platform else (TooManyAttempts, TenantRequired))
+    else:
+        found.update(_WITH_TOKEN, (InsufficientScope,) if opt[SCOPES] else ())
+    return found
+
+
+def _by_input(path: str, handler: HTTPRouteHandler, operation: Mapping[str, Any]) -> set[type[Problem]]:
+    opt: Mapping[str, Any] = handler.opt
+    queried = {one["name"] for one in operation.get("parameters", ()) if one["in"] == "query"}
+    found: set[type[Problem]] = set()
+    found.update((NotFound,) if "{" in path else ())
+    found.update(_BY_WRITING if not opt.get(IS_PUBLIC) and handler.http_methods != {"GET"} else ())
+    found.update((Invalid,) if queried else (), (InvalidCursor,) if "cursor" in queried else ())
+    if handler.parsed_data_field is not None:
+        found.update(_WITH_FORM if opt.get(TAKES_FORM) else _WITH_BODY)
+    found.update(_WITH_LINES if TAKES_LINES in opt else ())
+    found.update(_WITH_PRECONDITION if "precondition" in handler.parsed_fn_signature.parameters else ())
+    found.update(_WITH_KEY if TAKES_KEY in opt else ())
+    return found
+
+
+def _declaring(problem: type[Problem]) -> type[Problem]:
+    """Return the class that declares the type of a problem."""
+    return next(one for one in problem.__mro__ if "type" in vars(one))
+
+
+def _response(status: int, types: list[str]) -> dict[str, Any]:
+    named = ", ".join(f"`{one}`" for one in types)
+    return {"description": f"{HTTPStatus(status).phrase}: {named}", "content": _content(types)}
+
+
+def _content(types: list[str]) -> dict[str, Any]:
+    body: dict[str, Any] = {"schema": {"$ref": f"#/components/schemas/{SCHEMA}"}}
+    if types:
+        body["examples"] = {one: {"$ref": f"#/components/examples/{one}"} for one in types}
+    return {MEDIA_TYPE: body}
+
+
+OAUTH_SCHEMA = "OAuthError"
+_TEXT = {"type": "string"}
+SCHEMAS: dict[str, Any] = {
+    SCHEMA: {
+        "type": "object",
+        "title": SCHEMA,
+        "description": "An error (RFC 9457)",
+        "required": ["type", "title", "status", "detail", "instance", "request_id", "errors"],
+        "properties": {
+            "type": _TEXT,
+            "title": _TEXT,
+            "status": {"type": "integer"},
+            "detail": _TEXT,
+            "instance": _TEXT,
+            "request_id": _TEXT,
+            "errors": {
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "required": ["pointer", "detail"],
+                    "properties": {"pointer": _TEXT, "detail": _TEXT},
+                },
+            },
+        },
+    },
+    OAUTH_SCHEMA: {
+        "type": "object",
+        "title": OAUTH_SCHEMA,
+        "description": "An error of an OAuth endpoint (RFC 6749, section 5.2)",
+        "required": ["error"],
+        "properties": {"error": _TEXT, "error_description": _TEXT},
+    },
+}
+"""The forms of errors."""

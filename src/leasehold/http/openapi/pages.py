@@ -1,0 +1,49 @@
+"""What is served of the OpenAPI document: itself, and Swagger UI."""
+
+from typing import Any
+
+from litestar import MediaType, Request, Response, Router, get
+from litestar.datastructures import State
+from litestar.static_files import create_static_files_router  # pyright: ignore[reportUnknownVariableType]
+from swagger_ui_bundle import swagger_ui_path
+
+from leasehold.http.marks import IS_PUBLIC
+from leasehold.http.openapi.document import document_of
+
+_PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<title>Leasehold API</title>
+<link rel="icon" href="/docs/assets/favicon-32x32.png">
+<link rel="stylesheet" href="/docs/assets/swagger-ui.css">
+</head>
+<body>
+<div id="swagger-ui"></div>
+<script src="/docs/assets/swagger-ui-bundle.js"></script>
+<script>
+SwaggerUIBundle({url: "/openapi.json", dom_id: "#swagger-ui", deepLinking: true, validatorUrl: null,
+                 presets: [SwaggerUIBundle.presets.apis]});
+</script>
+</body>
+</html>
+"""
+
+
+@get("/openapi.json", opt={IS_PUBLIC: True}, include_in_schema=False, sync_to_thread=False)
+def openapi_document(request: Request[Any, Any, State]) -> Response[dict[str, Any]]:
+    """Return the OpenAPI document."""
+    return Response(document_of(request.app), media_type=MediaType.JSON)
+
+
+@get("/docs", opt={IS_PUBLIC: True}, media_type=MediaType.HTML, include_in_schema=False, sync_to_thread=False)
+def swagger_page() -> str:
+    """Return Swagger UI."""
+    return _PAGE
+
+
+def docs_assets() -> Router:
+    """Return the router of Swagger UI's files."""
+    return create_static_files_router(
+        "/docs/assets", directories=[swagger_ui_path], opt={IS_PUBLIC: True}, include_in_schema=False
+    )

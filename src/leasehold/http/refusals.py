@@ -1,0 +1,56 @@
+"""What is refused before a route sees a request, and what no route foresaw."""
+
+from leasehold.core.errors import Problem, Unauthenticated
+
+
+class TenantRequired(Problem):
+    """Name the tenant: by its subdomain, by its domain, or in the header X-Tenant."""
+
+    type = "tenant-required"
+    title = "Tenant required"
+
+
+class RepeatedHeader(Problem):
+    """The header {name} may be sent once only."""
+
+    type = "repeated-header"
+    title = "Repeated header"
+
+
+class NoCredential(Unauthenticated):
+    """Send an access token or an API key in the header Authorization: Bearer."""
+
+
+class MethodNotAllowed(Problem):
+    """The address does not take this method; the header Allow names those that it takes."""
+
+    status = 405
+    type = "method-not-allowed"
+    title = "Method not allowed"
+
+
+class BodyTooLarge(Problem):
+    """The body is larger than this address takes."""
+
+    status = 413
+    type = "body-too-large"
+    title = "Body too large"
+
+
+class WrongMediaType(Problem):
+    """Send the body as {wanted}."""
+
+    status = 415
+    type = "unsupported-media-type"
+    title = "Unsupported media type"
+
+    def __init__(self, *, wanted: str = "application/json") -> None:
+        super().__init__(wanted=wanted)
+
+
+class InternalError(Problem):
+    """Something went wrong here. The request id helps to find out what."""
+
+    status = 500
+    type = "internal-error"
+    title = "Internal error"
