@@ -18,7 +18,8 @@ class Documented:
         document = document_of(app.app)
         self._operations = [
             (method.upper(), re.compile(re.sub(r"{[^}]+}", "[^/]+", path) + "/?"), operation)
-            for path, operations in document["paths"].items()
+            # `/v1/items/export` before `/v1/items/{item_id}`, which it looks like.
+            for path, operations in sorted(document["paths"].items(), key=lambda one: one[0].count("{"))
             for method, operation in operations.items()
         ]
 
@@ -29,6 +30,7 @@ class Documented:
             if method == answer.request.method and pattern.fullmatch(path):
                 await answer.aread()
                 self._hold(operation, answer)
+                return
 
     def _hold(self, operation: dict[str, Any], answer: httpx.Response) -> None:
         place, responses = operation["operationId"], operation["responses"]

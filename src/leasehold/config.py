@@ -155,6 +155,9 @@ class Settings(BaseSettings):
     max_body_bytes: int = Field(default=1024 * 1024, ge=1024)
     """Largest request body in bytes; a route may raise it."""
 
+    max_import_bytes: int = Field(default=64 * 1024 * 1024, ge=1024)
+    """Largest body in bytes of an import, which is kept in a temporary file while it is carried out."""
+
     password_hashes: int = Field(default=2, ge=1)
     """Password hashes computed at once in one process; each takes `password_memory_kib`."""
 

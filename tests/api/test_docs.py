@@ -85,7 +85,7 @@ async def test_the_pages_of_the_framework_are_closed(http: httpx.AsyncClient, pa
 
 async def test_every_operation_has_a_name_of_its_own_a_summary_and_a_tag(http: httpx.AsyncClient) -> None:
     operations = operations_of(await document_of(http))
-    assert len(operations) == 104
+    assert len(operations) == 109
     ids = [operation["operationId"] for operation in operations.values()]
     assert len(set(ids)) == len(ids)
     for place, operation in operations.items():
@@ -148,17 +148,17 @@ async def test_idempotency_keys_are_described_where_they_are_taken_and_nowhere_e
     document = await document_of(http)
     described: set[tuple[str, str]] = set()
     for place, operation in operations_of(document).items():
-        headers = [one for one in operation.get("parameters", []) if one["in"] == "header"]
-        if not headers:
-            assert not any(response.get("headers") for response in operation["responses"].values()), place
+        headers = {one["name"]: one for one in operation.get("parameters", []) if one["in"] == "header"}
+        answered = {name for response in operation["responses"].values() for name in response.get("headers", {})}
+        if "Idempotency-Key" not in headers:
+            assert "Idempotent-Replayed" not in answered, place
             continue
         described.add(place)
-        [parameter] = headers
-        assert parameter["name"] == "Idempotency-Key"
+        parameter = headers["Idempotency-Key"]
         assert parameter["required"] is False
         assert (parameter["schema"]["minLength"], parameter["schema"]["maxLength"]) == (1, 255)
         [success] = [response for status, response in operation["responses"].items() if status.startswith("2")]
-        assert set(success["headers"]) == {"Idempotent-Replayed"}
+        assert set(success["headers"]) - {"ETag"} == {"Idempotent-Replayed"}
     assert {("post", "/v1/items"), ("post", "/platform/v1/tenants"), ("post", "/v1/clients/{client_id}/rotate")} <= (
         described
     )
@@ -170,3 +170,57 @@ async def test_a_secret_is_described_as_one_that_is_shown_once(http: httpx.Async
     secret = (await document_of(http))["components"]["schemas"]["NewApiClient"]["properties"]["client_secret"]
     assert "Null in an answer that is replayed" in secret["description"]
     assert {"type": "null"} in secret["oneOf"]
+
+
+async def test_entity_tags_are_described_where_they_are_given_and_taken(http: httpx.AsyncClient) -> None:
+    operations = operations_of(await document_of(http))
+    given = {
+        f"{method} {path}"
+        for (method, path), operation in operations.items()
+        for status, response in operation["responses"].items()
+        if status.startswith("2") and "ETag" in response.get("headers", {})
+    }
+    taken = {
+        f"{method} {path}": one["name"]
+        for (method, path), operation in operations.items()
+        for one in operation.get("parameters", [])
+        if one["name"] in {"If-Match", "If-None-Match"}
+    }
+    item = "/v1/items/{item_id}"
+    assert given == {"post /v1/items", f"get {item}", f"patch {item}", f"delete {item}", f"post {item}/restore"}
+    assert taken == {
+        f"get {item}": "If-None-Match",
+        f"patch {item}": "If-Match",
+        f"delete {item}": "If-Match",
+        f"post {item}/restore": "If-Match",
+    }
+    assert "content" not in operations[("get", item)]["responses"]["304"]
+
+
+async def test_every_patch_is_described_as_a_merge_patch_too(http: httpx.AsyncClient) -> None:
+    bodies = {
+        path: set(operation["requestBody"]["content"])
+        for (method, path), operation in operations_of(await document_of(http)).items()
+        if method == "patch" and path != "/v1/items/bulk"
+    }
+    assert len(bodies) >= 6
+    assert {path: kinds for path, kinds in bodies.items() if len(kinds) != 2} == {}
+    assert set.union(*bodies.values()) == {"application/json", "application/merge-patch+json"}
+
+
+async def test_lines_are_described_by_what_one_may_be(http: httpx.AsyncClient) -> None:
+    document = await document_of(http)
+    operations, schemas = operations_of(document), document["components"]["schemas"]
+
+    def line_of(method: str) -> str:
+        content = operations[(method, "/v1/items/bulk")]["requestBody"]["content"]["application/json"]
+        lines = schemas[content["schema"]["$ref"].rpartition("/")[2]]["properties"]["items"]
+        assert (lines["minItems"], lines["maxItems"]) == (1, 1000)
+        return lines["items"]["$ref"].rpartition("/")[2]
+
+    assert (line_of("post"), line_of("patch")) == ("ItemCreate", "ItemChange")
+    assert set(schemas["ItemChange"]["properties"]) == {
+        *("id", "version", "title", "description", "status", "owner_id", "tags")
+    }
+    assert list(operations[("post", "/v1/items/import")]["requestBody"]["content"]) == ["application/x-ndjson"]
+    assert list(operations[("get", "/v1/items/export")]["responses"]["200"]["content"]) == ["application/x-ndjson"]

@@ -56,7 +56,9 @@ async def test_an_item_has_exactly_its_documented_fields_and_times_in_utc(
     for tenant in (acme, globex):
         headers = await bearer(process, tenant)
         made = (await http.post("/v1/items", headers=headers, json={"title": "Desk", "description": "Oak"})).json()
-        assert set(made) == {"id", "title", "description", "created_at", "updated_at"}
+        fields = {"id", "title", "description", "status", "owner_id", "tags", "version", "created_at", "updated_at"}
+        assert set(made) == fields
+        assert (made["status"], made["owner_id"], made["tags"], made["version"]) == ("open", None, [], 1)
         assert made["created_at"].endswith("Z")
         assert (await http.get(f"/v1/items/{made['id']}", headers=headers)).json() == made
 

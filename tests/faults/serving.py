@@ -7,6 +7,7 @@ import socket
 import sys
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 from typing import IO
 
 import httpx
@@ -37,6 +38,47 @@ async def doomed(settings: Settings, **changes: str) -> AsyncGenerator[tuple[str
         yield address, lambda: os.killpg(process.pid, signal.SIGKILL)
         async with asyncio.timeout(20):
             assert await process.wait() == -signal.SIGKILL
+
+
+@asynccontextmanager
+async def measured(settings: Settings, **changes: str) -> AsyncGenerator[tuple[str, "Memory"]]:
+    """Run the server and yield its address, and what it takes of memory."""
+    async with _started(settings, listen=True, **changes) as (address, process):
+        try:
+            yield address, Memory(process.pid)
+        finally:
+            process.send_signal(signal.SIGTERM)
+            async with asyncio.timeout(20):
+                assert await process.wait() == 0
+
+
+class Memory:
+    """The memory of all processes of a process group, as Linux tells it (proc(5))."""
+
+    def __init__(self, group: int) -> None:
+        self._group = group
+
+    def forget_peak(self) -> None:
+        """Begin to look for the peak anew."""
+        for process in self._processes():
+            (process / "clear_refs").write_text("5")
+
+    def peak_mib(self) -> float:
+        """Return the most that there was at once, since it was last forgotten."""
+        fields = [line.split() for one in self._processes() for line in (one / "status").read_text().splitlines()]
+        peaks = [int(field[1]) for field in fields if field[0] == "VmHWM:"]
+        assert peaks
+        return sum(peaks) / 1024
+
+    def _processes(self) -> list[Path]:
+        found = [one for one in Path("/proc").iterdir() if one.name.isdigit() and self._is_of_group(one)]
+        assert found
+        return found
+
+    def _is_of_group(self, process: Path) -> bool:
+        with suppress(OSError):
+            return int((process / "stat").read_text().rpartition(")")[2].split()[2]) == self._group
+        return False
 
 
 @asynccontextmanager

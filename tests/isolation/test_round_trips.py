@@ -89,3 +89,25 @@ async def test_making_an_item_takes_three_round_trips_and_a_key_three_more(
         assert await round_trips() == 3
         assert await round_trips(**{"Idempotency-Key": "second"}) == 6
         assert await round_trips(**{"Idempotency-Key": "second"}) == 4
+
+
+async def test_a_change_that_says_what_it_was_decided_on_takes_four_round_trips_and_no_change_of_what_is_known_three(
+    settings: Settings, process: Process, acme: TenantRef
+) -> None:
+    async with watched(settings) as (client, traffic):
+        headers = await bearer(process, acme)
+        address = f"/v1/items/{(await item(process, acme)).id}"
+
+        async def round_trips(method: str, status: int, **more: str) -> tuple[int, str]:
+            traffic.reset()
+            body = {"title": f"Desk {more}"} if method == "PATCH" else None
+            answer = await client.request(method, address, headers=headers | more, json=body)
+            assert answer.status_code == status
+            return traffic.round_trips, answer.headers["etag"]
+
+        for _ in range(2):  # statements are prepared
+            _, tag = await round_trips("PATCH", 200)
+            _, tag = await round_trips("PATCH", 200, **{"If-Match": tag})
+        assert (await round_trips("GET", 304, **{"If-None-Match": tag}))[0] == 3
+        assert (await round_trips("PATCH", 200, **{"If-Match": tag}))[0] == 4
+        assert (await round_trips("PATCH", 200))[0] == 5

@@ -6,6 +6,7 @@ Secrets are shown once, so those of the demo are kept beside its data, to be pri
 from pathlib import Path
 
 import msgspec
+from msgspec.structs import replace
 
 from leasehold.cli.clients import issue_client
 from leasehold.cli.installation import write_private
@@ -24,10 +25,27 @@ from leasehold.workspace.clients.schemas import NewApiClient
 from leasehold.workspace.items.schemas import ItemCreate
 from leasehold.workspace.items.service import ItemService
 from leasehold.workspace.scopes import ALL_SCOPES
+from leasehold.workspace.users.service import UserService
 
 _TENANTS = {
-    "acme": ("Acme", [("Desk", "Oak, 140 cm"), ("Chair", "Five wheels"), ("Lamp", "Warm white")]),
-    "globex": ("Globex", [("Crane", "Lifts 12 t"), ("Forklift", "Electric")]),
+    "acme": (
+        "Acme",
+        "Ada Fields",
+        [
+            ItemCreate("Standing desk", "Oak, 140 cm, for the reception", tags=["office", "furniture"]),
+            ItemCreate("Renew the fire insurance", "Policy 4711 ends in March", status="done", tags=["insurance"]),
+            ItemCreate("Warm white lamps", "Twelve, for the meeting room", tags=["office", "light"]),
+            ItemCreate("Fax machine", status="archived", tags=["office"]),
+        ],
+    ),
+    "globex": (
+        "Globex",
+        "Gus Meyer",
+        [
+            ItemCreate("Tower crane", "Lifts 12 t; inspection every six months", tags=["site", "machine"]),
+            ItemCreate("Electric forklift", "Battery replaced", status="done", tags=["hall 2", "machine"]),
+        ],
+    ),
 }
 _ADMIN_DAYS = 365
 
@@ -47,10 +65,10 @@ async def prepare_demo(settings: Settings, data_dir: Path) -> Demo:
 async def _prepare(process: Process, file: Path) -> Demo:
     known = _read(file)
     clients: dict[str, NewApiClient] = {}
-    for slug, (name, items) in _TENANTS.items():
+    for slug, (name, owner, items) in _TENANTS.items():
         is_new = await _provision_if_missing(process, slug, name)
         if is_new:
-            await _add_items(process, slug, items)
+            await _add_items(process, slug, owner, items)
         client = known.clients.get(slug)
         if client is None or is_new:
             try:
@@ -83,12 +101,16 @@ async def _provision_if_missing(process: Process, slug: str, name: str) -> bool:
     return False
 
 
-async def _add_items(process: Process, slug: str, items: list[tuple[str, str]]) -> None:
-    tenant = await find_tenant(process, slug)
+async def _add_items(process: Process, slug: str, owner: str, items: list[ItemCreate]) -> None:
+    """Make items that belong to a user, who has no password yet; the archived ones belong to nobody."""
+    tenant, email = await find_tenant(process, slug), f"{owner.partition(' ')[0].lower()}@{slug}.example"
     async with open_tenant_session(process.database, tenant) as session:
+        user = await UserService(session=session).add(
+            email=email, name=owner, role="owner", password_hash=None, by=operator()
+        )
         service = ItemService(session=session)
-        for title, description in items:
-            await service.add(ItemCreate(title, description))
+        for item in items:
+            await service.add(replace(item, owner_id=None if item.status == "archived" else user.id))
 
 
 async def _is_valid(process: Process, token: str) -> bool:

@@ -9,6 +9,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+TYPE_PREFIX = "/docs/problems/"
+"""What stands before the `type` of a problem in its document."""
+
 
 @dataclass(frozen=True, slots=True)
 class FieldError:

@@ -4,12 +4,12 @@ A read costs what the query costs: no session, no greenlet, no compiling and no 
 Values are handed to the driver as they are, and rows fill the struct by position.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Generic, Protocol, TypeVar
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import Integer, Select, Uuid, bindparam, select
+from sqlalchemy import ColumnElement, Integer, Select, Uuid, bindparam, select
 from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 from sqlalchemy.orm import InstrumentedAttribute
 
@@ -70,6 +70,10 @@ class Reader(Protocol):
         ...
 
 
+OpenReader = Callable[[], Awaitable[Reader]]
+"""Returns a reader of the tenant, unless who asked may not read any more."""
+
+
 def columns_of(model: Any, struct: type[msgspec.Struct]) -> tuple[InstrumentedAttribute[Any], ...]:
     """Return the columns of a model that the fields of a struct name, in their order."""
     return tuple(getattr(model, field) for field in struct.__struct_fields__)
@@ -78,8 +82,10 @@ def columns_of(model: Any, struct: type[msgspec.Struct]) -> tuple[InstrumentedAt
 class PageRead(Generic[StructT]):
     """The reads of a list in the order its rows were made: its first page, and the page behind a row."""
 
-    def __init__(self, model: Any, struct: type[StructT]) -> None:
-        statement = select(*columns_of(model, struct)).order_by(model.id).limit(bindparam("limit", type_=Integer))
+    def __init__(self, model: Any, struct: type[StructT], *conditions: ColumnElement[bool]) -> None:
+        """Compile the reads of the rows that meet some conditions."""
+        rows = select(*columns_of(model, struct)).where(*conditions)
+        statement = rows.order_by(model.id).limit(bindparam("limit", type_=Integer))
         self._first = Read(statement, struct)
         self._behind = Read(statement.where(model.id > bindparam("after", type_=Uuid)), struct)
         self._name: bytes = model.__tablename__.encode()

@@ -20,11 +20,15 @@ from leasehold.core.actor import Actor
 from leasehold.core.database import PlatformSession, platform_session
 from leasehold.core.errors import InvalidToken
 from leasehold.core.idempotency.key import IdempotencyKey
+from leasehold.core.preconditions import Precondition
 from leasehold.core.principal import Principal
+from leasehold.core.reads import OpenReader
+from leasehold.core.uploads import Upload
 from leasehold.http.address import client_address
 from leasehold.http.idempotency import keyed_request, once
 from leasehold.http.marks import CREDENTIAL_ENDPOINT
 from leasehold.http.request_log import request_id_of
+from leasehold.http.uploads import received, upload_of
 from leasehold.platform.auth.identity import AdminIdentity
 from leasehold.platform.idempotency.service import PlatformKeys
 from leasehold.platform.impersonations.service import may_impersonate
@@ -32,7 +36,6 @@ from leasehold.process import Process
 from leasehold.tenancy.bind import TenantReader, TenantSession, open_tenant_session, tenant_reader
 from leasehold.tenancy.context import TenantRef
 from leasehold.tenancy.resolve import resolve_tenant
-from leasehold.workspace.audit.repository import OpenReader
 from leasehold.workspace.auth.identity import Identity
 from leasehold.workspace.auth.repository import may_act
 from leasehold.workspace.idempotency.service import WorkspaceKeys
@@ -60,18 +63,45 @@ def provide_actor(request: AnyRequest) -> Actor:
     return Actor.of(principal, request_id=request_id) if principal else Actor.anonymous(request_id=request_id)
 
 
+def provide_precondition(request: AnyRequest) -> Precondition:
+    """Return what the request makes its write depend on. It is not read before there is something to compare it with.
+
+    What raises here, behind the session, would leave that open: Litestar ends only what was asked for in whole.
+    """
+    found = [value.decode("latin-1") for name, value in request.scope["headers"] if name == b"if-match"]
+    return Precondition(", ".join(found) if found else None)
+
+
+def provide_upload(
+    request: AnyRequest,
+    session: NamedDependency[TenantSession],  # which is opened when all has arrived
+) -> Upload:
+    """Return the lines that the request has sent.
+
+    Raises:
+        LookupError: the route is not marked as one that takes lines.
+    """
+    upload = upload_of(request)
+    if upload is None:
+        raise LookupError(f"{request.route_handler} is not marked by `takes_lines`")
+    return upload
+
+
 def tenant_dependencies(process: Process) -> Mapping[str, Provide]:
     """Return the dependencies of the routes of the tenant plane."""
     pepper = process.key.derive(_FINGERPRINTS)
 
     async def provide_session(request: AnyRequest) -> AsyncGenerator[TenantSession]:
         tenant = await _active_tenant(process, request)
-        async with open_tenant_session(process.database, tenant) as session:
-            if (keyed := keyed_request(request)) is None:
-                yield session
-            else:
-                async with once(request, keyed, WorkspaceKeys(session), pepper=pepper):
+        async with received(request, max_bytes=process.settings.max_import_bytes) as upload:
+            if upload is not None:  # which may have taken minutes
+                tenant = await _still_active_tenant(process, request, tenant.id)
+            async with open_tenant_session(process.database, tenant) as session:
+                if (keyed := keyed_request(request)) is None:
                     yield session
+                else:
+                    async with once(request, keyed, WorkspaceKeys(session), pepper=pepper):
+                        yield session
 
     async def provide_reader(request: AnyRequest) -> TenantReader:
         return tenant_reader(process.readers, await _active_tenant(process, request))
@@ -83,8 +113,7 @@ def tenant_dependencies(process: Process) -> Mapping[str, Provide]:
         """What is read for long is asked for anew in between: a suspension or a revocation ends it."""
 
         async def open_reader() -> TenantReader:
-            tenant = _present_tenant(process, reader.tenant_id)
-            return tenant_reader(process.readers, await _with_active_subject(process, request, tenant))
+            return tenant_reader(process.readers, await _still_active_tenant(process, request, reader.tenant_id))
 
         return open_reader
 
@@ -111,6 +140,8 @@ def tenant_dependencies(process: Process) -> Mapping[str, Provide]:
         "tenant": Provide(provide_tenant, sync_to_thread=False),
         "principal": Provide(provide_principal, sync_to_thread=False),
         "actor": Provide(provide_actor, sync_to_thread=False),
+        "precondition": Provide(provide_precondition, sync_to_thread=False),
+        "upload": Provide(provide_upload, sync_to_thread=False),
         "passwords": Provide(lambda: process.passwords, sync_to_thread=False),
         "client_uses": Provide(lambda: process.client_uses, sync_to_thread=False),
         "installation_key": Provide(lambda: process.key, sync_to_thread=False),
@@ -208,6 +239,11 @@ def provide_idempotency_key(
 async def _active_tenant(process: Process, request: AnyRequest) -> TenantRef:
     """Return the tenant of a request whose user, client or key is active."""
     return await _with_active_subject(process, request, request.scope["state"]["tenant"])
+
+
+async def _still_active_tenant(process: Process, request: AnyRequest, tenant_id: UUID) -> TenantRef:
+    """Return the tenant of a request that has taken long, as it is now, whose user, client or key is still active."""
+    return await _with_active_subject(process, request, _present_tenant(process, tenant_id))
 
 
 async def _with_active_subject(process: Process, request: AnyRequest, tenant: TenantRef) -> TenantRef:

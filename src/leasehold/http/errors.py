@@ -10,21 +10,21 @@ from litestar.datastructures import State
 from litestar.exceptions import HTTPException, ValidationException
 from msgspec import Struct
 
-from leasehold.core.errors import FieldError, Invalid, NotFound, Problem
+from leasehold.core.errors import TYPE_PREFIX, FieldError, Invalid, NotFound, Problem
+from leasehold.core.validation import UNREADABLE
 from leasehold.http.idempotency import AnswerReplayed, on_replayed
-from leasehold.http.refusals import BodyTooLarge, InternalError, MethodNotAllowed, NotJson
+from leasehold.http.refusals import BodyTooLarge, InternalError, MethodNotAllowed, WrongMediaType
 from leasehold.http.request_log import request_id_of
-from leasehold.http.validation import UNREADABLE, explain_body, explain_parameters
+from leasehold.http.validation import explain_body, explain_parameters
 
 MEDIA_TYPE = "application/problem+json"
-TYPE_PREFIX = "/docs/problems/"
 
 _OF_FRAMEWORK: dict[int, Problem] = {
     400: Problem("The body is not what its content type says."),
     404: NotFound("There is nothing at this address."),
     405: MethodNotAllowed(),
     413: BodyTooLarge(),
-    415: NotJson(),
+    415: WrongMediaType(),
 }
 
 _log = structlog.get_logger(__name__)

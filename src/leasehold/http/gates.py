@@ -10,13 +10,16 @@ from litestar.enums import ScopeType
 from litestar.handlers import BaseRouteHandler, HTTPRouteHandler
 from litestar.types import ASGIApp, Receive, Scope, Send
 
+from leasehold.core.bulk import LINES
 from leasehold.core.credentials import PREFIX as OPAQUE
 from leasehold.core.database import platform_session
 from leasehold.core.errors import InvalidToken, NotFound, Problem
 from leasehold.core.principal import Principal
+from leasehold.core.streaming import NDJSON
+from leasehold.core.uploads import TAKES_LINES
 from leasehold.http.idempotency import note_key
-from leasehold.http.marks import CREDENTIAL_ENDPOINT, SCOPES, TAKES_FORM
-from leasehold.http.refusals import NoCredential, NotJson, RepeatedHeader, TenantRequired
+from leasehold.http.marks import CREDENTIAL_ENDPOINT, MERGE_PATCH, SCOPES, TAKES_FORM
+from leasehold.http.refusals import NoCredential, RepeatedHeader, TenantRequired, WrongMediaType
 from leasehold.platform.auth.service import logged_in
 from leasehold.platform.tokens.service import AdminTokenService
 from leasehold.process import Process
@@ -143,19 +146,26 @@ def bearer_token(headers: Mapping[str, str]) -> str | None:
 
 
 def _demand_json(scope: Scope) -> None:
-    """Pass if the request has no body, or one that calls itself JSON.
+    """Pass if the request has no body, or one that calls itself JSON: lines of it, or a patch, where the route has one.
 
     Raises:
-        NotJson: the body calls itself something else.
+        WrongMediaType: the body calls itself something else.
     """
     handler = scope["route_handler"]
-    if not isinstance(handler, HTTPRouteHandler) or handler.parsed_data_field is None:
+    if scope["type"] != ScopeType.HTTP or not isinstance(handler, HTTPRouteHandler):
+        return
+    takes_lines = TAKES_LINES in handler.opt
+    if handler.parsed_data_field is None and not takes_lines:
         return
     headers = dict(scope["headers"])
     content_type = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
     is_empty = headers.get(b"content-length", b"0") == b"0" and b"transfer-encoding" not in headers
-    if content_type != b"application/json" and not (is_empty and not content_type) and not handler.opt.get(TAKES_FORM):
-        raise NotJson
+    if handler.opt.get(TAKES_FORM) or (is_empty and not content_type):
+        return
+    is_patch = scope["method"] == "PATCH" and LINES not in handler.opt
+    wanted = (NDJSON,) if takes_lines else ("application/json", MERGE_PATCH) if is_patch else ("application/json",)
+    if content_type.decode("latin-1") not in wanted:
+        raise WrongMediaType(wanted=" or ".join(wanted))
 
 
 def _named_headers(scope: Scope) -> dict[str, str]:

@@ -22,6 +22,7 @@ from leasehold.core.idempotency.key import Answer, IdempotencyKey, fingerprint, 
 from leasehold.core.idempotency.service import IdempotencyService
 from leasehold.core.principal import Principal
 from leasehold.http.responses import JsonDocument
+from leasehold.http.uploads import upload_of
 
 HEADER = "Idempotency-Key"
 REPLAYED_HEADER = "Idempotent-Replayed"
@@ -90,7 +91,7 @@ async def once(
         IdempotencyKeyInUse, IdempotencyKeyReused: see `IdempotencyService.claim`.
     """
     principal: Principal = request.scope["state"]["principal"]
-    query = request.scope["query_string"]
+    query, upload = request.scope["query_string"], upload_of(request)
     key = IdempotencyKey(
         principal.subject,
         keyed.text,
@@ -100,7 +101,7 @@ async def once(
             subject=principal.subject,
             method=request.scope["method"],
             target=f"{request.scope['path']}?{query.decode('latin-1')}",
-            body=await request.body(),
+            body=upload.digest if upload else await request.body(),
         ),
     )
     kept = await keys.claim(key)
@@ -150,7 +151,7 @@ def _answer_of(sends: object, shown_once: tuple[str, ...]) -> Answer:
         TypeError: it is not sent in one piece, so it cannot be kept.
     """
     if isinstance(sends, JsonDocument):
-        return Answer(sends.status_code, {"content-type": "application/json"}, _withheld(sends.body, shown_once))
+        return Answer(sends.status_code, sends.headers, _withheld(sends.body, shown_once))
     if not isinstance(sends, ASGIResponse) or isinstance(sends, ASGIStreamingResponse):
         raise TypeError("only an answer that is sent in one piece can be kept")
     headers: Mapping[str, str] = {

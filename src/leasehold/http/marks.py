@@ -9,6 +9,9 @@ TAKES_FORM = "takes_form"
 IS_PUBLIC = "is_public"
 """Marks a route that anybody may call, and that touches no tenant's data."""
 
+MERGE_PATCH = "application/merge-patch+json"
+"""How the body of a PATCH of one resource may call itself (RFC 7396), beside JSON."""
+
 SCOPES = "scopes"
 """Names the scopes that a route demands; an empty tuple is any valid token."""
 

@@ -37,12 +37,15 @@ class BodyTooLarge(Problem):
     title = "Body too large"
 
 
-class NotJson(Problem):
-    """Send the body as application/json."""
+class WrongMediaType(Problem):
+    """Send the body as {wanted}."""
 
     status = 415
     type = "unsupported-media-type"
     title = "Unsupported media type"
+
+    def __init__(self, *, wanted: str = "application/json") -> None:
+        super().__init__(wanted=wanted)
 
 
 class InternalError(Problem):

@@ -22,6 +22,8 @@ from tests.processes import has_ended, server_pid
 
 CREDENTIALS = re.compile(r"client_id=\S+|client_secret=\S+|admin token:\s+\S+")
 
+OF_ACME = ["Standing desk", "Renew the fire insurance", "Warm white lamps", "Fax machine"]
+
 
 def serving(started: Running, data_dir: Path) -> int:
     """Wait until the welcome is printed to its end, and return the process id of PostgreSQL."""
@@ -47,7 +49,7 @@ def see_that_globex_is_apart(started: Running, port: int) -> None:
     token = httpx.post(f"{base}/oauth/token", data=form, headers=host).json()["access_token"]
     headers = {"Authorization": f"Bearer {token}"}
     listed = httpx.get(f"{base}/v1/items", headers={**headers, **host}).json()
-    assert [row["title"] for row in listed["items"]] == ["Crane", "Forklift"]
+    assert [row["title"] for row in listed["items"]] == ["Tower crane", "Electric forklift"]
     wrong = httpx.get(f"{base}/v1/items", headers={**headers, "Host": f"acme.localhost:{port}"})
     assert (wrong.status_code, wrong.json()["type"]) == (403, "/docs/problems/tenant-mismatch")
 
@@ -73,7 +75,12 @@ def test_up_serves_two_tenants_prints_lines_that_work_and_leaves_no_process(tmp_
         items, end = decoder.raw_decode(tried.stdout)
         tenants, end = decoder.raw_decode(tried.stdout, end)
         token = tried.stdout[end:].strip()
-        assert [row["title"] for row in items["items"]] == ["Desk", "Chair", "Lamp"]
+        assert [row["title"] for row in items["items"]] == [
+            "Standing desk",
+            "Renew the fire insurance",
+            "Warm white lamps",
+            "Fax machine",
+        ]
         assert [(row["slug"], row["state"]) for row in tenants["items"]] == [("acme", "active"), ("globex", "active")]
         assert httpx.get(f"{base}/docs").status_code == 200
         made = httpx.post(f"{base}/v1/items", headers={"Authorization": f"Bearer {token}"}, json={"title": "Shelf"})
@@ -90,7 +97,13 @@ def test_up_serves_two_tenants_prints_lines_that_work_and_leaves_no_process(tmp_
         again = ["bash", "-euo", "pipefail", "-c", commands_of(started.printed)]
         listed = subprocess.run(again, capture_output=True, text=True, timeout=30, check=True)
         items, _ = decoder.raw_decode(listed.stdout)
-        assert [row["title"] for row in items["items"]] == ["Desk", "Chair", "Lamp", "Shelf"]
+        assert [row["title"] for row in items["items"]] == [
+            "Standing desk",
+            "Renew the fire insurance",
+            "Warm white lamps",
+            "Fax machine",
+            "Shelf",
+        ]
         see_that_globex_is_apart(started, port)
         assert started.end(signal.SIGINT, whole_group=True, times=3) == 0
         assert nothing_is_left(started, postgres)

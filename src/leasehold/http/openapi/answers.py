@@ -19,12 +19,14 @@ from leasehold.core.errors import (
 )
 from leasehold.core.idempotency.key import IdempotencyKeyInUse, IdempotencyKeyReused, InvalidIdempotencyKey
 from leasehold.core.pagination import InvalidCursor
+from leasehold.core.preconditions import InvalidIfMatch, PreconditionFailed, PreconditionRequired
 from leasehold.core.sqlstate import TooSlow
+from leasehold.core.uploads import TAKES_LINES, UploadCutOff, UploadTooSlow
 from leasehold.http.errors import MEDIA_TYPE, TYPE_PREFIX
 from leasehold.http.idempotency import TAKES_KEY
 from leasehold.http.marks import CREDENTIAL_ENDPOINT, IS_PUBLIC, PROBLEMS, SCOPES, TAKES_FORM
 from leasehold.http.problems import ProblemType
-from leasehold.http.refusals import BodyTooLarge, InternalError, NotJson, RepeatedHeader, TenantRequired
+from leasehold.http.refusals import BodyTooLarge, InternalError, RepeatedHeader, TenantRequired, WrongMediaType
 from leasehold.tenancy.context import UnknownTenant
 from leasehold.tenancy.directory import DirectoryStale
 from leasehold.tenancy.resolve import TenantInMaintenance, TenantMismatch, TenantSuspended
@@ -47,7 +49,9 @@ _BY_WRITING: _Problems = (Invalid, Conflict)
 """What the database may make of a value, or of two who write the same."""
 _WITH_TOKEN: _Problems = (Unauthenticated, InvalidToken)
 _WITH_FORM: _Problems = (Problem, BodyTooLarge)
-_WITH_BODY: _Problems = (*_WITH_FORM, NotJson, Invalid)
+_WITH_BODY: _Problems = (*_WITH_FORM, WrongMediaType, Invalid)
+_WITH_LINES: _Problems = (BodyTooLarge, WrongMediaType, Invalid, UploadTooSlow, UploadCutOff)
+_WITH_PRECONDITION: _Problems = (InvalidIfMatch, PreconditionFailed, PreconditionRequired)
 _WITH_KEY: _Problems = (InvalidIdempotencyKey, IdempotencyKeyInUse, IdempotencyKeyReused)
 
 
@@ -115,6 +119,8 @@ def _by_input(path: str, handler: HTTPRouteHandler, operation: Mapping[str, Any]
     found.update((Invalid,) if queried else (), (InvalidCursor,) if "cursor" in queried else ())
     if handler.parsed_data_field is not None:
         found.update(_WITH_FORM if opt.get(TAKES_FORM) else _WITH_BODY)
+    found.update(_WITH_LINES if TAKES_LINES in opt else ())
+    found.update(_WITH_PRECONDITION if "precondition" in handler.parsed_fn_signature.parameters else ())
     found.update(_WITH_KEY if TAKES_KEY in opt else ())
     return found
 

@@ -11,6 +11,8 @@ from leasehold.core.errors import NotFound
 from leasehold.http.idempotency import HEADER, REPLAYED_HEADER, TAKES_KEY
 from leasehold.http.marks import CREDENTIAL_ENDPOINT, IS_PUBLIC, SCOPES
 from leasehold.http.openapi.answers import SCHEMAS, describe_problems, examples_of, problems_of
+from leasehold.http.openapi.bodies import describe_body
+from leasehold.http.openapi.entity_tags import describe_tags
 from leasehold.http.openapi.examples import add_examples
 from leasehold.http.openapi.names import give_plain_names
 from leasehold.http.problems import ProblemType
@@ -83,9 +85,11 @@ def document_of(app: Litestar) -> dict[str, Any]:
             operation["security"] = _security(path, handler.opt)
             if TAKES_KEY in handler.opt:
                 _describe_key(operation)
+            describe_body(operation, handler, document["components"]["schemas"])
+            describe_tags(operation, handler)
+    add_examples(document)
     document["components"]["schemas"] |= SCHEMAS
     document["components"]["examples"] = examples_of(sorted(named))
-    add_examples(document)
     give_plain_names(document)
     return document
 

@@ -3,14 +3,27 @@
 import re
 from typing import Any
 
-_PAGE = re.compile(r"Page_(?:[\w.]+\.)?(\w+)_")
+_GENERIC = re.compile(r"([A-Z][a-z]*)_(?:[\w.]+\.)?([A-Z]\w*)_")
 _PREFIX = "#/components/schemas/"
 
 
+class NameTaken(ValueError):
+    """Two schemas would have one name: {names}."""
+
+    def __init__(self, names: set[str]) -> None:
+        super().__init__((self.__doc__ or "").format(names=", ".join(sorted(names))))
+
+
 def give_plain_names(document: dict[str, Any]) -> None:
-    """Call the pages of a list by what is on them: `ItemPage`, and not by the module in which that is defined."""
+    """Call a page, or another generic, by what it holds: `ItemPage`, and not by the module in which that is defined.
+
+    Raises:
+        NameTaken: there is a schema of that name.
+    """
     schemas: dict[str, Any] = document["components"]["schemas"]
-    names = {name: f"{found[1]}Page" for name in schemas if (found := _PAGE.fullmatch(name))}
+    names = {name: f"{found[2]}{found[1]}" for name in schemas if (found := _GENERIC.fullmatch(name))}
+    if taken := set(names.values()) & set(schemas):
+        raise NameTaken(taken)
     document["components"]["schemas"] = {names.get(name, name): schema for name, schema in schemas.items()}
     for name in names.values():
         document["components"]["schemas"][name]["title"] = name

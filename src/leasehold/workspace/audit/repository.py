@@ -1,16 +1,13 @@
 """How a tenant's log is read."""
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from functools import cache
 
 from leasehold.core.pagination import Page, Pager
-from leasehold.core.reads import Read, Reader
+from leasehold.core.reads import OpenReader, Read, Reader
 from leasehold.tenancy.audit.models import TenantAuditEvent
 from leasehold.tenancy.audit.reading import events_statement, lines_of, page_of
 from leasehold.tenancy.audit.schemas import AuditEvent, EventFilter
-
-OpenReader = Callable[[], Awaitable[Reader]]
-"""Returns a reader of the tenant, unless who asked may not read any more."""
 
 
 class AuditReads:

@@ -15,10 +15,11 @@ from leasehold.core.parameters import (
     TargetKind,
     demand_zone,
 )
+from leasehold.core.reads import OpenReader
 from leasehold.core.streaming import NDJSON, LineStream
 from leasehold.tenancy.audit.schemas import AuditEvent, EventFilter
 from leasehold.tenancy.bind import TenantReader
-from leasehold.workspace.audit.repository import AuditReads, OpenReader, export
+from leasehold.workspace.audit.repository import AuditReads, export
 
 READ = ("audit:read",)
 

@@ -1,9 +1,13 @@
 """The table of items."""
 
-from sqlalchemy import CheckConstraint
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey
 from sqlalchemy.orm import Mapped, mapped_column
 
 from leasehold.core.models import Identified, TenantModel, Timestamped
+from leasehold.workspace.users.models import User
 
 
 class Item(Identified, Timestamped, TenantModel):
@@ -13,7 +17,16 @@ class Item(Identified, Timestamped, TenantModel):
     __table_args__ = (
         CheckConstraint("char_length(title) BETWEEN 1 AND 200", name="title_length"),
         CheckConstraint("char_length(description) <= 10000", name="description_length"),
+        CheckConstraint("status IN ('open', 'done', 'archived')", name="status"),
+        CheckConstraint("cardinality(tags) <= 20", name="tags_count"),
     )
 
     title: Mapped[str]
     description: Mapped[str] = mapped_column(server_default="")
+    status: Mapped[str] = mapped_column(server_default="open")
+    owner_id: Mapped[UUID | None] = mapped_column(ForeignKey(User.id, ondelete="SET NULL"), index=True)
+    tags: Mapped[list[str]] = mapped_column(server_default="{}")
+    version: Mapped[int] = mapped_column(BigInteger, server_default="1")
+    """Grows by one with each write."""
+    deleted_at: Mapped[datetime | None]
+    """When it was deleted; it can be restored."""

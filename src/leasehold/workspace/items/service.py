@@ -1,35 +1,147 @@
 """What can be done with items."""
 
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Any
 from uuid import UUID
 
 from advanced_alchemy.service import SQLAlchemyAsyncRepositoryService
+from msgspec import UNSET
 from msgspec.structs import asdict
+from sqlalchemy.exc import IntegrityError
 
+from leasehold.core.clock import utc_now
+from leasehold.core.errors import FieldError, Invalid
+from leasehold.core.preconditions import ANYTHING, Precondition
+from leasehold.core.sqlstate import violated_constraint
+from leasehold.core.text import normalised_words
 from leasehold.workspace.items import models, schemas
 from leasehold.workspace.items.repository import ItemRepository
+from leasehold.workspace.settings.service import demand_precondition
+
+_WITHOUT_VALUE: dict[str, object] = {"description": "", "tags": []}
+"""What a field is when null has taken its value away; all others are null then."""
+
+
+class InvalidOwner(Invalid):
+    """The owner must be an active user of this tenant."""
+
+    type = "invalid-owner"
+    title = "Invalid owner"
+
+    def __init__(self) -> None:
+        super().__init__(errors=[FieldError("/owner_id", "is no active user")])
+
+
+def values_of(data: schemas.ItemCreate) -> dict[str, Any]:
+    """Return the columns that a new item says.
+
+    Raises:
+        Invalid: a tag is blank, or too long when it is written as all are.
+    """
+    values = {name: value for name, value in asdict(data).items() if name in schemas.ItemCreate.__struct_fields__}
+    return values | {"tags": normalised_words(data.tags, pointer="/tags", longest=50)}
+
+
+def changes_of(patch: schemas.ItemPatch) -> dict[str, Any]:
+    """Return the columns that a patch says; null is what the field is without a value.
+
+    Raises:
+        Invalid: a tag is blank, or too long when it is written as all are.
+    """
+    given = {name: getattr(patch, name) for name in schemas.ItemPatch.__struct_fields__}
+    values: dict[str, Any] = {
+        name: _WITHOUT_VALUE.get(name) if value is None else value
+        for name, value in given.items()
+        if value is not UNSET
+    }
+    if "tags" in values:
+        values["tags"] = normalised_words(values["tags"], pointer="/tags", longest=50)
+    return values
+
+
+def write(row: models.Item, values: dict[str, Any]) -> None:
+    """Give a row values, and a new version if they differ from its own."""
+    changed = {name: value for name, value in values.items() if getattr(row, name) != value}
+    for name, value in changed.items():
+        setattr(row, name, value)
+    if changed:
+        row.version += 1
 
 
 class ItemService(SQLAlchemyAsyncRepositoryService[models.Item, ItemRepository]):
-    """The items of the bound tenant, for who writes."""
+    """The items of the bound tenant, for who writes one."""
 
     repository_type = ItemRepository
 
     async def add(self, data: schemas.ItemCreate) -> schemas.Item:
-        """Make an item and return it."""
-        return await self.repository.insert(asdict(data), returning=schemas.Item)
-
-    async def change(self, item_id: UUID, patch: schemas.ItemPatch) -> schemas.Item:
-        """Change the fields that the patch has, and return the item.
+        """Make an item and return it.
 
         Raises:
-            advanced_alchemy.exceptions.NotFoundError: there is none with this id.
+            Invalid: see `values_of`.
+            InvalidOwner: the owner is no active user.
         """
-        return self.to_schema(await self.update(patch, item_id=item_id), schema_type=schemas.Item)
+        values = values_of(data)
+        with _owner_exists():
+            await self._demand_active(values["owner_id"])
+            return await self.repository.insert(values, returning=schemas.Item)
 
-    async def remove(self, item_id: UUID) -> None:
-        """Delete an item.
+    async def change(
+        self, item_id: UUID, patch: schemas.ItemPatch, *, precondition: Precondition = ANYTHING
+    ) -> schemas.Item:
+        """Change the fields that the patch has, and return the item. What changes nothing makes no new version.
 
         Raises:
-            advanced_alchemy.exceptions.NotFoundError: there is none with this id.
+            NotFound: there is none with this id.
+            PreconditionFailed, PreconditionRequired, InvalidIfMatch: see `demand_precondition`.
+            Invalid: see `changes_of`.
+            InvalidOwner: the new owner is no active user.
         """
-        await self.delete(item_id)
+        values = changes_of(patch)
+        row = await self._found(item_id, precondition)
+        if (owner_id := values.get("owner_id")) != row.owner_id:
+            await self._demand_active(owner_id)
+        return await self._written(row, values)
+
+    async def remove(self, item_id: UUID, *, precondition: Precondition = ANYTHING) -> schemas.Item:
+        """Delete an item, so that it can be restored, and return what it was then.
+
+        Raises:
+            NotFound: there is none with this id.
+            PreconditionFailed, PreconditionRequired, InvalidIfMatch: see `demand_precondition`.
+        """
+        return await self._written(await self._found(item_id, precondition), {"deleted_at": utc_now()})
+
+    async def restore(self, item_id: UUID, *, precondition: Precondition = ANYTHING) -> schemas.Item:
+        """Return an item as one that is not deleted, whether it was or not.
+
+        Raises:
+            NotFound: there never was one with this id, or it was deleted for good.
+            PreconditionFailed, PreconditionRequired, InvalidIfMatch: see `demand_precondition`.
+        """
+        return await self._written(await self._found(item_id, precondition, or_deleted=True), {"deleted_at": None})
+
+    async def _found(self, item_id: UUID, precondition: Precondition, *, or_deleted: bool = False) -> models.Item:
+        row = await self.repository.locked(item_id, or_deleted=or_deleted)
+        await demand_precondition(self.repository.session, precondition, row, schemas.Item.tagged_by)
+        return row
+
+    async def _written(self, row: models.Item, values: dict[str, Any]) -> schemas.Item:
+        write(row, values)
+        with _owner_exists():
+            await self.repository.session.flush()
+        return self.to_schema(row, schema_type=schemas.Item)
+
+    async def _demand_active(self, owner_id: UUID | None) -> None:
+        if owner_id is not None and await self.repository.is_inactive_user(owner_id):
+            raise InvalidOwner
+
+
+@contextmanager
+def _owner_exists() -> Generator[None]:
+    try:
+        yield
+    except IntegrityError as error:
+        if violated_constraint(error) == "fk_items_owner_id":
+            raise InvalidOwner from error
+        raise

@@ -17,3 +17,4 @@ class TenantSettings(Identified, Timestamped, TenantModel):
 
     is_only: Mapped[bool] = mapped_column(unique=True, server_default="true")
     registration: Mapped[str | None]
+    require_if_match: Mapped[bool | None]

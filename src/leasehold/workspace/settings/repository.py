@@ -32,7 +32,11 @@ class SettingsRepository(KeysetRepository[TenantSettings]):
     async def find(self) -> Settings:
         """Return the settings, with the defaults of what was not decided."""
         row = await self.session.scalar(select(TenantSettings))
-        return Settings.of(Decided(row.registration) if row else Decided())
+        return Settings.of(Decided(row.registration, row.require_if_match) if row else Decided())
+
+    async def requires_if_match(self) -> bool:
+        """Tell whether writes must say what they were decided on."""
+        return bool(await self.session.scalar(select(TenantSettings.require_if_match)))
 
     async def locked(self) -> TenantSettings:
         """Return the one row, made if there was none; nobody else changes it meanwhile."""

@@ -12,6 +12,7 @@ class Decided(Struct):
     """What the tenant has decided; None where it has not."""
 
     registration: str | None = None
+    require_if_match: bool | None = None
 
 
 class Settings(Struct):
@@ -19,6 +20,8 @@ class Settings(Struct):
 
     registration: Registration = "invite_only"
     """Who may become a user: whoever asks, who was invited, or nobody."""
+    require_if_match: bool = False
+    """Whether nothing is changed or deleted without a header If-Match, where the address takes one."""
 
     @classmethod
     def of(cls, decided: Decided) -> Self:
@@ -31,6 +34,7 @@ class SettingsPatch(Struct, forbid_unknown_fields=True):
     """What to change of the settings; fields that are absent stay, null is the default again."""
 
     registration: Registration | UnsetType | None = UNSET
+    require_if_match: bool | UnsetType | None = UNSET
 
 
 class OwnTenant(Struct):

@@ -1,0 +1,86 @@
+"""Entity tags, and what a client makes its write depend on (RFC 9110, sections 8.8.3 and 13).
+
+A resource takes part when its struct names in `tagged_by` the fields that together change whenever anything else of it
+does. Then an answer that is this one struct has its ETag, and a route that takes `precondition` can be held to it.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any
+
+import msgspec
+
+from leasehold.core.errors import Problem
+
+_OPAQUE = r'"[!#-~\x80-\xff]*"'
+_LIST = re.compile(rf"[ \t,]*(?:(?:W/)?{_OPAQUE}[ \t]*(?:,[ \t,]*|$))+")
+_TAG = re.compile(rf"(W/)?({_OPAQUE})")
+_encode = msgspec.msgpack.Encoder().encode
+
+
+class InvalidIfMatch(Problem):
+    """The header If-Match must be an entity tag in double quotes, several with commas between them, or an asterisk."""
+
+    type = "invalid-if-match"
+    title = "Invalid If-Match"
+
+
+class PreconditionFailed(Problem):
+    """It was changed since; get it again, and decide anew."""
+
+    status = 412
+    type = "precondition-failed"
+    title = "Precondition failed"
+
+
+class PreconditionRequired(Problem):
+    """This tenant wants to know what is changed: send the ETag of what you have seen in the header If-Match."""
+
+    status = 428
+    type = "precondition-required"
+    title = "Precondition required"
+
+
+def entity_tag(row: object, tagged_by: Sequence[str]) -> str:
+    """Return the strong entity tag of a row, as the header ETag has it.
+
+    It is a digest, so that nobody counts on its form, and depends on the moment of the write too: a version number
+    comes again where a backup was loaded, and code that knows no versions writes without one.
+    """
+    values = _encode([getattr(row, name) for name in tagged_by])
+    return f'"{blake2b(values, digest_size=12).hexdigest()}"'
+
+
+def is_known(if_none_match: str, tag: str) -> bool:
+    """Tell whether a client that sends this If-None-Match has what the tag stands for; weak tags count here, too."""
+    return if_none_match.strip() == "*" or any(found[2] == tag for found in _TAG.finditer(if_none_match))
+
+
+@dataclass(frozen=True, slots=True)
+class Precondition:
+    """What the header If-Match of a request demands; nothing where there is none."""
+
+    if_match: str | None = None
+
+    def demand(self, row: Any, tagged_by: Sequence[str]) -> None:
+        """Pass if the row, which nobody else changes meanwhile, is one of those that the client has seen.
+
+        Weak tags match nothing (RFC 9110, section 13.1.1).
+
+        Raises:
+            InvalidIfMatch: the header cannot be read.
+            PreconditionFailed: the row is another by now.
+        """
+        if self.if_match is None or self.if_match.strip() == "*":
+            return
+        if not _LIST.fullmatch(self.if_match):
+            raise InvalidIfMatch
+        strong = {opaque for weak, opaque in _TAG.findall(self.if_match) if not weak}
+        if entity_tag(row, tagged_by) not in strong:
+            raise PreconditionFailed
+
+
+ANYTHING = Precondition()
+"""The precondition of who does not care."""

@@ -1,0 +1,48 @@
+"""What the OpenAPI document says of entity tags and of what a request can be made to depend on."""
+
+from typing import Any
+
+from litestar.handlers import HTTPRouteHandler
+
+_ETAG: dict[str, Any] = {
+    "description": "Stands for the resource as it is now; for `If-Match` and `If-None-Match`",
+    "schema": {"type": "string"},
+    "example": '"5f1c0a2b9d3e4f5061728394"',
+}
+
+
+def _parameter(name: str, description: str) -> dict[str, Any]:
+    return {
+        "name": name,
+        "in": "header",
+        "required": False,
+        "description": description,
+        "schema": {"type": "string"},
+        "example": _ETAG["example"],
+    }
+
+
+_IF_MATCH = _parameter(
+    "If-Match",
+    "The ETag of what the change was decided on, or `*`. If it is another by now, the answer is 412 and nothing is "
+    "changed. A tenant may demand the header (428).",
+)
+_IF_NONE_MATCH = _parameter("If-None-Match", "The ETag of what is known. If it is still that, the answer is 304.")
+
+
+def describe_tags(operation: dict[str, Any], handler: HTTPRouteHandler) -> None:
+    """Say where an ETag is given, and where it is taken."""
+    parameters: list[dict[str, Any]] = operation.get("parameters", [])
+    takes_if_match = "precondition" in handler.parsed_fn_signature.parameters
+    has_tag = hasattr(handler.parsed_fn_signature.return_type.annotation, "tagged_by")
+    if takes_if_match:
+        parameters = [*parameters, _IF_MATCH]
+    if has_tag and "GET" in handler.http_methods:
+        parameters = [*parameters, _IF_NONE_MATCH]
+        operation["responses"]["304"] = {"description": "Still the same", "headers": {"ETag": _ETAG}}
+    if has_tag or takes_if_match:
+        for status, response in operation["responses"].items():
+            if status.startswith("2"):
+                response.setdefault("headers", {})["ETag"] = _ETAG
+    if parameters:
+        operation["parameters"] = parameters
