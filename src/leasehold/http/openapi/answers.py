@@ -19,6 +19,7 @@ from leasehold.core.errors import (
 )
 from leasehold.core.idempotency.key import IdempotencyKeyInUse, IdempotencyKeyReused, InvalidIdempotencyKey
 from leasehold.core.pagination import InvalidCursor
+from leasehold.core.quotas.limits import QuotaExceeded
 from leasehold.core.sqlstate import TooSlow
 from leasehold.http.errors import MEDIA_TYPE, TYPE_PREFIX
 from leasehold.http.idempotency import TAKES_KEY
@@ -34,7 +35,7 @@ SCHEMA = "ProblemDocument"
 _Problems = tuple[type[Problem], ...]
 
 _ALWAYS: _Problems = (InternalError,)
-_BEHIND_A_GATE: _Problems = (RepeatedHeader, DatabaseUnavailable, TooSlow)
+_BEHIND_A_GATE: _Problems = (RepeatedHeader, QuotaExceeded, DatabaseUnavailable, TooSlow)
 _OF_TENANTS: _Problems = (
     UnknownTenant,
     TenantMismatch,
@@ -158,6 +159,11 @@ SCHEMAS: dict[str, Any] = {
                     "required": ["pointer", "detail"],
                     "properties": {"pointer": _TEXT, "detail": _TEXT},
                 },
+            },
+            "violated-policies": {
+                "type": "array",
+                "description": "Of `quota-exceeded` alone: the policies in RateLimit-Policy that have no room",
+                "items": _TEXT,
             },
         },
     },

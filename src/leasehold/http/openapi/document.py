@@ -12,6 +12,7 @@ from leasehold.http.idempotency import HEADER, REPLAYED_HEADER, TAKES_KEY
 from leasehold.http.marks import CREDENTIAL_ENDPOINT, IS_PUBLIC, SCOPES
 from leasehold.http.openapi.answers import SCHEMAS, describe_problems, examples_of, problems_of
 from leasehold.http.openapi.examples import add_examples
+from leasehold.http.openapi.limits import describe_limits
 from leasehold.http.problems import ProblemType
 from leasehold.platform.scopes import PLATFORM_SCOPES
 from leasehold.workspace.scopes import ALL_SCOPES
@@ -78,6 +79,7 @@ def document_of(app: Litestar) -> dict[str, Any]:
                 continue
             problems = problems_of(path, handler, operation)
             describe_problems(operation, problems, is_oauth=path.startswith("/oauth/"))
+            describe_limits(operation, handler)
             named.update(problems)
             operation["security"] = _security(path, handler.opt)
             if TAKES_KEY in handler.opt:

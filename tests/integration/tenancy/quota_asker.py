@@ -1,0 +1,36 @@
+"""`python -m tests.integration.tenancy.quota_asker KEY TIMES`: asks the shared quotas, and tells how often it got some.
+
+It waits for a line on standard input first, so that several begin together.
+"""
+
+import asyncio
+import sys
+
+from leasehold.config import Settings
+from leasehold.core.quotas.limits import Limits, Policy, Window
+from leasehold.core.quotas.memory import ProcessQuotas
+from leasehold.core.quotas.shared import SharedQuotas
+from leasehold.tenancy.quotas import PostgresQuotas
+
+LIMITS = Limits(
+    Policy("client", (Window(40, 3600), Window(100, 86_400))),
+    Policy("tenant", (Window(60, 3600),)),
+)
+"""None of them earns another request while a test lasts."""
+
+
+async def _run(key: str, times: int) -> None:
+    url = Settings().database_url.get_secret_value()  # pyright: ignore[reportCallIssue]
+    quotas = SharedQuotas(PostgresQuotas(url, timeout_s=60, prepared_statements=True), ProcessQuotas())
+    await quotas.take(LIMITS, ("warm", f"warm {key}"))
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
+    await asyncio.to_thread(sys.stdin.readline)
+    keys = [(f"client {number % 2} {key}", f"tenant {key}") for number in range(times)]
+    answers = await asyncio.gather(*(quotas.take(LIMITS, one) for one in keys))
+    sys.stdout.write(f"{sum(granted for granted, _ in answers)}\n")
+    await quotas.close()
+
+
+if __name__ == "__main__":
+    asyncio.run(_run(sys.argv[1], int(sys.argv[2])))
