@@ -14,8 +14,9 @@ depends_on = None
 
 # Each place of the arrays is one window of one quota; the places of one request stand together and have one number.
 # Rows are locked in the order of their ids, lest two calls wait for each other; time is read when they are held, so it
-# cannot go back between two calls. A quota that lies further ahead than it can was counted by a clock that has been set
-# back since: it is whole.
+# cannot go back between two calls. A quota that lies more than a minute further ahead than it can was counted by a clock
+# that has been set back since: it is whole, or its owner would be shut out for as long. A clock that is put right by less
+# changes nothing, or one that goes back by a millisecond would make whole what has just been used up.
 TAKE_FROM_QUOTAS = """
 CREATE FUNCTION platform.take_from_quotas(
     request_numbers bigint[], quota_ids uuid[], intervals bigint[], capacities bigint[], at_ns bigint,
@@ -52,9 +53,10 @@ BEGIN
         has_room := true;
         LOOP
             used := greatest(whole_at[places[last]] - now_ns, 0);
-            IF used > capacities[last] THEN
+            IF used > capacities[last] + 60000000000 THEN
                 used := 0;
             END IF;
+            used := least(used, capacities[last]);
             ahead[last] := used;
             has_room := has_room AND used + intervals[last] <= capacities[last];
             EXIT WHEN last = slots OR request_numbers[last + 1] <> request_numbers[first];
