@@ -13,8 +13,8 @@ from leasehold.core.quotas.shared import SharedQuotas
 from leasehold.tenancy.quotas import PostgresQuotas
 
 LIMITS = Limits(
-    Policy("client", (Window(40, 3600), Window(100, 86_400))),
-    Policy("tenant", (Window(60, 3600),)),
+    Policy("client", (Window(400, 86_400), Window(1000, 172_800))),
+    Policy("tenant", (Window(600, 86_400),)),
 )
 """None of them earns another request while a test lasts."""
 

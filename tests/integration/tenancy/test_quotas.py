@@ -114,7 +114,7 @@ async def test_a_clock_that_was_set_back_shuts_nobody_out(store: CountedQuotas, 
 async def test_processes_that_ask_at_once_get_what_there_is_and_no_more(
     settings: Settings, key: str, project: Path
 ) -> None:
-    """Each of two clients may send 40, and their tenant 60; three processes ask for each 50 times."""
+    """Each of two clients may send 400, and their tenant 600; three processes ask for each 350 times."""
     environment = {
         "LEASEHOLD_DATABASE_URL": url_of(settings),
         "LEASEHOLD_INSTALLATION_KEY": settings.installation_key.get_secret_value(),
@@ -124,7 +124,7 @@ async def test_processes_that_ask_at_once_get_what_there_is_and_no_more(
     processes = [
         await asyncio.create_subprocess_exec(
             sys.executable,
-            *("-m", "tests.integration.tenancy.quota_asker", key, "50"),
+            *("-m", "tests.integration.tenancy.quota_asker", key, "350"),
             env=environment,
             cwd=project,
             stdin=asyncio.subprocess.PIPE,
@@ -136,7 +136,7 @@ async def test_processes_that_ask_at_once_get_what_there_is_and_no_more(
         assert process.stdout is not None
         assert await process.stdout.readline() == b"ready\n"
     got = [out for out, _ in await asyncio.gather(*(process.communicate(b"go\n") for process in processes))]
-    assert sum(map(int, got)) == 60
+    assert sum(map(int, got)) == 600
 
 
 async def test_stores_that_ask_for_the_same_keys_in_other_orders_never_block_one_another(
