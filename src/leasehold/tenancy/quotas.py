@@ -22,7 +22,7 @@ from leasehold.core.sqlstate import LOST_CONNECTION
 
 _TAKE = "SELECT granted, ahead FROM platform.take_from_quotas($1, $2, $3, $4, $5)"
 _FORGET = "SELECT platform.forget_whole_quotas($1)"
-_FORGOTTEN_AT_ONCE = 20_000
+_FORGOTTEN_AT_ONCE = 5_000
 
 
 class Quota(Identified, PlatformModel):
@@ -75,7 +75,9 @@ class PostgresQuotas:
         Raises:
             StoreAway: it cannot, or not in time.
         """
-        await self._call(_FORGET, _FORGOTTEN_AT_ONCE)
+        forgotten = _FORGOTTEN_AT_ONCE
+        while forgotten == _FORGOTTEN_AT_ONCE:
+            (forgotten,) = await self._call(_FORGET, _FORGOTTEN_AT_ONCE)
 
     async def close(self) -> None:
         """Close the connection."""

@@ -205,7 +205,8 @@ async def test_while_the_store_is_away_each_process_counts_by_itself_and_says_so
     settings: Settings, key: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     capture = LogCapture()
-    monkeypatch.setattr(shared, "_log", structlog.wrap_logger(None, processors=[capture]))
+    level = structlog.make_filtering_bound_logger(10)
+    monkeypatch.setattr(shared, "_log", structlog.wrap_logger(None, processors=[capture], wrapper_class=level))
     monkeypatch.setattr(shared, "AWAY_S", 0.0)
     store = CountedQuotas(_NOBODY, timeout_s=5, prepared_statements=True)
     quotas = SharedQuotas(store, ProcessQuotas())
