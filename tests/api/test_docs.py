@@ -183,7 +183,8 @@ async def test_limits_are_described_of_every_operation_that_has_them(http: httpx
         *("/health/live", "/health/ready"),
         *("/.well-known/jwks.json", "/.well-known/oauth-authorization-server"),
     }
-    [schema] = [document["components"]["schemas"]["ProblemDocument"]]
+    assert set(document["components"]["headers"]) == {"RateLimit", "RateLimit-Policy", "Retry-After"}
+    schema = document["components"]["schemas"]["ProblemDocument"]
     assert schema["properties"]["violated-policies"]["type"] == "array"
     assert "violated-policies" not in schema["required"]
 

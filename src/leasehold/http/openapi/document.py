@@ -12,7 +12,7 @@ from leasehold.http.idempotency import HEADER, REPLAYED_HEADER, TAKES_KEY
 from leasehold.http.marks import CREDENTIAL_ENDPOINT, IS_PUBLIC, SCOPES
 from leasehold.http.openapi.answers import SCHEMAS, describe_problems, examples_of, problems_of
 from leasehold.http.openapi.examples import add_examples
-from leasehold.http.openapi.limits import describe_limits
+from leasehold.http.openapi.limits import HEADERS, describe_limits
 from leasehold.http.problems import ProblemType
 from leasehold.platform.scopes import PLATFORM_SCOPES
 from leasehold.workspace.scopes import ALL_SCOPES
@@ -86,6 +86,7 @@ def document_of(app: Litestar) -> dict[str, Any]:
                 _describe_key(operation)
     document["components"]["schemas"] |= SCHEMAS
     document["components"]["examples"] = examples_of(sorted(named))
+    document["components"]["headers"] = HEADERS
     add_examples(document)
     return document
 

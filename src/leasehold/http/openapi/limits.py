@@ -7,7 +7,7 @@ from litestar.handlers import HTTPRouteHandler
 from leasehold.http.marks import IS_PUBLIC
 
 _TEXT = {"type": "string"}
-_ON_EVERY_ANSWER: dict[str, Any] = {
+HEADERS: dict[str, Any] = {
     "RateLimit-Policy": {
         "description": "What is allowed: of each policy its name, `q` requests and `w` seconds "
         "(draft-ietf-httpapi-ratelimit-headers)",
@@ -19,14 +19,14 @@ _ON_EVERY_ANSWER: dict[str, Any] = {
         "schema": _TEXT,
         "example": '"client-10s";r=1999;t=1',
     },
-}
-_ON_REFUSALS: dict[str, Any] = {
-    **_ON_EVERY_ANSWER,
     "Retry-After": {
         "description": "Seconds after which the next request is accepted",
         "schema": {"type": "integer", "minimum": 1},
     },
 }
+"""The headers, for the components of the document."""
+_ON_REFUSALS = {name: {"$ref": f"#/components/headers/{name}"} for name in HEADERS}
+_ON_EVERY_ANSWER = {name: header for name, header in _ON_REFUSALS.items() if name != "Retry-After"}
 
 
 def describe_limits(operation: dict[str, Any], handler: HTTPRouteHandler) -> None:
