@@ -1,6 +1,6 @@
 """What is limited: policies of one or more windows, and what clients are told of them.
 
-The fields are those of draft-ietf-httpapi-ratelimit-headers-10. Times are whole nanoseconds of a clock that the caller
+The fields are those of draft-ietf-httpapi-ratelimit-headers-11. Times are whole nanoseconds of a clock that the caller
 reads, for sums of fractions would let one request too many through.
 """
 

@@ -8,7 +8,7 @@ from leasehold.core.quotas.limits import Limits, Policy
 KeptT = TypeVar("KeptT")
 
 MOST_REMEMBERED = 32_768
-"""How many a process remembers of a kind at least, in the order of their last use; it never holds twice as many."""
+"""How many a process remembers of a kind at least, those used last; it never holds more than twice as many."""
 
 
 class Recent(Generic[KeptT]):

@@ -1,4 +1,4 @@
-"""What clients are told of their limits, in the form of draft-ietf-httpapi-ratelimit-headers-10."""
+"""What clients are told of their limits, in the form of draft-ietf-httpapi-ratelimit-headers-11."""
 
 import pytest
 
