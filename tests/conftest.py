@@ -112,6 +112,7 @@ def installed(admin_url: str, database: str) -> Generator[Settings]:
         issuer="https://leasehold.test",
         password_memory_kib=64,
         password_iterations=1,
+        rate_limit_address="60000/1m",  # all tests come from one
         log_level="error",
     )
     drop_database(admin_url, database)

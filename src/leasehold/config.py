@@ -54,6 +54,40 @@ def networks_of(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
     return tuple(ip_network(part.strip()) for part in text.split(",") if part.strip())
 
 
+def _check_windows(text: str) -> str:
+    windows_of(text)
+    return text
+
+
+def windows_of(text: str) -> tuple[tuple[int, int], ...]:
+    """Return the windows that a text names, with commas between them: requests, and in how many seconds.
+
+    Raises:
+        ValueError: one of them is none, is named twice, or cannot be counted.
+    """
+    if text.strip().lower() == "off":
+        return ()
+    windows: dict[int, int] = {}
+    for part in text.split(","):
+        found = _WINDOW.match(part.strip())
+        if found is None:
+            raise ValueError("a rate limit looks like 2000/10s,360000/1h, with the units s, m, h and d, or off")
+        requests, seconds = int(found[1]), int(found[2] or 1) * _UNIT_SECONDS[found[3]]
+        if not 1 <= seconds <= _LONGEST_WINDOW_S or not 1 <= requests <= seconds * _MOST_PER_SECOND:
+            raise ValueError("a rate limit allows 1 to 1,000,000 requests per second, in windows of up to 30 days")
+        if seconds in windows:
+            raise ValueError("a rate limit names each window once")
+        windows[seconds] = requests
+    return tuple((windows[seconds], seconds) for seconds in sorted(windows))
+
+
+_WINDOW = re.compile(r"^([0-9]{1,15})/([0-9]{0,9})([smhd])$")
+_UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+_LONGEST_WINDOW_S = 30 * 86_400
+_MOST_PER_SECOND = 1_000_000
+RateLimit = Annotated[str, AfterValidator(_check_windows)]
+
+
 def _check_app_url(url: str) -> str:
     try:
         url.format(slug="acme")
@@ -157,6 +191,18 @@ class Settings(BaseSettings):
 
     max_import_bytes: int = Field(default=64 * 1024 * 1024, ge=1024)
     """Largest body in bytes of an import, which is kept in a temporary file while it is carried out."""
+
+    rate_limit_tenant: RateLimit = "10000/10s,1800000/1h"
+    """Requests of all clients of one tenant together: windows with commas between them, or `off`."""
+
+    rate_limit_client: RateLimit = "2000/10s,360000/1h"
+    """Requests of one user, API client, API key or platform admin."""
+
+    rate_limit_address: RateLimit = "600/1m"
+    """Requests from one address to what hands out credentials of one tenant, or of the platform."""
+
+    rate_limit_store: Literal["process", "postgresql"] = "process"
+    """Who counts: each process for itself, or PostgreSQL for all of them, at the cost of a round trip per request."""
 
     password_hashes: int = Field(default=2, ge=1)
     """Password hashes computed at once in one process; each takes `password_memory_kib`."""

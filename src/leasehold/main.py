@@ -18,6 +18,8 @@ from leasehold.core.log import configure_logging
 from leasehold.core.models import TenantModel
 from leasehold.core.pagination import Cursors
 from leasehold.core.passwords import Passwords
+from leasehold.core.quotas.memory import ProcessQuotas
+from leasehold.core.quotas.shared import SharedQuotas
 from leasehold.core.signing import KeyRing
 from leasehold.core.tokens import AccessTokens
 from leasehold.core.usage import UsageMeter
@@ -37,6 +39,7 @@ from leasehold.tenancy.directory import KnownSubjects, TenantDirectory
 from leasehold.tenancy.feed import DirectoryFeed
 from leasehold.tenancy.fleet.history import TenantHistory
 from leasehold.tenancy.provision import Provisioner
+from leasehold.tenancy.quotas import PostgresQuotas
 from leasehold.tenancy.readiness import outdated_revisions
 from leasehold.tenancy.signing import SigningKeyWatch
 from leasehold.tenancy.window import RevisionWindow
@@ -50,6 +53,8 @@ from leasehold.workspace.uses import FLUSH_S, Uses
 
 _GC_THRESHOLDS = (50_000, 20, 50)
 _FLUSH_TIMEOUT_S = 5.0
+_QUOTA_TIMEOUT_S = 1.0
+"""So long a request waits at most for the store of the quotas, before its own process counts."""
 
 _log = structlog.get_logger(__name__)
 
@@ -70,6 +75,7 @@ def build_process(settings: Settings, *, budget: ConnectionBudget | None = None)
     directory = TenantDirectory(max_age_s=settings.directory_max_age_s)
     subjects = KnownSubjects()
     usage = UsageMeter()
+    quotas = ProcessQuotas()
     budget = budget or connection_budget(pool_size=settings.pool_size, workers=settings.workers)
     engine = open_engine(
         database_url,
@@ -130,8 +136,21 @@ def build_process(settings: Settings, *, budget: ConnectionBudget | None = None)
         client_uses=Uses(note_use_of_client),
         key_uses=Uses(note_use_of_key),
         usage=usage,
+        quotas=quotas,
+        shared_quotas=_shared_quotas(settings, quotas),
         outdated_revisions=outdated_revisions(settings.migrations_dir),
     )
+
+
+def _shared_quotas(settings: Settings, alone: ProcessQuotas) -> SharedQuotas | None:
+    if settings.rate_limit_store == "process":
+        return None
+    store = PostgresQuotas(
+        settings.database_url.get_secret_value(),
+        timeout_s=_QUOTA_TIMEOUT_S,
+        prepared_statements=settings.prepared_statements,
+    )
+    return SharedQuotas(store, alone)
 
 
 def installation_key(settings: Settings) -> InstallationKey:
@@ -172,6 +191,8 @@ async def running(process: Process) -> AsyncGenerator[None]:
     finally:
         await process.feed.close()
         await process.provisioner.close()
+        if process.shared_quotas is not None:
+            await process.shared_quotas.close()
         process.passwords.close()
         await process.readers.close()
         await process.database.close()
@@ -196,6 +217,8 @@ async def flushing(process: Process) -> AsyncGenerator[None]:
         await flush_one(process.client_uses.flush(process.database))
         await flush_one(process.key_uses.flush(process.database))
         await flush_one(flush_usage(process.usage, process.database))
+        if process.shared_quotas is not None:
+            await flush_one(process.shared_quotas.forget_whole())
 
     async def flush_for_ever() -> None:
         while True:

@@ -6,6 +6,8 @@ from leasehold.config import Settings
 from leasehold.core.database import Database
 from leasehold.core.pagination import Cursors
 from leasehold.core.passwords import Passwords
+from leasehold.core.quotas.memory import ProcessQuotas
+from leasehold.core.quotas.shared import SharedQuotas
 from leasehold.core.tokens import AccessTokens
 from leasehold.core.usage import UsageMeter
 from leasehold.core.vault import InstallationKey
@@ -42,6 +44,9 @@ class Process:
     client_uses: Uses
     key_uses: Uses
     usage: UsageMeter
+    quotas: ProcessQuotas
+    shared_quotas: SharedQuotas | None
+    """Those that all processes count together, where the settings want it so."""
     outdated_revisions: frozenset[str]
     """Revisions of the shared schema with which this code is not ready to serve."""
 

@@ -158,12 +158,35 @@ async def test_idempotency_keys_are_described_where_they_are_taken_and_nowhere_e
         assert parameter["required"] is False
         assert (parameter["schema"]["minLength"], parameter["schema"]["maxLength"]) == (1, 255)
         [success] = [response for status, response in operation["responses"].items() if status.startswith("2")]
-        assert set(success["headers"]) - {"ETag"} == {"Idempotent-Replayed"}
+        assert set(success["headers"]) - {"ETag"} == {"Idempotent-Replayed", "RateLimit", "RateLimit-Policy"}
     assert {("post", "/v1/items"), ("post", "/platform/v1/tenants"), ("post", "/v1/clients/{client_id}/rotate")} <= (
         described
     )
     assert {method for method, _ in described} == {"post"}
     assert not any(path.startswith(("/oauth", "/v1/auth")) for _, path in described)
+
+
+async def test_limits_are_described_of_every_operation_that_has_them(http: httpx.AsyncClient) -> None:
+    document = await document_of(http)
+    unlimited: set[str] = set()
+    for place, operation in operations_of(document).items():
+        [success] = [response for status, response in operation["responses"].items() if status.startswith("2")]
+        if "429" not in operation["responses"]:
+            unlimited.add(place[1])
+            assert not success["headers"], place
+            continue
+        refusal = operation["responses"]["429"]
+        assert list(refusal["content"]) == ["application/problem+json"], place
+        assert set(refusal["headers"]) == {"RateLimit", "RateLimit-Policy", "Retry-After"}, place
+        assert set(success["headers"]) >= {"RateLimit", "RateLimit-Policy"}, place
+    assert unlimited == {
+        *("/health/live", "/health/ready"),
+        *("/.well-known/jwks.json", "/.well-known/oauth-authorization-server"),
+    }
+    assert set(document["components"]["headers"]) == {"RateLimit", "RateLimit-Policy", "Retry-After"}
+    schema = document["components"]["schemas"]["ProblemDocument"]
+    assert schema["properties"]["violated-policies"]["type"] == "array"
+    assert "violated-policies" not in schema["required"]
 
 
 async def test_a_secret_is_described_as_one_that_is_shown_once(http: httpx.AsyncClient) -> None:

@@ -19,11 +19,14 @@ from sqlalchemy import select
 from leasehold.config import Settings
 from leasehold.core.budget import worker_budget
 from leasehold.core.database import Database, open_engine
+from leasehold.core.quotas.limits import Limits, Policy, Window
+from leasehold.core.quotas.shared import Asked
 from leasehold.main import build_process, create_app, running
 from leasehold.process import Process
 from leasehold.tenancy.bind import BindableConnection, TenantSession, open_tenant_session, prepare_engine
 from leasehold.tenancy.context import TenantRef
 from leasehold.tenancy.jobs.definition import tenant_job
+from leasehold.tenancy.quotas import PostgresQuotas
 from leasehold.workspace.items.models import Item
 from leasehold.workspace.items.schemas import ItemCreate
 from leasehold.workspace.items.service import ItemService
@@ -170,3 +173,17 @@ async def test_keys_of_two_tenants_do_not_meet_on_a_shared_server_connection(
     for tenant, (made,) in zip(tenants, ids, strict=True):
         async with open_tenant_session(pooled, tenant) as session:
             assert [str(item_id) for item_id in await session.scalars(select(Item.id))] == [made]
+
+
+async def test_quotas_are_counted_through_a_pooler(settings: Settings, pooled: Database, bouncer: int) -> None:
+    """Each store asks over whatever server connection it is given, which has seen another's statements before."""
+    limits = Limits(Policy("client", (Window(25, 86_400),)))
+    stores = [PostgresQuotas(_through(settings, bouncer), timeout_s=20, prepared_statements=False) for _ in range(3)]
+
+    async def taken(store: PostgresQuotas, key: str) -> int:
+        answers = [await store.take([Asked(limits, (key,)), Asked(limits, (key,))]) for _ in range(10)]
+        return sum(granted for answer in answers for granted, _ in answer)
+
+    assert sum(await asyncio.gather(*(taken(store, f"pooled {bouncer}") for store in stores))) == 25
+    for store in stores:
+        await store.close()

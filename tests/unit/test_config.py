@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr, ValidationError
 
-from leasehold.config import Settings
+from leasehold.config import Settings, windows_of
 
 
 @pytest.fixture(autouse=True)
@@ -119,3 +119,49 @@ def test_importing_everything_reads_no_setting(project: Path) -> None:
     )
     assert (result.returncode, result.stderr, result.stdout) == (0, "", "")
     assert len(modules) > 80
+
+
+@pytest.mark.parametrize(
+    ("text", "windows"),
+    [
+        ("100/10s", ((100, 10),)),
+        ("5/s", ((5, 1),)),
+        ("1000/1h, 100/10s ,3/2d", ((100, 10), (1000, 3600), (3, 172_800))),
+        ("60/m", ((60, 60),)),
+        ("off", ()),
+        (" OFF ", ()),
+    ],
+)
+def test_rate_limits_are_windows_from_the_shortest_on(text: str, windows: tuple[tuple[int, int], ...]) -> None:
+    assert windows_of(text) == windows
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            "100",
+            "100/10",
+            "/10s",
+            "100/10x",
+            "-1/10s",
+            "1.5/s",
+            "0/10s",
+            "100/0s",
+            "100/10s,",
+            "100/10s;5/h",
+            "off,1/s",
+        ),
+        *("10/60s,20/1m", "2000000/1s", "1/31d", "\u0661/s", "1/s\n1/h", "100/99999999999s"),
+    ],
+)
+def test_a_rate_limit_that_is_none_is_refused_at_the_start(environment: pytest.MonkeyPatch, text: str) -> None:
+    environment.setenv("LEASEHOLD_RATE_LIMIT_CLIENT", text)
+    with pytest.raises(ValidationError, match="a rate limit"):
+        _settings()
+
+
+def test_no_limit_at_all_needs_the_word(environment: pytest.MonkeyPatch) -> None:
+    """An empty variable is as good as none everywhere here, and must not turn limits off by mistake."""
+    environment.setenv("LEASEHOLD_RATE_LIMIT_TENANT", "")
+    assert _settings().rate_limit_tenant == "10000/10s,1800000/1h"

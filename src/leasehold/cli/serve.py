@@ -28,7 +28,11 @@ async def _demand_database(settings: Settings) -> None:
         await demand_ready(process.database, process.outdated_revisions)
         await ensure_signing_key(process)
         if settings.direct_url == settings.database_url:
-            budget = connection_budget(pool_size=settings.pool_size, workers=settings.workers)
+            budget = connection_budget(
+                pool_size=settings.pool_size,
+                workers=settings.workers,
+                has_quotas=settings.rate_limit_store == "postgresql",
+            )
             await demand_connections(process.database, budget)
     finally:
         await process.database.close()

@@ -23,9 +23,12 @@ def worker_budget(*, jobs: int) -> ConnectionBudget:
     return ConnectionBudget(readers=1, sessions=jobs, total=jobs + 1 + _FEED_CONNECTIONS + OWNER_CONNECTIONS + 1)
 
 
-def connection_budget(*, pool_size: int, workers: int) -> ConnectionBudget:
-    """Divide the connections that a process may hold for requests: a third, but at least one, for what writes."""
+def connection_budget(*, pool_size: int, workers: int, has_quotas: bool = False) -> ConnectionBudget:
+    """Divide the connections that a process may hold for requests: a third, but at least one, for what writes.
+
+    One more counts quotas where PostgreSQL does that.
+    """
     sessions = max(1, pool_size // _SESSION_SHARE)
     readers = max(1, pool_size - sessions)
-    each = readers + sessions + _FEED_CONNECTIONS + OWNER_CONNECTIONS
+    each = readers + sessions + _FEED_CONNECTIONS + OWNER_CONNECTIONS + has_quotas
     return ConnectionBudget(readers=readers, sessions=sessions, total=workers * each)

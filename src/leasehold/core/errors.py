@@ -34,11 +34,14 @@ class Problem(Exception):
         *,
         errors: Sequence[FieldError] = (),
         headers: Mapping[str, str] | None = None,
+        extensions: Mapping[str, object] | None = None,
         **fields: object,
     ) -> None:
         self.detail = detail or inspect.cleandoc(self.__doc__ or self.title).replace("\n", " ").format(**fields)
         self.errors = tuple(errors)
         self.headers = dict(headers or {})
+        self.extensions = dict(extensions or {})
+        """Further members of the problem document (RFC 9457, section 3.2), by their name there."""
         super().__init__(self.detail)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
 import structlog
 from advanced_alchemy.exceptions import NotFoundError
 from litestar import Request, Response
@@ -70,7 +71,10 @@ AnyRequest = Request[Any, Any, State]
 def _on_problem(request: AnyRequest, error: Problem) -> Response[ProblemDocument]:
     if error.status >= 500:
         _log.warning("request_refused", problem=error.type, cause=repr(error.__cause__), path=request.scope["path"])
-    return _render(request, error, error.headers)
+    answer = _render(request, error, error.headers)
+    if error.extensions:
+        answer.content = msgspec.to_builtins(answer.content) | error.extensions
+    return answer
 
 
 def _on_not_found(request: AnyRequest, _error: NotFoundError) -> Response[ProblemDocument]:

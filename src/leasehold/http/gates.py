@@ -18,6 +18,7 @@ from leasehold.core.principal import Principal
 from leasehold.core.streaming import NDJSON
 from leasehold.core.uploads import TAKES_LINES
 from leasehold.http.idempotency import note_key
+from leasehold.http.limits import RequestLimits
 from leasehold.http.marks import CREDENTIAL_ENDPOINT, MERGE_PATCH, SCOPES, TAKES_FORM
 from leasehold.http.refusals import NoCredential, RepeatedHeader, TenantRequired, WrongMediaType
 from leasehold.platform.auth.service import logged_in
@@ -37,9 +38,10 @@ _GATE_HEADERS = {
 class TenantGate:
     """Finds tenant and principal of a request, and demands the scopes of its route."""
 
-    def __init__(self, app: ASGIApp, process: Process) -> None:
+    def __init__(self, app: ASGIApp, process: Process, limits: RequestLimits) -> None:
         self._app = app
         self._process = process
+        self._limits = limits
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on with its tenant and principal in the state of its scope."""
@@ -49,7 +51,10 @@ class TenantGate:
         handler = scope["route_handler"]
         headers = _named_headers(scope)
         if handler.opt.get(CREDENTIAL_ENDPOINT):
-            scope["state"]["tenant"] = self._tenant(headers, None) or _raise(TenantRequired())
+            tenant = scope["state"]["tenant"] = self._tenant(headers, None) or _raise(TenantRequired())
+            shared = self._limits.hold_address(scope, tenant)
+            if shared is not None:
+                await shared
         else:
             token, state = bearer_token(headers), scope["state"]
             if token is None:
@@ -65,6 +70,10 @@ class TenantGate:
                 raise NoCredential
             # Before the scopes are demanded: who is refused there is known, in the log and in what the tenant uses.
             state["tenant"], state["principal"] = tenant, principal
+            # And before anything is opened: a refusal costs no database.
+            shared = self._limits.hold_client(scope, tenant, principal)
+            if shared is not None:
+                await shared
             _demand_scopes(principal, handler)
             note_key(scope, headers.get("idempotency-key"))
         _demand_json(scope)
@@ -96,9 +105,10 @@ class TenantGate:
 class PlatformGate:
     """Finds the admin of a request, and demands the scopes of its route. It stands on the base host alone."""
 
-    def __init__(self, app: ASGIApp, process: Process) -> None:
+    def __init__(self, app: ASGIApp, process: Process, limits: RequestLimits) -> None:
         self._app = app
         self._process = process
+        self._limits = limits
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on with its principal in the state of its scope."""
@@ -109,12 +119,19 @@ class PlatformGate:
         if not is_base_host(hostname_of(headers.get("host", "")), base_domain=self._process.settings.base_domain):
             raise NotFound
         handler = scope["route_handler"]
-        if not handler.opt.get(CREDENTIAL_ENDPOINT):
+        if handler.opt.get(CREDENTIAL_ENDPOINT):
+            shared = self._limits.hold_address(scope, None)
+            if shared is not None:
+                await shared
+        else:
             token = bearer_token(headers)
             if token is None:
                 raise NoCredential
             principal = await self._admin(token)
             scope["state"]["principal"] = principal
+            shared = self._limits.hold_admin(scope, principal)
+            if shared is not None:
+                await shared
             _demand_scopes(principal, handler)
             note_key(scope, headers.get("idempotency-key"))
         _demand_json(scope)

@@ -12,6 +12,8 @@ from uuid_utils import uuid7
 from leasehold.core.usage import UsageMeter
 
 REQUEST_ID = "leasehold.request_id"
+LIMITS_TOLD = "leasehold.limits_told"
+"""Where the gates leave the headers about rate limits, which go on every answer, whoever gives it."""
 _ACCEPTABLE_ID = re.compile(rb"^[A-Za-z0-9._-]{8,128}$")
 
 _log = structlog.get_logger(__name__)
@@ -57,7 +59,8 @@ class RequestLog:
             nonlocal status, sent
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message["headers"], (b"request-id", request_id.encode())]
+                told = cast("dict[str, Any]", scope).get(LIMITS_TOLD, ())
+                message["headers"] = [*message["headers"], (b"request-id", request_id.encode()), *told]
             elif message["type"] == "http.response.body":
                 sent += len(message.get("body", b""))
             await send(message)

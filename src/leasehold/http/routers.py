@@ -11,6 +11,7 @@ from leasehold.http.discovery import discovery_router
 from leasehold.http.gates import PlatformGate, TenantGate
 from leasehold.http.health import health_router
 from leasehold.http.idempotency import take_keys
+from leasehold.http.limits import RequestLimits
 from leasehold.http.marks import SCOPES
 from leasehold.http.openapi.pages import docs_assets, openapi_document, swagger_page
 from leasehold.http.problems import router as problems_router
@@ -24,7 +25,8 @@ _CREDENTIALS = ("/oauth/", "/v1/auth/", "/platform/v1/auth/")
 
 def route_handlers(process: Process) -> list[ControllerRouterHandler]:
     """Return everything that is served."""
-    gate = DefineMiddleware(TenantGate, process=process)
+    limits = RequestLimits(process)
+    gate = DefineMiddleware(TenantGate, process=process, limits=limits)
     tenant = tenant_dependencies(process)
     return [
         Router("/v1", route_handlers=V1_ROUTES, dependencies=tenant, middleware=[gate]),
@@ -33,7 +35,7 @@ def route_handlers(process: Process) -> list[ControllerRouterHandler]:
             "/platform/v1",
             route_handlers=PLATFORM_ROUTES,
             dependencies=platform_dependencies(process),
-            middleware=[DefineMiddleware(PlatformGate, process=process)],
+            middleware=[DefineMiddleware(PlatformGate, process=process, limits=limits)],
         ),
         health_router(process),
         discovery_router(process),

@@ -18,3 +18,7 @@ def test_the_budget_counts_every_connection_of_every_process(
     pool_size: int, workers: int, expected: ConnectionBudget
 ) -> None:
     assert connection_budget(pool_size=pool_size, workers=workers) == expected
+
+
+def test_each_process_that_counts_quotas_in_postgresql_holds_one_more() -> None:
+    assert connection_budget(pool_size=12, workers=4, has_quotas=True).total == 64

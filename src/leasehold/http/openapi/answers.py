@@ -20,6 +20,7 @@ from leasehold.core.errors import (
 from leasehold.core.idempotency.key import IdempotencyKeyInUse, IdempotencyKeyReused, InvalidIdempotencyKey
 from leasehold.core.pagination import InvalidCursor
 from leasehold.core.preconditions import InvalidIfMatch, PreconditionFailed, PreconditionRequired
+from leasehold.core.quotas.limits import QuotaExceeded
 from leasehold.core.sqlstate import TooSlow
 from leasehold.core.uploads import TAKES_LINES, UploadCutOff, UploadTooSlow
 from leasehold.http.errors import MEDIA_TYPE, TYPE_PREFIX
@@ -36,7 +37,7 @@ SCHEMA = "ProblemDocument"
 _Problems = tuple[type[Problem], ...]
 
 _ALWAYS: _Problems = (InternalError,)
-_BEHIND_A_GATE: _Problems = (RepeatedHeader, DatabaseUnavailable, TooSlow)
+_BEHIND_A_GATE: _Problems = (RepeatedHeader, QuotaExceeded, DatabaseUnavailable, TooSlow)
 _OF_TENANTS: _Problems = (
     UnknownTenant,
     TenantMismatch,
@@ -164,6 +165,11 @@ SCHEMAS: dict[str, Any] = {
                     "required": ["pointer", "detail"],
                     "properties": {"pointer": _TEXT, "detail": _TEXT},
                 },
+            },
+            "violated-policies": {
+                "type": "array",
+                "description": "Of `quota-exceeded` alone: the policies in RateLimit-Policy that have no room",
+                "items": _TEXT,
             },
         },
     },

@@ -14,6 +14,7 @@ from leasehold.http.openapi.answers import SCHEMAS, describe_problems, examples_
 from leasehold.http.openapi.bodies import describe_body
 from leasehold.http.openapi.entity_tags import describe_tags
 from leasehold.http.openapi.examples import add_examples
+from leasehold.http.openapi.limits import HEADERS, describe_limits
 from leasehold.http.openapi.names import give_plain_names
 from leasehold.http.problems import ProblemType
 from leasehold.platform.scopes import PLATFORM_SCOPES
@@ -81,6 +82,7 @@ def document_of(app: Litestar) -> dict[str, Any]:
                 continue
             problems = problems_of(path, handler, operation)
             describe_problems(operation, problems, is_oauth=path.startswith("/oauth/"))
+            describe_limits(operation, handler)
             named.update(problems)
             operation["security"] = _security(path, handler.opt)
             if TAKES_KEY in handler.opt:
@@ -90,6 +92,7 @@ def document_of(app: Litestar) -> dict[str, Any]:
     add_examples(document)
     document["components"]["schemas"] |= SCHEMAS
     document["components"]["examples"] = examples_of(sorted(named))
+    document["components"]["headers"] = HEADERS
     give_plain_names(document)
     return document
 

@@ -1,0 +1,105 @@
+"""Rate limits: holds a request to the quotas of its tenant and its client before anything is opened for it.
+
+Requests to what hands out credentials are held to a quota of their address alone. They do not count against the
+tenant's, or a stranger could use that up.
+"""
+
+import time
+from collections.abc import Awaitable, Hashable, Sequence
+from typing import Any, cast
+
+from litestar.types import Scope
+
+from leasehold.config import networks_of, windows_of
+from leasehold.core.attempts.rule import site_of
+from leasehold.core.principal import Principal
+from leasehold.core.quotas.limits import Limits, Policy, Window
+from leasehold.core.quotas.shared import SharedQuotas
+from leasehold.http.address import client_address
+from leasehold.http.request_log import LIMITS_TOLD
+from leasehold.process import Process
+from leasehold.tenancy.context import TenantRef
+
+_PLATFORM = 0
+
+
+class RequestLimits:
+    """Holds requests to their limits. Where another process must be asked, what to wait for is returned."""
+
+    def __init__(self, process: Process) -> None:
+        settings = process.settings
+        self._trusted_proxies = networks_of(settings.trusted_proxies)
+        self._quotas = process.quotas
+        self._shared = process.shared_quotas
+        client = Policy("client", _windows(settings.rate_limit_client))
+        self._of_tenants = Limits(client, Policy("tenant", _windows(settings.rate_limit_tenant)))
+        self._of_admins = Limits(client)
+        self._of_addresses = Limits(Policy("address", _windows(settings.rate_limit_address)))
+
+    def __deepcopy__(self, _memo: object) -> "RequestLimits":
+        """Return itself, as the process does: quotas are told apart by whose policy they are."""
+        return self
+
+    def limits_of(self, _tenant: TenantRef) -> Limits:
+        """Return what the clients of a tenant are held to: the same for every tenant, as long as there are no plans."""
+        return self._of_tenants
+
+    def hold_client(self, scope: Scope, tenant: TenantRef, principal: Principal) -> Awaitable[None] | None:
+        """Take a request out of the quotas of its client and its tenant.
+
+        Raises:
+            QuotaExceeded: one of them has no room; then the request uses none.
+        """
+        # With the tenant's id, for users keep theirs where a tenant is copied. Integers are hashed fastest.
+        tenant_id = tenant.id.int
+        limits = self.limits_of(tenant)
+        return self._hold(scope, limits, ((tenant_id, principal.subject.int), tenant_id))
+
+    def hold_admin(self, scope: Scope, principal: Principal) -> Awaitable[None] | None:
+        """Take a request out of the quota of an admin.
+
+        Raises:
+            QuotaExceeded: it has no room.
+        """
+        return self._hold(scope, self._of_admins, ((_PLATFORM, principal.subject.int),))
+
+    def hold_address(self, scope: Scope, tenant: TenantRef | None) -> Awaitable[None] | None:
+        """Take a request for credentials of a tenant, or of the platform, out of the quota of its address.
+
+        Raises:
+            QuotaExceeded: it has no room.
+        """
+        site = site_of(client_address(scope, trusted=self._trusted_proxies))
+        return self._hold(scope, self._of_addresses, ((tenant.id.int if tenant else _PLATFORM, site),))
+
+    def _hold(self, scope: Scope, limits: Limits, keys: tuple[Hashable, ...]) -> Awaitable[None] | None:
+        if not limits.rates:
+            return None
+        if self._shared is not None:
+            return self._hold_shared(self._shared, scope, limits, keys)
+        now = time.monotonic_ns()
+        granted, whole_at = self._quotas.take(limits, keys, now)
+        _tell(scope, limits, whole_at, now)
+        if not granted:
+            raise limits.refusal(whole_at, now)
+        return None
+
+    async def _hold_shared(
+        self, shared: SharedQuotas, scope: Scope, limits: Limits, keys: tuple[Hashable, ...]
+    ) -> None:
+        granted, ahead = await shared.take(limits, keys)
+        _tell(scope, limits, ahead, 0)
+        if not granted:
+            raise limits.refusal(ahead)
+
+
+def _tell(scope: Scope, limits: Limits, whole_at: Sequence[int], now: int) -> None:
+    """Leave the headers for whoever answers the request, be it an error."""
+    cast("dict[str, Any]", scope)[LIMITS_TOLD] = (
+        (b"ratelimit-policy", limits.policy_header),
+        (b"ratelimit", limits.header(whole_at, now)),
+    )
+
+
+def _windows(text: str) -> tuple[Window, ...]:
+    return tuple(Window(requests, seconds) for requests, seconds in windows_of(text))

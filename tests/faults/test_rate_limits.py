@@ -1,0 +1,58 @@
+"""Two processes of the server count together, and each by itself when they cannot."""
+
+import asyncio
+import secrets
+from contextlib import AsyncExitStack
+
+import httpx
+import psycopg
+
+from leasehold.config import Settings
+from leasehold.process import Process
+from leasehold.tenancy.context import TenantRef
+from tests.factories import bearer
+from tests.faults.serving import served
+
+_LIMITS = {"rate_limit_client": "20/1h", "rate_limit_tenant": "30/1h", "rate_limit_store": "postgresql"}
+
+
+async def served_of(address: str, headers: dict[str, str], times: int) -> int:
+    """Return how many of so many requests at once were served; the others were refused for their number."""
+    async with httpx.AsyncClient(base_url=address, headers=headers) as client:
+        answers = await asyncio.gather(*(client.get("/v1/me") for _ in range(times)))
+    statuses = [answer.status_code for answer in answers]
+    assert set(statuses) <= {200, 429}
+    return statuses.count(200)
+
+
+async def test_two_servers_let_no_more_through_than_one(
+    settings: Settings, process: Process, acme: TenantRef, globex: TenantRef
+) -> None:
+    first, second, other = [await bearer(process, tenant) for tenant in (acme, acme, globex)]
+    async with AsyncExitStack() as stack:
+        one, two = [await stack.enter_async_context(served(settings, **_LIMITS)) for _ in range(2)]
+        got = await asyncio.gather(served_of(one, first, 40), served_of(two, first, 40))
+        assert sum(got) == 20
+        got = await asyncio.gather(served_of(one, second, 40), served_of(two, second, 40))
+        assert sum(got) == 10
+        assert await served_of(two, other, 5) == 5
+
+
+async def test_a_server_that_cannot_count_with_others_goes_on_by_itself(
+    settings: Settings, process: Process, acme: TenantRef, globex: TenantRef
+) -> None:
+    """Its table is taken away, so that everything else is still there."""
+    assert settings.owner_url is not None
+    away = f"quotas_{secrets.token_hex(4)}"
+    headers = await bearer(process, acme)
+    async with served(settings, **_LIMITS) as address:
+        assert await served_of(address, headers, 15) == 15
+        with psycopg.connect(settings.owner_url.get_secret_value(), autocommit=True) as owner:
+            owner.execute(f"ALTER TABLE platform.quotas RENAME TO {away}")
+            try:
+                assert await served_of(address, headers, 30) == 20
+            finally:
+                owner.execute(f"ALTER TABLE platform.{away} RENAME TO quotas")
+        await asyncio.sleep(1.1)
+        # It is back, and knows what was used before.
+        assert await served_of(address, await bearer(process, acme), 30) == 15
