@@ -24,6 +24,7 @@ from leasehold.core.signing import KeyRing
 from leasehold.core.tokens import AccessTokens
 from leasehold.core.usage import UsageMeter
 from leasehold.core.vault import InstallationKey
+from leasehold.http.bodies import StrictRequest
 from leasehold.http.errors import exception_handlers
 from leasehold.http.openapi.document import openapi_config
 from leasehold.http.request_log import RequestLog
@@ -266,6 +267,7 @@ def create_app(settings: Settings | None = None) -> RequestLog:
         exception_handlers=exception_handlers(),
         openapi_config=openapi_config(version("leasehold")),
         request_max_body_size=settings.max_body_bytes,
+        request_class=StrictRequest,
         response_class=JsonResponse,
         plugins=[OneDependencyAfterAnother(), IdempotentPosts()],
         logging_config=None,

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from litestar.enums import ScopeType
 from litestar.handlers import BaseRouteHandler, HTTPRouteHandler
+from litestar.routes import HTTPRoute
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from leasehold.core.bulk import LINES
@@ -46,7 +47,7 @@ class TenantGate:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on with its tenant and principal in the state of its scope."""
         if _is_options(scope):
-            await self._app(scope, receive, send)
+            await _tell_methods(scope, send)
             return
         handler = scope["route_handler"]
         headers = _named_headers(scope)
@@ -113,7 +114,7 @@ class PlatformGate:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on with its principal in the state of its scope."""
         if _is_options(scope):
-            await self._app(scope, receive, send)
+            await _tell_methods(scope, send)
             return
         headers = _named_headers(scope)
         if not is_base_host(hostname_of(headers.get("host", "")), base_domain=self._process.settings.base_domain):
@@ -199,6 +200,19 @@ def _named_headers(scope: Scope) -> dict[str, str]:
                 raise RepeatedHeader(name=key)
             found[key] = value.decode("latin-1")
     return found
+
+
+async def _tell_methods(scope: Scope, send: Send) -> None:
+    """Name the methods of an address (RFC 9110, section 9.3.7).
+
+    Litestar's own answer names the method alone that was registered first.
+    """
+    template = scope["path_template"]
+    routes = [route for route in scope["litestar_app"].routes if isinstance(route, HTTPRoute)]
+    methods = {method for route in routes if route.path_format == template for method in route.methods}
+    headers = [(b"allow", ", ".join(sorted(methods)).encode())]
+    await send({"type": "http.response.start", "status": 204, "headers": headers})
+    await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 def _is_options(scope: Scope) -> bool:

@@ -89,6 +89,7 @@ def document_of(app: Litestar) -> dict[str, Any]:
                 _describe_key(operation)
             describe_body(operation, handler, document["components"]["schemas"])
             describe_tags(operation, handler)
+            operation["responses"].get("204", {}).pop("content", None)
     add_examples(document)
     document["components"]["schemas"] |= SCHEMAS
     document["components"]["examples"] = examples_of(sorted(named))

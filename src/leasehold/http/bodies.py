@@ -1,0 +1,31 @@
+"""How JSON bodies are read: straight into the struct that the route takes, and as strictly as the struct says.
+
+Litestar reads them into dictionaries first, and then believes that "false" is a boolean and "900" a number.
+"""
+
+from typing import Any
+
+import msgspec
+from litestar import Request
+from litestar.datastructures import State
+from litestar.exceptions import ValidationException
+
+
+class StrictRequest(Request[Any, Any, State]):
+    """A request whose JSON is what its route takes, or none."""
+
+    async def json(self) -> Any:
+        """Return the body as the struct that the route takes; as it is where it takes none.
+
+        Raises:
+            ValidationException: the body is JSON, and not what the route takes.
+            msgspec.DecodeError: it is no JSON.
+        """
+        field = self.route_handler.parsed_data_field
+        kind = field.annotation if field else None
+        if not isinstance(kind, type) or not issubclass(kind, msgspec.Struct):
+            return await super().json()
+        try:
+            return msgspec.json.decode(await self.body(), type=kind)
+        except msgspec.ValidationError as error:
+            raise ValidationException from error
