@@ -5,6 +5,7 @@ from typing import Annotated
 from uuid import UUID
 
 from litestar.params import QueryParameter
+from msgspec import ValidationError, convert
 
 from leasehold.core.errors import FieldError, Invalid
 from leasehold.core.pagination import MAX_LIMIT
@@ -14,12 +15,16 @@ _WORD = r"^[a-z_.]{1,100}$(?!\n)"
 Limit = Annotated[int, QueryParameter(ge=1, le=MAX_LIMIT, description="Rows on the page")]
 CursorText = Annotated[str | None, QueryParameter(max_length=200, description="`next_cursor` of the page before")]
 
-CreatedFrom = Annotated[
-    datetime | None, QueryParameter(name="created_at[gte]", description="From this moment on; it names its zone")
-]
-CreatedBefore = Annotated[
-    datetime | None, QueryParameter(name="created_at[lt]", description="Before this moment; it names its zone")
-]
+
+def moment(name: str, description: str) -> QueryParameter:
+    """Describe a parameter that is a time, sent as RFC 3339, section 5.6 has it. `moment_of` reads it."""
+    return QueryParameter(
+        name=name, description=f"{description}; it names its zone", max_length=40, schema_extra={"format": "date-time"}
+    )
+
+
+CreatedFrom = Annotated[str | None, moment("created_at[gte]", "From this moment on")]
+CreatedBefore = Annotated[str | None, moment("created_at[lt]", "Before this moment")]
 
 ActorId = Annotated[UUID | None, QueryParameter(description="Only what this user, client, key or admin did")]
 Action = Annotated[str | None, QueryParameter(pattern=_WORD, description="Only this action, as `client.created`")]
@@ -27,16 +32,20 @@ TargetKind = Annotated[str | None, QueryParameter(pattern=_WORD, description="On
 TargetId = Annotated[UUID | None, QueryParameter(description="Only what was done to the thing with this id")]
 
 
-def demand_zone(**moments: datetime | None) -> None:
-    """Pass if each of the times of `created_at` names its zone, as RFC 3339, section 5.6 has it: `gte=...`, `lt=...`.
+def moment_of(text: str | None, name: str) -> datetime | None:
+    """Return the time that a parameter names, None where it is missing.
+
+    Not a `datetime` in the signature of a route: Litestar takes any number for one, as seconds since 1970.
 
     Raises:
-        Invalid: one does not, and could be any of a day's moments.
+        Invalid: it is no time, or does not name its zone, and could be any of a day's moments.
     """
-    faults = [
-        FieldError(f"?created_at[{name}]", "must name its zone")
-        for name, moment in moments.items()
-        if moment is not None and moment.tzinfo is None
-    ]
-    if faults:
-        raise Invalid(errors=faults)
+    if text is None:
+        return None
+    try:
+        found = convert(text, datetime)
+    except ValidationError as error:
+        raise Invalid(errors=[FieldError(f"?{name}", "must be a date and a time, as RFC 3339 has them")]) from error
+    if found.tzinfo is None:
+        raise Invalid(errors=[FieldError(f"?{name}", "must name its zone")])
+    return found

@@ -90,6 +90,8 @@ def document_of(app: Litestar) -> dict[str, Any]:
             describe_body(operation, handler, document["components"]["schemas"])
             describe_tags(operation, handler)
             operation["responses"].get("204", {}).pop("content", None)
+            if "requestBody" in operation:
+                operation["requestBody"]["required"] = True
     add_examples(document)
     document["components"]["schemas"] |= SCHEMAS
     document["components"]["examples"] = examples_of(sorted(named))

@@ -1,6 +1,5 @@
 """`/platform/v1/tenants/{id}/usage`."""
 
-from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
@@ -9,15 +8,14 @@ from litestar.di import NamedDependency, Provide
 from litestar.params import FromPath, QueryParameter
 
 from leasehold.core.database import PlatformSession
+from leasehold.core.parameters import moment, moment_of
 from leasehold.platform.usage.schemas import Bucket, Usage
 from leasehold.platform.usage.service import InvalidRange, UsageService
 
 READ = ("platform:tenants:read",)
 
-Since = Annotated[
-    datetime | None, QueryParameter(name="from", description="Start of the range (RFC 3339); 30 days before its end")
-]
-Before = Annotated[datetime | None, QueryParameter(name="to", description="End of the range (RFC 3339); now")]
+Since = Annotated[str | None, moment("from", "Start of the range, 30 days before its end if missing")]
+Before = Annotated[str | None, moment("to", "End of the range, now if missing")]
 By = Annotated[Bucket, QueryParameter(name="by", description="How the range is divided, in UTC")]
 
 
@@ -41,7 +39,7 @@ async def get_usage(
     bucket: By = "day",
 ) -> Usage:
     """Return requests, database time and traffic in each hour or day of a range, and rows and bytes at rest."""
-    return await usage.of(tenant_id, since=since, before=before, bucket=bucket)
+    return await usage.of(tenant_id, since=moment_of(since, "from"), before=moment_of(before, "to"), bucket=bucket)
 
 
 router = Router(

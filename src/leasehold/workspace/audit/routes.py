@@ -13,7 +13,7 @@ from leasehold.core.parameters import (
     Limit,
     TargetId,
     TargetKind,
-    demand_zone,
+    moment_of,
 )
 from leasehold.core.reads import OpenReader
 from leasehold.core.streaming import NDJSON, LineStream
@@ -33,8 +33,8 @@ def provide_filter(
     created_before: CreatedBefore = None,
 ) -> EventFilter:
     """Return which events a request asks for."""
-    demand_zone(gte=created_from, lt=created_before)
-    return EventFilter(actor_id, action, target_kind, target_id, created_from, created_before)
+    since, before = moment_of(created_from, "created_at[gte]"), moment_of(created_before, "created_at[lt]")
+    return EventFilter(actor_id, action, target_kind, target_id, since, before)
 
 
 @get("/", operation_id="listAuditEvents", summary="List audit events", scopes=READ)
