@@ -138,7 +138,9 @@ async def test_the_token_endpoint_is_described_as_a_form(http: httpx.AsyncClient
 async def test_parameters_of_lists_are_described_with_their_range(http: httpx.AsyncClient) -> None:
     operation = operations_of(await document_of(http))[("get", "/v1/items")]
     parameters = {parameter["name"]: parameter for parameter in operation["parameters"]}
-    assert set(parameters) == {"limit", "cursor"}
+    assert {"limit", "cursor", "sort", "q", "status", "tag", "owner_id", "updated_at[gte]"} <= set(parameters)
+    assert parameters["sort"]["schema"]["enum"] == ["created_at", "-created_at", "updated_at", "-updated_at"]
+    assert parameters["status"]["schema"]["enum"] == ["archived", "done", "open"]
     limit = parameters["limit"]["schema"]
     assert (limit["minimum"], limit["maximum"], limit["default"]) == (1, 100, 20)
     assert not parameters["limit"].get("required")

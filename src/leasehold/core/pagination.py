@@ -1,9 +1,10 @@
 """Keyset pages: `limit` rows after a cursor. The cursor is signed over the list, its owner and its filters."""
 
 import hmac
-from collections.abc import Sequence
+from base64 import b64decode, urlsafe_b64encode
+from collections.abc import Callable, Sequence
 from hashlib import blake2b
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -75,6 +76,36 @@ class Cursors:
                 return after
         raise InvalidCursor
 
+    def seal(self, place: Sequence[Any], *, scope: bytes) -> str:
+        """Return the cursor that continues behind a place in the order of the list that `scope` names."""
+        written = msgspec.json.encode(place)
+        return urlsafe_b64encode(written).decode().rstrip("=") + "." + _signature(self._keyed, written, scope)
+
+    def open(self, cursor: str | None, kinds: tuple[Any, ...], *, scope: bytes) -> tuple[Any, ...] | None:
+        """Return the place behind which to continue, or None for the first page.
+
+        Raises:
+            InvalidCursor: altered, or issued for another list, tenant, order or filter.
+        """
+        if cursor is None:
+            return None
+        encoded, _, given = cursor.partition(".")
+        try:
+            written = b64decode(encoded + "=" * (-len(encoded) % 4), altchars=b"-_", validate=True)
+        except ValueError as error:
+            raise InvalidCursor from error
+        for keyed in (self._keyed, *self._others):
+            if hmac.compare_digest(_signature(keyed, written, scope).encode(), given.encode()):
+                return msgspec.json.decode(written, type=tuple[kinds])
+        raise InvalidCursor
+
+
+def _signature(keyed: blake2b, written: bytes, scope: bytes) -> str:
+    signature = keyed.copy()
+    # The length stands between, lest a part of the one be taken for a part of the other.
+    signature.update(len(written).to_bytes(4) + written + scope)
+    return signature.hexdigest()
+
 
 def _signed(keyed: blake2b, after: UUID, scope: bytes) -> str:
     signature = keyed.copy()
@@ -103,3 +134,17 @@ class Pager:
         items = list(rows[: self.limit])
         has_more = len(rows) > self.limit
         return Page(items, self._cursors.encode(items[-1].id, scope=scope) if has_more else None, has_more)
+
+    def place(self, scope: bytes, kinds: tuple[Any, ...]) -> tuple[Any, ...] | None:
+        """Return the place behind which the page begins, as values of these kinds, None for the first page.
+
+        Raises:
+            InvalidCursor: the cursor was altered, or issued for another list, tenant, order or filter.
+        """
+        return self._cursors.open(self._cursor, kinds, scope=scope)
+
+    def page_by(self, rows: Sequence[ItemT], scope: bytes, place_of: Callable[[ItemT], Sequence[Any]]) -> Page[ItemT]:
+        """Return the page that up to `limit + 1` fetched rows make, in an order in which each row has a place."""
+        items = list(rows[: self.limit])
+        has_more = len(rows) > self.limit
+        return Page(items, self._cursors.seal(place_of(items[-1]), scope=scope) if has_more else None, has_more)

@@ -13,7 +13,7 @@ from leasehold.core.pagination import MAX_LIMIT
 _WORD = r"^[a-z_.]{1,100}$(?!\n)"
 
 Limit = Annotated[int, QueryParameter(ge=1, le=MAX_LIMIT, description="Rows on the page")]
-CursorText = Annotated[str | None, QueryParameter(max_length=200, description="`next_cursor` of the page before")]
+CursorText = Annotated[str | None, QueryParameter(max_length=600, description="`next_cursor` of the page before")]
 
 
 def moment(name: str, description: str) -> QueryParameter:

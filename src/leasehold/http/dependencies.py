@@ -20,13 +20,15 @@ from leasehold.core.actor import Actor
 from leasehold.core.database import PlatformSession, platform_session
 from leasehold.core.errors import InvalidToken
 from leasehold.core.idempotency.key import IdempotencyKey
+from leasehold.core.listing.asked import Asked
+from leasehold.core.listing.listing import Listing
 from leasehold.core.preconditions import Precondition
 from leasehold.core.principal import Principal
 from leasehold.core.reads import OpenReader
 from leasehold.core.uploads import Upload
 from leasehold.http.address import client_address
 from leasehold.http.idempotency import keyed_request, once
-from leasehold.http.marks import CREDENTIAL_ENDPOINT
+from leasehold.http.marks import CREDENTIAL_ENDPOINT, LISTS
 from leasehold.http.request_log import request_id_of
 from leasehold.http.uploads import received, upload_of
 from leasehold.platform.auth.identity import AdminIdentity
@@ -54,6 +56,16 @@ def provide_principal(request: AnyRequest) -> Principal:
 def provide_tenant(request: AnyRequest) -> TenantRef:
     """Return the tenant of the request, as the gate found out."""
     return request.scope["state"]["tenant"]
+
+
+def provide_asked(request: AnyRequest) -> Asked:
+    """Return what a request asks of the list that its route shows.
+
+    Raises:
+        Invalid: the list has not what is asked.
+    """
+    listing: Listing[Any] = request.route_handler.opt[LISTS]
+    return listing.asked(request.query_params.multi_items())
 
 
 def provide_actor(request: AnyRequest) -> Actor:
@@ -146,6 +158,7 @@ def tenant_dependencies(process: Process) -> Mapping[str, Provide]:
         "client_uses": Provide(lambda: process.client_uses, sync_to_thread=False),
         "installation_key": Provide(lambda: process.key, sync_to_thread=False),
         "cursors": Provide(lambda: process.cursors, sync_to_thread=False),
+        "asked": Provide(provide_asked, sync_to_thread=False),
     }
 
 
@@ -195,6 +208,7 @@ def platform_dependencies(process: Process) -> Mapping[str, Provide]:
         "window": Provide(lambda: process.window, sync_to_thread=False),
         "base_domain": Provide(lambda: process.settings.base_domain, sync_to_thread=False),
         "cursors": Provide(lambda: process.cursors, sync_to_thread=False),
+        "asked": Provide(provide_asked, sync_to_thread=False),
     }
 
 

@@ -17,3 +17,6 @@ SCOPES = "scopes"
 
 PROBLEMS = "problems"
 """Names the problems that a route may answer besides those that follow from what it is."""
+
+LISTS = "lists"
+"""Names the list that a route shows, with what may be asked of it."""

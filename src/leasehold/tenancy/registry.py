@@ -15,6 +15,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from leasehold.core.clock import utc_now
 from leasehold.core.ids import new_id
+from leasehold.core.listing.filters import searchable
 from leasehold.core.models import Identified, PlatformModel, Timestamped
 from leasehold.tenancy.context import TenantRef, TenantState, UnknownTenant
 from leasehold.tenancy.names import literal
@@ -46,6 +47,10 @@ class Tenant(Identified, Timestamped, PlatformModel):
     revision: Mapped[str]
     is_canary: Mapped[bool] = mapped_column(server_default="false")
     deleted_at: Mapped[datetime | None]
+
+
+SEARCHED = searchable(Tenant.slug, Tenant.name)
+Index("ix_tenants_search", SEARCHED, postgresql_using="gin")
 
 
 class TenantDomain(Identified, PlatformModel):

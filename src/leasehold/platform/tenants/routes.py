@@ -10,8 +10,10 @@ from leasehold.core.actor import Actor
 from leasehold.core.database import PlatformSession
 from leasehold.core.errors import InsufficientScope
 from leasehold.core.idempotency.key import IdempotencyKey
+from leasehold.core.listing.asked import Asked
 from leasehold.core.pagination import DEFAULT_LIMIT, Cursors, Page, Pager
 from leasehold.core.parameters import CursorText, Limit
+from leasehold.platform.tenants.repository import TENANTS
 from leasehold.platform.tenants.schemas import Domain, DomainCreate, Tenant, TenantCreate, TenantPatch
 from leasehold.platform.tenants.service import HostnameTaken, TenantService, WrongTenantState
 from leasehold.tenancy.names import InvalidHostname, InvalidSlug
@@ -30,15 +32,16 @@ def provide_tenants(
     return TenantService(session, provisioner, base_domain=base_domain)
 
 
-@get("/", operation_id="listTenants", summary="List tenants", scopes=READ)
+@get("/", operation_id="listTenants", summary="List tenants", lists=TENANTS, scopes=READ)
 async def list_tenants(
     tenants: NamedDependency[TenantService],
     cursors: NamedDependency[Cursors],
+    asked: NamedDependency[Asked],
     limit: Limit = DEFAULT_LIMIT,
     cursor: CursorText = None,
 ) -> Page[Tenant]:
-    """Return one page of tenants in the order they were made."""
-    return await tenants.page(Pager(cursors, limit, cursor))
+    """Return one page of tenants in the order they were made, or another."""
+    return await tenants.page(Pager(cursors, limit, cursor), asked)
 
 
 @post(

@@ -58,13 +58,16 @@ class Domain(Struct):
     created_at: datetime
 
 
+State = Literal["vacant", "active", "suspended", "maintenance", "deleted", "purging", "purged"]
+
+
 class Tenant(Struct):
     """A tenant."""
 
     id: UUID
     slug: str
     name: str
-    state: Literal["vacant", "active", "suspended", "maintenance", "deleted", "purging", "purged"]
+    state: State
     revision: str
     is_canary: bool
     created_at: datetime

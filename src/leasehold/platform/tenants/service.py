@@ -12,10 +12,11 @@ from leasehold.core.clock import utc_now
 from leasehold.core.database import PlatformSession
 from leasehold.core.errors import Conflict, FieldError, NotFound, WrongState
 from leasehold.core.idempotency.key import IdempotencyKey
+from leasehold.core.listing.asked import PLAIN, Asked
 from leasehold.core.pagination import Page, Pager
 from leasehold.core.sqlstate import violated_constraint
 from leasehold.platform.tenants import schemas
-from leasehold.platform.tenants.repository import TenantDomainRepository, TenantRepository
+from leasehold.platform.tenants.repository import TENANTS, TenantDomainRepository, TenantRepository
 from leasehold.tenancy import registry
 from leasehold.tenancy.audit import AuditLog, by_action
 from leasehold.tenancy.context import TenantState
@@ -24,7 +25,6 @@ from leasehold.tenancy.provision import Provisioner, SlugTaken
 from leasehold.tenancy.receipts import tenant_on_receipt
 from leasehold.tenancy.registry import announce_tenant, tenant_ref
 
-_TENANTS = b"tenants"
 _ACTIONS = {
     "slug": "tenant.renamed",
     "name": "tenant.renamed",
@@ -61,10 +61,13 @@ class TenantService(SQLAlchemyAsyncRepositoryService[registry.Tenant, TenantRepo
         self._provisioner = provisioner
         self._base_domain = base_domain
 
-    async def page(self, pager: Pager) -> Page[schemas.Tenant]:
-        """Return one page of tenants in the order they were made, whatever their state."""
-        rows = await self.repository.page_after(pager.after(_TENANTS), limit=pager.limit + 1)
-        return pager.page([self.to_schema(row, schema_type=schemas.Tenant) for row in rows], _TENANTS)
+    async def page(self, pager: Pager, asked: Asked = PLAIN) -> Page[schemas.Tenant]:
+        """Return one page of tenants in the order they were made, or another, whatever their state.
+
+        Raises:
+            InvalidCursor: the cursor was issued for another list, order or filter.
+        """
+        return await TENANTS.page_in(self._session, pager, asked)
 
     async def find(self, tenant_id: UUID) -> schemas.Tenant:
         """Return a tenant.

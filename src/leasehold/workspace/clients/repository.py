@@ -5,8 +5,11 @@ from uuid import UUID
 from sqlalchemy import bindparam, select, update
 
 from leasehold.core.errors import NotFound
+from leasehold.core.listing.asked import PLAIN, Asked
+from leasehold.core.listing.filters import Between, Equal
+from leasehold.core.listing.listing import Listing
 from leasehold.core.pagination import Page, Pager
-from leasehold.core.reads import PageRead, Read, Reader, columns_of
+from leasehold.core.reads import Read, Reader, columns_of
 from leasehold.core.repository import UsedRepository
 from leasehold.workspace.clients import models, schemas
 
@@ -14,7 +17,11 @@ CLIENT_BY_ID = Read(
     select(*columns_of(models.ApiClient, schemas.ApiClient)).where(models.ApiClient.id == bindparam("client_id")),
     schemas.ApiClient,
 )
-CLIENTS_PAGE = PageRead(models.ApiClient, schemas.ApiClient)
+CLIENTS = Listing(
+    models.ApiClient,
+    schemas.ApiClient,
+    filters={"is_active": Equal(models.ApiClient.is_active, bool), "created_at": Between(models.ApiClient.created_at)},
+)
 
 
 class ApiClientReads:
@@ -23,9 +30,9 @@ class ApiClientReads:
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
 
-    async def page(self, pager: Pager) -> Page[schemas.ApiClient]:
+    async def page(self, pager: Pager, asked: Asked = PLAIN) -> Page[schemas.ApiClient]:
         """Return one page of API clients in the order they were made."""
-        return await CLIENTS_PAGE.page(self._reader, pager)
+        return await CLIENTS.page(self._reader, pager, asked)
 
     async def find(self, client_id: UUID) -> schemas.ApiClient:
         """Return an API client.

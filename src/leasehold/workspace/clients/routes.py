@@ -8,13 +8,14 @@ from litestar.params import FromPath, JSONBody
 
 from leasehold.core.actor import Actor
 from leasehold.core.errors import UnknownScope
+from leasehold.core.listing.asked import Asked
 from leasehold.core.pagination import DEFAULT_LIMIT, Cursors, Page, Pager
 from leasehold.core.parameters import CursorText, Limit
 from leasehold.core.vault import InstallationKey
 from leasehold.tenancy.bind import TenantReader, TenantSession
 from leasehold.tenancy.context import TenantRef
 from leasehold.workspace.auth.pepper import read_pepper
-from leasehold.workspace.clients.repository import ApiClientReads
+from leasehold.workspace.clients.repository import CLIENTS, ApiClientReads
 from leasehold.workspace.clients.schemas import ApiClient, ApiClientCreate, ApiClientPatch, NewApiClient, Rotation
 from leasehold.workspace.clients.service import ApiClientService
 
@@ -22,15 +23,16 @@ READ = ("clients:read",)
 WRITE = ("clients:write",)
 
 
-@get("/", operation_id="listClients", summary="List API clients", scopes=READ)
+@get("/", operation_id="listClients", summary="List API clients", lists=CLIENTS, scopes=READ)
 async def list_clients(
     reader: NamedDependency[TenantReader],
     cursors: NamedDependency[Cursors],
+    asked: NamedDependency[Asked],
     limit: Limit = DEFAULT_LIMIT,
     cursor: CursorText = None,
 ) -> Page[ApiClient]:
-    """Return one page of API clients in the order they were made."""
-    return await ApiClientReads(reader).page(Pager(cursors, limit, cursor))
+    """Return one page of API clients in the order they were made, or another."""
+    return await ApiClientReads(reader).page(Pager(cursors, limit, cursor), asked)
 
 
 @post("/", operation_id="createClient", summary="Create an API client", problems=(UnknownScope,), scopes=WRITE)

@@ -7,10 +7,14 @@ from sqlalchemy import bindparam, delete, select
 
 from leasehold.core.clock import utc_now
 from leasehold.core.errors import NotFound
+from leasehold.core.listing.asked import PLAIN, Asked
+from leasehold.core.listing.filters import Between, Equal
+from leasehold.core.listing.listing import Listing
 from leasehold.core.pagination import Page, Pager
-from leasehold.core.reads import PageRead, Read, Reader, columns_of
+from leasehold.core.reads import Read, Reader, columns_of
 from leasehold.core.repository import KeysetRepository
 from leasehold.workspace.invitations import models, schemas
+from leasehold.workspace.scopes import Role
 
 INVITATION_BY_ID = Read(
     select(*columns_of(models.Invitation, schemas.Invitation)).where(
@@ -18,7 +22,15 @@ INVITATION_BY_ID = Read(
     ),
     schemas.Invitation,
 )
-INVITATIONS_PAGE = PageRead(models.Invitation, schemas.Invitation)
+INVITATIONS = Listing(
+    models.Invitation,
+    schemas.Invitation,
+    filters={
+        "email": Equal(models.Invitation.email, str),
+        "role": Equal(models.Invitation.role, Role),
+        "created_at": Between(models.Invitation.created_at),
+    },
+)
 
 
 class InvitationReads:
@@ -27,9 +39,9 @@ class InvitationReads:
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
 
-    async def page(self, pager: Pager) -> Page[schemas.Invitation]:
+    async def page(self, pager: Pager, asked: Asked = PLAIN) -> Page[schemas.Invitation]:
         """Return one page of invitations in the order they were made."""
-        return await INVITATIONS_PAGE.page(self._reader, pager)
+        return await INVITATIONS.page(self._reader, pager, asked)
 
     async def find(self, invitation_id: UUID) -> schemas.Invitation:
         """Return an invitation.

@@ -7,26 +7,28 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
 from leasehold.core.actor import Actor
+from leasehold.core.listing.asked import Asked
 from leasehold.core.pagination import DEFAULT_LIMIT, Cursors, Page, Pager
 from leasehold.core.parameters import CursorText, Limit
 from leasehold.tenancy.bind import TenantReader, TenantSession
 from leasehold.tenancy.jobs.enqueue import enqueue
 from leasehold.workspace.invitations.jobs import Invited, send_invitation
-from leasehold.workspace.invitations.repository import InvitationReads
+from leasehold.workspace.invitations.repository import INVITATIONS, InvitationReads
 from leasehold.workspace.invitations.schemas import Invitation, InvitationCreate
 from leasehold.workspace.invitations.service import AlreadyInvited, InvitationService
 from leasehold.workspace.users.service import EmailTaken
 
 
-@get("/", operation_id="listInvitations", summary="List invitations", scopes=("users:read",))
+@get("/", operation_id="listInvitations", summary="List invitations", lists=INVITATIONS, scopes=("users:read",))
 async def list_invitations(
     reader: NamedDependency[TenantReader],
     cursors: NamedDependency[Cursors],
+    asked: NamedDependency[Asked],
     limit: Limit = DEFAULT_LIMIT,
     cursor: CursorText = None,
 ) -> Page[Invitation]:
-    """Return one page of the invitations that were not accepted yet, in the order they were made."""
-    return await InvitationReads(reader).page(Pager(cursors, limit, cursor))
+    """Return one page of the invitations that were not accepted yet, in the order they were made, or another."""
+    return await InvitationReads(reader).page(Pager(cursors, limit, cursor), asked)
 
 
 @post(

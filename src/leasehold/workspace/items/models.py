@@ -3,9 +3,10 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index
 from sqlalchemy.orm import Mapped, mapped_column
 
+from leasehold.core.listing.filters import searchable
 from leasehold.core.models import Identified, TenantModel, Timestamped
 from leasehold.workspace.users.models import User
 
@@ -19,6 +20,7 @@ class Item(Identified, Timestamped, TenantModel):
         CheckConstraint("char_length(description) <= 10000", name="description_length"),
         CheckConstraint("status IN ('open', 'done', 'archived')", name="status"),
         CheckConstraint("cardinality(tags) <= 20", name="tags_count"),
+        Index(None, "updated_at", "id"),
     )
 
     title: Mapped[str]
@@ -30,3 +32,7 @@ class Item(Identified, Timestamped, TenantModel):
     """Grows by one with each write."""
     deleted_at: Mapped[datetime | None]
     """When it was deleted; it can be restored."""
+
+
+SEARCHED = searchable(Item.title, Item.description)
+Index("ix_items_search", SEARCHED, postgresql_using="gin")

@@ -8,8 +8,11 @@ import msgspec
 from sqlalchemy import ARRAY, Integer, Uuid, any_, bindparam, insert, select
 
 from leasehold.core.errors import NotFound
+from leasehold.core.listing.asked import PLAIN, Asked
+from leasehold.core.listing.filters import Between, Equal, Holds
+from leasehold.core.listing.listing import Listing
 from leasehold.core.pagination import Page, Pager
-from leasehold.core.reads import OpenReader, PageRead, Read, Reader, columns_of
+from leasehold.core.reads import OpenReader, Read, Reader, columns_of
 from leasehold.core.repository import KeysetRepository
 from leasehold.workspace.items import models, schemas
 from leasehold.workspace.users.models import User
@@ -19,7 +22,20 @@ ITEM_BY_ID = Read(
     select(*columns_of(models.Item, schemas.Item)).where(models.Item.id == bindparam("item_id"), IS_PRESENT),
     schemas.Item,
 )
-ITEMS_PAGE = PageRead(models.Item, schemas.Item, IS_PRESENT)
+ITEMS = Listing(
+    models.Item,
+    schemas.Item,
+    IS_PRESENT,
+    sorts={"updated_at": models.Item.updated_at},
+    filters={
+        "status": Equal(models.Item.status, schemas.Status),
+        "owner_id": Equal(models.Item.owner_id, UUID),
+        "tag": Holds(models.Item.tags),
+        "created_at": Between(models.Item.created_at),
+        "updated_at": Between(models.Item.updated_at),
+    },
+    search=models.SEARCHED,
+)
 ITEMS_BEHIND = Read(
     select(*columns_of(models.Item, schemas.Item))
     .where(models.Item.id > bindparam("after", type_=Uuid), IS_PRESENT)
@@ -38,9 +54,9 @@ class ItemReads:
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
 
-    async def page(self, pager: Pager) -> Page[schemas.Item]:
+    async def page(self, pager: Pager, asked: Asked = PLAIN) -> Page[schemas.Item]:
         """Return one page of items in the order they were made."""
-        return await ITEMS_PAGE.page(self._reader, pager)
+        return await ITEMS.page(self._reader, pager, asked)
 
     async def find(self, item_id: UUID) -> schemas.Item:
         """Return an item.

@@ -7,6 +7,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
 from leasehold.core.bulk import Outcomes
+from leasehold.core.listing.asked import Asked
 from leasehold.core.pagination import DEFAULT_LIMIT, Cursors, Page, Pager
 from leasehold.core.parameters import CursorText, Limit
 from leasehold.core.preconditions import Precondition, entity_tag
@@ -15,7 +16,7 @@ from leasehold.core.streaming import NDJSON, LineStream
 from leasehold.core.uploads import Upload
 from leasehold.tenancy.bind import TenantReader, TenantSession
 from leasehold.workspace.items.bulk import ItemBulk
-from leasehold.workspace.items.repository import ItemReads, export
+from leasehold.workspace.items.repository import ITEMS, ItemReads, export
 from leasehold.workspace.items.schemas import (
     Imported,
     Item,
@@ -32,15 +33,16 @@ READ, WRITE = ("items:read",), ("items:write",)
 _MOST_BULK_BYTES = 4 * 1024 * 1024
 
 
-@get("/", operation_id="listItems", summary="List items", scopes=READ)
+@get("/", operation_id="listItems", summary="List items", lists=ITEMS, scopes=READ)
 async def list_items(
     reader: NamedDependency[TenantReader],
     cursors: NamedDependency[Cursors],
+    asked: NamedDependency[Asked],
     limit: Limit = DEFAULT_LIMIT,
     cursor: CursorText = None,
 ) -> Page[Item]:
-    """Return one page of items in the order they were made."""
-    return await ItemReads(reader).page(Pager(cursors, limit, cursor))
+    """Return one page of items in the order they were made, or another."""
+    return await ItemReads(reader).page(Pager(cursors, limit, cursor), asked)
 
 
 @post("/", operation_id="createItem", summary="Create an item", problems=(InvalidOwner,), scopes=WRITE)

@@ -9,8 +9,11 @@ from sqlalchemy import any_, bindparam, or_, select
 from sqlalchemy.dialects.postgresql import ARRAY, BYTEA
 
 from leasehold.core.errors import NotFound
+from leasehold.core.listing.asked import PLAIN, Asked
+from leasehold.core.listing.filters import Between, Equal
+from leasehold.core.listing.listing import Listing
 from leasehold.core.pagination import Page, Pager
-from leasehold.core.reads import PageRead, Read, Reader, columns_of
+from leasehold.core.reads import Read, Reader, columns_of
 from leasehold.core.repository import UsedRepository
 from leasehold.workspace.clients.models import ApiClient
 from leasehold.workspace.keys import models, schemas
@@ -37,7 +40,17 @@ class StoredKey(Struct):
 KEY_BY_ID = Read(
     select(*columns_of(models.ApiKey, schemas.ApiKey)).where(models.ApiKey.id == bindparam("key_id")), schemas.ApiKey
 )
-KEYS_PAGE = PageRead(models.ApiKey, schemas.ApiKey)
+KEYS = Listing(
+    models.ApiKey,
+    schemas.ApiKey,
+    filters={
+        "is_active": Equal(models.ApiKey.is_active, bool),
+        "user_id": Equal(models.ApiKey.user_id, UUID),
+        "client_id": Equal(models.ApiKey.client_id, UUID),
+        "created_at": Between(models.ApiKey.created_at),
+        "expires_at": Between(models.ApiKey.expires_at),
+    },
+)
 _DIGESTS = bindparam("digests", type_=ARRAY(BYTEA))
 KEY_BY_DIGEST = Read(
     select(
@@ -67,9 +80,9 @@ class ApiKeyReads:
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
 
-    async def page(self, pager: Pager) -> Page[schemas.ApiKey]:
+    async def page(self, pager: Pager, asked: Asked = PLAIN) -> Page[schemas.ApiKey]:
         """Return one page of API keys in the order they were made."""
-        return await KEYS_PAGE.page(self._reader, pager)
+        return await KEYS.page(self._reader, pager, asked)
 
     async def find(self, key_id: UUID) -> schemas.ApiKey:
         """Return an API key.

@@ -8,13 +8,14 @@ from litestar.params import FromPath, JSONBody
 
 from leasehold.core.actor import Actor
 from leasehold.core.errors import ScopeNotHeld, UnknownScope
+from leasehold.core.listing.asked import Asked
 from leasehold.core.pagination import DEFAULT_LIMIT, Cursors, Page, Pager
 from leasehold.core.parameters import CursorText, Limit
 from leasehold.core.vault import InstallationKey
 from leasehold.tenancy.bind import TenantReader, TenantSession
 from leasehold.tenancy.context import TenantRef
 from leasehold.workspace.auth.pepper import read_pepper
-from leasehold.workspace.keys.repository import ApiKeyReads
+from leasehold.workspace.keys.repository import KEYS, ApiKeyReads
 from leasehold.workspace.keys.schemas import ApiKey, ApiKeyCreate, ApiKeyPatch, KeyRotation, NewApiKey
 from leasehold.workspace.keys.service import ApiKeyService, InvalidExpiry
 
@@ -22,15 +23,16 @@ READ = ("keys:read",)
 WRITE = ("keys:write",)
 
 
-@get("/", operation_id="listApiKeys", summary="List API keys", scopes=READ)
+@get("/", operation_id="listApiKeys", summary="List API keys", lists=KEYS, scopes=READ)
 async def list_api_keys(
     reader: NamedDependency[TenantReader],
     cursors: NamedDependency[Cursors],
+    asked: NamedDependency[Asked],
     limit: Limit = DEFAULT_LIMIT,
     cursor: CursorText = None,
 ) -> Page[ApiKey]:
-    """Return one page of API keys in the order they were made."""
-    return await ApiKeyReads(reader).page(Pager(cursors, limit, cursor))
+    """Return one page of API keys in the order they were made, or another."""
+    return await ApiKeyReads(reader).page(Pager(cursors, limit, cursor), asked)
 
 
 @post(

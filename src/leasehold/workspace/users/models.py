@@ -2,9 +2,10 @@
 
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint
+from sqlalchemy import CheckConstraint, Index
 from sqlalchemy.orm import Mapped, mapped_column
 
+from leasehold.core.listing.filters import searchable
 from leasehold.core.models import Identified, TenantModel, Timestamped
 
 
@@ -23,3 +24,7 @@ class User(Identified, Timestamped, TenantModel):
     password_hash: Mapped[str | None]
     is_active: Mapped[bool] = mapped_column(server_default="true")
     email_confirmed_at: Mapped[datetime | None]
+
+
+SEARCHED = searchable(User.email, User.name)
+Index("ix_users_search", SEARCHED, postgresql_using="gin")

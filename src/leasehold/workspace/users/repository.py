@@ -5,16 +5,30 @@ from uuid import UUID
 from sqlalchemy import bindparam, delete, select
 
 from leasehold.core.errors import NotFound
+from leasehold.core.listing.asked import PLAIN, Asked
+from leasehold.core.listing.filters import Between, Equal
+from leasehold.core.listing.listing import Listing
 from leasehold.core.pagination import Page, Pager
-from leasehold.core.reads import PageRead, Read, Reader, columns_of
+from leasehold.core.reads import Read, Reader, columns_of
 from leasehold.core.repository import KeysetRepository
 from leasehold.workspace.factors.models import RecoveryCode, Totp
+from leasehold.workspace.scopes import Role
 from leasehold.workspace.users import models, schemas
 
 USER_BY_ID = Read(
     select(*columns_of(models.User, schemas.User)).where(models.User.id == bindparam("user_id")), schemas.User
 )
-USERS_PAGE = PageRead(models.User, schemas.User)
+USERS = Listing(
+    models.User,
+    schemas.User,
+    filters={
+        "role": Equal(models.User.role, Role),
+        "is_active": Equal(models.User.is_active, bool),
+        "email": Equal(models.User.email, str),
+        "created_at": Between(models.User.created_at),
+    },
+    search=models.SEARCHED,
+)
 
 
 class UserReads:
@@ -23,9 +37,9 @@ class UserReads:
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
 
-    async def page(self, pager: Pager) -> Page[schemas.User]:
+    async def page(self, pager: Pager, asked: Asked = PLAIN) -> Page[schemas.User]:
         """Return one page of users in the order they were made."""
-        return await USERS_PAGE.page(self._reader, pager)
+        return await USERS.page(self._reader, pager, asked)
 
     async def find(self, user_id: UUID) -> schemas.User:
         """Return a user.

@@ -7,24 +7,26 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
 from leasehold.core.actor import Actor
+from leasehold.core.listing.asked import Asked
 from leasehold.core.pagination import DEFAULT_LIMIT, Cursors, Page, Pager
 from leasehold.core.parameters import CursorText, Limit
 from leasehold.core.passwords import CommonPassword, Passwords
 from leasehold.tenancy.bind import TenantReader, TenantSession
-from leasehold.workspace.users.repository import UserReads
+from leasehold.workspace.users.repository import USERS, UserReads
 from leasehold.workspace.users.schemas import User, UserCreate, UserPatch
 from leasehold.workspace.users.service import EmailTaken, LastOwner, UserService
 
 
-@get("/", operation_id="listUsers", summary="List users", scopes=("users:read",))
+@get("/", operation_id="listUsers", summary="List users", lists=USERS, scopes=("users:read",))
 async def list_users(
     reader: NamedDependency[TenantReader],
     cursors: NamedDependency[Cursors],
+    asked: NamedDependency[Asked],
     limit: Limit = DEFAULT_LIMIT,
     cursor: CursorText = None,
 ) -> Page[User]:
-    """Return one page of users in the order they were made."""
-    return await UserReads(reader).page(Pager(cursors, limit, cursor))
+    """Return one page of users in the order they were made, or another."""
+    return await UserReads(reader).page(Pager(cursors, limit, cursor), asked)
 
 
 @post(

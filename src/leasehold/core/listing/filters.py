@@ -1,0 +1,92 @@
+"""What a list may be filtered by, and how the texts of a query string become values for it."""
+
+import operator
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, cast
+
+import msgspec
+from sqlalchemy import ColumnElement, DateTime, Text, any_, bindparam, func, literal_column
+from sqlalchemy.orm import InstrumentedAttribute
+
+SIMPLE: ColumnElement[Any] = literal_column("'simple'")
+"""The text search configuration, as a constant: an index is of use only to the very expression that it is on."""
+_OPERATORS: Mapping[str, Callable[[Any, Any], Any]] = {
+    "gte": operator.ge,
+    "gt": operator.gt,
+    "lte": operator.le,
+    "lt": operator.lt,
+}
+Parameters = Mapping[str, Callable[[str], ColumnElement[bool]]]
+"""The parameters of a filter, each with what makes the condition, given the name of its value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Equal:
+    """Rows that have this value: `?status=open`."""
+
+    column: InstrumentedAttribute[Any]
+    kind: Any
+    """What the value must be, as msgspec has it."""
+
+    def parameters(self, name: str) -> Parameters:
+        """Return the one parameter."""
+        return {name: lambda value: self.column == bindparam(value, type_=self.column.type)}
+
+
+@dataclass(frozen=True, slots=True)
+class Holds:
+    """Rows whose array of texts has this one: `?tag=oak`."""
+
+    column: InstrumentedAttribute[list[str]]
+    kind = str
+
+    def parameters(self, name: str) -> Parameters:
+        """Return the one parameter."""
+        array = cast("ColumnElement[Any]", self.column)
+        return {name: lambda value: bindparam(value, type_=Text) == any_(array)}
+
+
+@dataclass(frozen=True, slots=True)
+class Between:
+    """Rows of a range of time: `?updated_at[gte]=...&updated_at[lt]=...`."""
+
+    column: InstrumentedAttribute[datetime]
+    kind = datetime
+
+    def parameters(self, name: str) -> Parameters:
+        """Return a parameter for each side."""
+        return {f"{name}[{op}]": self._condition(compare) for op, compare in _OPERATORS.items()}
+
+    def _condition(self, compare: Callable[[Any, Any], Any]) -> Callable[[str], ColumnElement[bool]]:
+        return lambda value: compare(self.column, bindparam(value, type_=DateTime(timezone=True)))
+
+
+Filter = Equal | Holds | Between
+
+
+def searchable(*columns: InstrumentedAttribute[str]) -> ColumnElement[Any]:
+    """Return the words of some columns, for an index and for `q`: as they are written, in no language (`simple`)."""
+    joined: Any = columns[0]
+    for column in columns[1:]:
+        joined = joined.op("||")(literal_column("' '")).op("||")(column)
+    return func.to_tsvector(SIMPLE, joined)
+
+
+def value_of(text: str, kind: Any) -> Any:
+    """Return the value that a text of the query string names.
+
+    Raises:
+        ValueError: it names none of this kind; the text says why.
+    """
+    if kind is bool and text not in {"true", "false"}:
+        raise ValueError("must be true or false")
+    try:
+        value = msgspec.convert(text == "true" if kind is bool else text, kind)
+    except msgspec.ValidationError as error:
+        message = str(error)
+        raise ValueError(message[:1].lower() + message[1:]) from error
+    if isinstance(value, datetime) and value.tzinfo is None:
+        raise ValueError("must name its zone")
+    return value
