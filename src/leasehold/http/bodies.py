@@ -8,17 +8,23 @@ from typing import Any
 import msgspec
 from litestar import Request
 from litestar.datastructures import State
-from litestar.exceptions import ValidationException
+
+
+class NotAcceptable:
+    """Stands for JSON that is not what a route takes.
+
+    It is refused where Litestar looks at all arguments together: behind the dependencies, which may refuse the request
+    for a better reason.
+    """
 
 
 class StrictRequest(Request[Any, Any, State]):
-    """A request whose JSON is what its route takes, or none."""
+    """A request whose JSON is what its route takes, or nothing."""
 
     async def json(self) -> Any:
-        """Return the body as the struct that the route takes; as it is where it takes none.
+        """Return the body as the struct that the route takes, or `NotAcceptable`; as it is where it takes none.
 
         Raises:
-            ValidationException: the body is JSON, and not what the route takes.
             msgspec.DecodeError: it is no JSON.
         """
         field = self.route_handler.parsed_data_field
@@ -27,5 +33,5 @@ class StrictRequest(Request[Any, Any, State]):
             return await super().json()
         try:
             return msgspec.json.decode(await self.body(), type=kind)
-        except msgspec.ValidationError as error:
-            raise ValidationException from error
+        except msgspec.ValidationError:
+            return NotAcceptable()
