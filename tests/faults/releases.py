@@ -51,6 +51,7 @@ def upgrade() -> None:
 _CHANGES = (
     ("models.py", '        CheckConstraint("char_length(description) <= 10000", name="description_length"),\n', "", 1),
     ("models.py", "    description: Mapped[str] = ", "    colour: Mapped[str] = ", 1),
+    ("models.py", "searchable(Item.title, Item.description)", "searchable(Item.title, Item.colour)", 1),
     ("schemas.py", "    description: ", "    colour: ", 3),
 )
 _FIELD = {"old": "description", "new": "colour"}

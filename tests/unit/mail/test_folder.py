@@ -23,7 +23,7 @@ def log(monkeypatch: pytest.MonkeyPatch) -> Generator[io.TextIOWrapper]:
     """Where everything is logged; the configuration of the process comes back at the end."""
     before, handlers, level = structlog.get_config(), logging.root.handlers, logging.root.level
     stream = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True)
-    configure_logging(level="debug", form="json", stream=stream)
+    configure_logging(level="debug", form="json", stream=stream, is_final=False)
     # The module's own logger may have been bound for good to where another test let it write.
     monkeypatch.setattr(folder, "_log", structlog.get_logger())
     yield stream

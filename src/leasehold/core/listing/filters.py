@@ -7,10 +7,10 @@ from datetime import datetime
 from typing import Any, cast
 
 import msgspec
-from sqlalchemy import ColumnElement, DateTime, Text, any_, bindparam, func, literal_column
+from sqlalchemy import ColumnElement, DateTime, Text, any_, bindparam, func, text
 from sqlalchemy.orm import InstrumentedAttribute
 
-SIMPLE: ColumnElement[Any] = literal_column("'simple'")
+SIMPLE = text("'simple'")
 """The text search configuration, as a constant: an index is of use only to the very expression that it is on."""
 _OPERATORS: Mapping[str, Callable[[Any, Any], Any]] = {
     "gte": operator.ge,
@@ -70,7 +70,7 @@ def searchable(*columns: InstrumentedAttribute[str]) -> ColumnElement[Any]:
     """Return the words of some columns, for an index and for `q`: as they are written, in no language (`simple`)."""
     joined: Any = columns[0]
     for column in columns[1:]:
-        joined = joined.op("||")(literal_column("' '")).op("||")(column)
+        joined = joined.op("||")(text("' '")).op("||")(column)
     return func.to_tsvector(SIMPLE, joined)
 
 
