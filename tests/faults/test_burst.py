@@ -155,7 +155,10 @@ async def demand_recovery(address: str, requests: Requests, backends: Backends, 
     """Demand that the server answers as if nothing had been, and holds no transaction and no connection too many."""
     async with httpx.AsyncClient(base_url=address, headers=requests.headers) as client:
         assert [(await client.get(requests.path)).status_code for _ in range(50)] == [200] * 50
-    assert set(await backends.states()) == {"idle"}
+    # A backend that begins or ends has no state for a moment; one that is left over keeps its own.
+    async with asyncio.timeout(10):
+        while set(await backends.states()) != {"idle"}:
+            await asyncio.sleep(0.05)
     assert await backends.count() <= at_most
 
 
