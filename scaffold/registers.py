@@ -47,10 +47,10 @@ ENTRIES = (
         r'^Role = Literal\[.*\]\n\n(?:\w+_SCOPES = frozenset\(\{"[^}]*\}\)\n)*',
         '${ONE}_SCOPES = frozenset({"$many:read", "$many:write"})\n',
     ),
-    Entry(_SCOPES, r"^ALL_SCOPES = (?:\(\n    )?", "${ONE}_SCOPES | "),
+    Entry(_SCOPES, r"^ALL_SCOPES = frozenset\[str\]\(\)\.union\(\n", "    ${ONE}_SCOPES,\n"),
     Entry(_SCOPES, r'^    "member": (?:\(\n?\s*)?', "${ONE}_SCOPES | "),
     Entry("pyproject.toml", r"^containers = \[\n", '    "leasehold.workspace.$many",\n'),
-    Entry(_MATRIX, r"^MEMBER_SCOPES = \{", '"$many:read", "$many:write", '),
+    Entry(_MATRIX, r"^MEMBER_SCOPES = \{\n", '    "$many:read",\n    "$many:write",\n'),
     Entry(
         _MATRIX,
         r"^MATRIX: dict\[str, str\] = \{\n",

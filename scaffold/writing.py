@@ -101,7 +101,7 @@ def _demand_free(words: Words, placeholders: dict[str, str], root: Path) -> None
     One, Many = placeholders["One"], placeholders["Many"]  # noqa: N806
     if f"/v1/{placeholders['path']}" in document["paths"]:
         raise Refused(f"The API has an address `/v1/{placeholders['path']}` already.")
-    for name in (One, f"{One}Create", f"{One}Patch"):
+    for name in (One, f"{One}Create", f"{One}Patch", f"{One}Page"):
         if name in document["components"]["schemas"]:
             raise Refused(f"The API has a schema `{name}` already.")
     operations = {operation["operationId"] for path in document["paths"].values() for operation in path.values()}
