@@ -1,5 +1,6 @@
 """A scratch copy of the repository with an installation of its own, in which commands are run as people run them."""
 
+import asyncio
 import os
 import shutil
 import subprocess
@@ -11,8 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from leasehold.config import Settings
+from leasehold.main import build_process
 from tests.architecture.source import ROOT
 from tests.conftest import installed, migrate
+from tests.factories import OPERATOR
 
 _NOT_COPIED = shutil.ignore_patterns(".git", ".venv*", ".env", ".leasehold", "__pycache__", ".*_cache", ".hypothesis")
 _WITHIN_S = 240
@@ -61,6 +65,7 @@ def checkout(folder: Path, admin_url: str) -> Iterator[Checkout]:
     (programs / "just").chmod(0o755)
     with installed(admin_url, f"leasehold_{folder.name.replace('-', '_')}_{os.getpid()}") as settings:
         migrate(settings)
+        asyncio.run(_provision(settings, "acme", "globex"))
         assert settings.owner_url is not None
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("LEASEHOLD", "PYTEST"))}
         made = Checkout(
@@ -70,10 +75,21 @@ def checkout(folder: Path, admin_url: str) -> Iterator[Checkout]:
                 "PATH": f"{programs}:{os.environ['PATH']}",
                 "PYTHONPATH": f"{folder / 'src'}:{folder}",
                 "TEST_DATABASE_URL": admin_url,
+                "PYTEST_XDIST_AUTO_NUM_WORKERS": "0",  # the other cores have the other tests
                 "LEASEHOLD_DATABASE_URL": settings.database_url.get_secret_value(),
                 "LEASEHOLD_OWNER_URL": settings.owner_url.get_secret_value(),
                 "LEASEHOLD_INSTALLATION_KEY": settings.installation_key.get_secret_value(),
             },
         )
-        made.run(".venv/bin/leasehold tenants create acme && .venv/bin/leasehold tenants create globex")
         yield made
+
+
+async def _provision(settings: Settings, *slugs: str) -> None:
+    process = build_process(settings)
+    try:
+        for slug in slugs:
+            await process.provisioner.provision(slug=slug, name=slug.title(), by=OPERATOR)
+    finally:
+        await process.provisioner.close()
+        process.passwords.close()
+        await process.database.close()
