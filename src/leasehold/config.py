@@ -88,6 +88,22 @@ _MOST_PER_SECOND = 1_000_000
 RateLimit = Annotated[str, AfterValidator(_check_windows)]
 
 
+def _check_origins(text: str) -> str:
+    for origin in origins_of(text):
+        if origin != "*" and not _ORIGIN.match(origin):
+            raise ValueError("an origin looks like https://app.example.com, https://*.example.com for all below, or *")
+    return text
+
+
+def origins_of(text: str) -> tuple[str, ...]:
+    """Return the origins that a text names, with commas between them."""
+    return tuple(part.strip().lower() for part in text.split(",") if part.strip())
+
+
+_ORIGIN = re.compile(r"^https?://(?:\*\.)?[a-z0-9.-]+(?::[0-9]{1,5})?$")
+Origins = Annotated[str, AfterValidator(_check_origins)]
+
+
 def _check_app_url(url: str) -> str:
     try:
         url.format(slug="acme")
@@ -185,6 +201,12 @@ class Settings(BaseSettings):
 
     trusted_proxies: Annotated[str, AfterValidator(_check_networks)] = ""
     """Networks of the proxies in front, with commas: their X-Forwarded-For is believed, and nobody else's."""
+
+    cors_origins: Origins = ""
+    """Origins whose pages may call the API, with commas; `https://*.example.com` for all below, `*` for any."""
+
+    hsts_seconds: int = Field(default=0, ge=0)
+    """For so many seconds browsers come back by TLS alone, to each host that has told them (RFC 6797); 0 tells none."""
 
     max_body_bytes: int = Field(default=1024 * 1024, ge=1024)
     """Largest request body in bytes; a route may raise it."""

@@ -25,8 +25,11 @@ from leasehold.core.tokens import AccessTokens
 from leasehold.core.usage import UsageMeter
 from leasehold.core.vault import InstallationKey
 from leasehold.http.bodies import StrictRequest
+from leasehold.http.cors import AllowedOrigins, CrossOrigin
 from leasehold.http.errors import exception_handlers
+from leasehold.http.headers import AnswerHeaders
 from leasehold.http.openapi.document import openapi_config
+from leasehold.http.openapi.pages import SCRIPT
 from leasehold.http.request_log import RequestLog
 from leasehold.http.responses import JsonResponse
 from leasehold.http.routers import IdempotentPosts, OneDependencyAfterAnother, route_handlers
@@ -273,4 +276,10 @@ def create_app(settings: Settings | None = None) -> RequestLog:
         logging_config=None,
     )
     app.state.process = process
-    return RequestLog(app, process.usage)
+    origins = AllowedOrigins(settings.cors_origins)
+    return RequestLog(
+        app,
+        process.usage,
+        headers=AnswerHeaders(docs_script=SCRIPT, hsts_seconds=settings.hsts_seconds),
+        serve=CrossOrigin(app, origins) if settings.cors_origins else app,
+    )
