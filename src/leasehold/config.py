@@ -4,6 +4,7 @@ Nothing here is read at import. Every field has a line in `.env.example`; a test
 """
 
 import re
+from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Literal
@@ -259,6 +260,12 @@ class Settings(BaseSettings):
     mail_dir: Path | None = None
     """Where mails are kept as .eml files when there is no `smtp_url`. With neither they are only logged."""
 
+    vacancies: int = Field(default=5, ge=0, le=1000)
+    """Schemas that the workers keep ready for new tenants."""
+
+    deletion_grace_days: int = Field(default=30, ge=0, le=3650)
+    """Days after which all that a deleted tenant had is destroyed, and until which it can be restored."""
+
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """The least severe event that is logged."""
 
@@ -267,3 +274,8 @@ class Settings(BaseSettings):
 
     migrations_dir: Path = PROJECT_ROOT / "migrations"
     """The folder that holds the two Alembic histories, `platform` and `tenant`."""
+
+    @property
+    def deletion_grace(self) -> timedelta:
+        """How long a deleted tenant can be restored."""
+        return timedelta(days=self.deletion_grace_days)
