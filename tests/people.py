@@ -99,6 +99,7 @@ class Mailbox:
                     attempt=1,
                     max_attempts=10,
                     times_put_off=0,
+                    traceparent=None,
                     waited_s=0.0,
                 )
             )

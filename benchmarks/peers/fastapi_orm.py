@@ -3,12 +3,12 @@
 import os
 from collections.abc import AsyncGenerator
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import Depends, FastAPI, HTTPException, Request
 from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy import DateTime, select, text
+from sqlalchemy import ARRAY, BigInteger, DateTime, Text, select, text
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from uuid_utils.compat import uuid7
@@ -44,6 +44,11 @@ class Item(Base):
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
     title: Mapped[str]
     description: Mapped[str]
+    status: Mapped[str]
+    owner_id: Mapped[UUID | None]
+    tags: Mapped[list[str]] = mapped_column(ARRAY(Text))
+    version: Mapped[int] = mapped_column(BigInteger, default=1)
+    deleted_at: Mapped[datetime | None]
     created_at: Mapped[datetime] = mapped_column(default=now)
     updated_at: Mapped[datetime] = mapped_column(default=now)
 
@@ -51,6 +56,9 @@ class Item(Base):
 class ItemIn(BaseModel):
     title: str = Field(min_length=1, max_length=200)
     description: str = Field("", max_length=10_000)
+    status: Literal["open", "done", "archived"] = "open"
+    owner_id: UUID | None = None
+    tags: list[str] = []
 
 
 class ItemOut(BaseModel):
@@ -59,6 +67,10 @@ class ItemOut(BaseModel):
     id: UUID
     title: str
     description: str
+    status: str
+    owner_id: UUID | None
+    tags: list[str]
+    version: int
     created_at: datetime
     updated_at: datetime
 
@@ -85,14 +97,16 @@ TenantSession = Annotated[AsyncSession, Depends(tenant_session)]
 @app.get("/v1/items/{item_id}")
 async def get_item(item_id: UUID, session: TenantSession) -> ItemOut:
     item = await session.get(Item, item_id)
-    if item is None:
+    if item is None or item.deleted_at is not None:
         raise HTTPException(404)
     return ItemOut.model_validate(item)
 
 
 @app.get("/v1/items")
 async def list_items(session: TenantSession, limit: int = 20) -> PageOut:
-    found = (await session.scalars(select(Item).order_by(Item.id).limit(limit + 1))).all()
+    found = (
+        await session.scalars(select(Item).where(Item.deleted_at.is_(None)).order_by(Item.id).limit(limit + 1))
+    ).all()
     items = [ItemOut.model_validate(item) for item in found[:limit]]
     has_more = len(found) > limit
     return PageOut(items=items, next_cursor=items[-1].id if has_more else None, has_more=has_more)

@@ -1,18 +1,15 @@
 """L1b, the limit with Leasehold's isolation: raw ASGI, asyncpg, one transaction that is bound by path and role."""
 
-from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 import msgspec
-from uuid_utils.compat import uuid7
 
-from benchmarks.peers.raw import Item, NewItem, Page, application, item, open_connections, page
+from benchmarks.peers.raw import COLUMNS, Item, NewItem, Page, application, item, made, open_connections, page
 
-_COLUMNS = "id, title, description, created_at, updated_at"
-_GET = f"SELECT {_COLUMNS} FROM items WHERE id = $1"
-_FIND = f"SELECT {_COLUMNS} FROM items ORDER BY id LIMIT $1"
-_ADD = f"INSERT INTO items ({_COLUMNS}) VALUES ($1, $2, $3, $4, $5)"
+_GET = f"SELECT {COLUMNS} FROM items WHERE id = $1 AND deleted_at IS NULL"
+_FIND = f"SELECT {COLUMNS} FROM items WHERE deleted_at IS NULL ORDER BY id LIMIT $1"
+_ADD = f"INSERT INTO items ({COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"
 _state: dict[str, Any] = {}
 _bindings: dict[str, str] = {}
 
@@ -45,10 +42,9 @@ async def find(slug: str, _item_id: UUID | None, limit: int, _body: bytes) -> Pa
 
 
 async def add(slug: str, _item_id: UUID | None, _limit: int, body: bytes) -> Item:
-    new, now = msgspec.json.decode(body, type=NewItem), datetime.now(UTC)
-    made = Item(uuid7(), new.title, new.description, now, now)
-    await fetch("BEGIN", slug, _ADD, made.id, made.title, made.description, now, now)
-    return made
+    new = made(msgspec.json.decode(body, type=NewItem))
+    await fetch("BEGIN", slug, _ADD, *msgspec.structs.astuple(new))
+    return new
 
 
 app = application(start, get, find, add)

@@ -2,6 +2,7 @@
 
 import os
 from datetime import datetime
+from typing import Literal
 from uuid import UUID
 
 from advanced_alchemy.base import AdvancedDeclarativeBase, CommonTableAttributes
@@ -18,8 +19,8 @@ from litestar import Litestar, Request, get, post
 from litestar.di import NamedDependency, Provide
 from litestar.exceptions import NotFoundException
 from litestar.params import FromPath, FromQuery, JSONBody
-from msgspec import Struct
-from sqlalchemy import select, text
+from msgspec import Struct, field
+from sqlalchemy import ARRAY, BigInteger, Text, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 from uuid_utils.compat import uuid7
@@ -41,17 +42,29 @@ class ItemModel(CommonTableAttributes, AuditColumns, AdvancedDeclarativeBase):
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
     title: Mapped[str]
     description: Mapped[str]
+    status: Mapped[str]
+    owner_id: Mapped[UUID | None]
+    tags: Mapped[list[str]] = mapped_column(ARRAY(Text))
+    version: Mapped[int] = mapped_column(BigInteger, default=1)
+    deleted_at: Mapped[datetime | None]
 
 
 class ItemCreate(Struct):
     title: str
     description: str = ""
+    status: Literal["open", "done", "archived"] = "open"
+    owner_id: UUID | None = None
+    tags: list[str] = field(default_factory=list)
 
 
 class Item(Struct):
     id: UUID
     title: str
     description: str
+    status: str
+    owner_id: UUID | None
+    tags: list[str]
+    version: int
     created_at: datetime
     updated_at: datetime
 
@@ -80,12 +93,14 @@ async def provide_items(request: Request, db_session: NamedDependency[AsyncSessi
 
 @get("/v1/items/{item_id:uuid}")
 async def get_item(item_id: FromPath[UUID], items: NamedDependency[ItemService]) -> Item:
-    return items.to_schema(await items.get(item_id), schema_type=Item)
+    return items.to_schema(await items.get_one(id=item_id, deleted_at=None), schema_type=Item)
 
 
 @get("/v1/items")
 async def list_items(items: NamedDependency[ItemService], limit: FromQuery[int] = 20) -> Page:
-    found = await items.list(statement=select(ItemModel).order_by(ItemModel.id).limit(limit + 1))
+    found = await items.list(
+        statement=select(ItemModel).where(ItemModel.deleted_at.is_(None)).order_by(ItemModel.id).limit(limit + 1)
+    )
     page = [items.to_schema(row, schema_type=Item) for row in found[:limit]]
     has_more = len(found) > limit
     return Page(page, page[-1].id if has_more else None, has_more)

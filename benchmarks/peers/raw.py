@@ -4,12 +4,13 @@ import asyncio
 import os
 import re
 from collections.abc import Awaitable, Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 import asyncpg
 import msgspec
+from uuid_utils.compat import uuid7
 
 Handler = Callable[[str, UUID | None, int, bytes], Awaitable[Any]]
 """Takes a slug, the item's id, the page's limit and the body, and returns what is encoded as JSON."""
@@ -17,15 +18,25 @@ Handler = Callable[[str, UUID | None, int, bytes], Awaitable[Any]]
 _LIMIT = re.compile(rb"(?:^|&)limit=(\d+)")
 
 
+COLUMNS = "id, title, description, status, owner_id, tags, version, created_at, updated_at"
+
+
 class NewItem(msgspec.Struct):
     title: str
     description: str = ""
+    status: str = "open"
+    owner_id: UUID | None = None
+    tags: list[str] = msgspec.field(default_factory=list)
 
 
 class Item(msgspec.Struct):
     id: UUID
     title: str
     description: str
+    status: str
+    owner_id: UUID | None
+    tags: list[str]
+    version: int
     created_at: datetime
     updated_at: datetime
 
@@ -38,7 +49,13 @@ class Page(msgspec.Struct):
 
 def item(row: Any) -> Item:
     """Return the item of a row."""
-    return Item(row[0], row[1], row[2], row[3], row[4])
+    return Item(row[0], row[1], row[2], row[3], row[4], row[5], row[6], row[7], row[8])
+
+
+def made(new: NewItem) -> Item:
+    """Return the item that a request asks for."""
+    now = datetime.now(UTC)
+    return Item(uuid7(), new.title, new.description, new.status, new.owner_id, new.tags, 1, now, now)
 
 
 def page(rows: list[Any], limit: int) -> Page:

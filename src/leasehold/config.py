@@ -4,6 +4,7 @@ Nothing here is read at import. Every field has a line in `.env.example`; a test
 """
 
 import re
+from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Literal
@@ -86,6 +87,22 @@ _UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _LONGEST_WINDOW_S = 30 * 86_400
 _MOST_PER_SECOND = 1_000_000
 RateLimit = Annotated[str, AfterValidator(_check_windows)]
+
+
+def _check_origins(text: str) -> str:
+    for origin in origins_of(text):
+        if origin != "*" and not _ORIGIN.match(origin):
+            raise ValueError("an origin looks like https://app.example.com, https://*.example.com for all below, or *")
+    return text
+
+
+def origins_of(text: str) -> tuple[str, ...]:
+    """Return the origins that a text names, with commas between them."""
+    return tuple(part.strip().lower() for part in text.split(",") if part.strip())
+
+
+_ORIGIN = re.compile(r"^https?://(?:\*\.)?[a-z0-9.-]+(?::[0-9]{1,5})?$")
+Origins = Annotated[str, AfterValidator(_check_origins)]
 
 
 def _check_app_url(url: str) -> str:
@@ -186,6 +203,12 @@ class Settings(BaseSettings):
     trusted_proxies: Annotated[str, AfterValidator(_check_networks)] = ""
     """Networks of the proxies in front, with commas: their X-Forwarded-For is believed, and nobody else's."""
 
+    cors_origins: Origins = ""
+    """Origins whose pages may call the API, with commas; `https://*.example.com` for all below, `*` for any."""
+
+    hsts_seconds: int = Field(default=0, ge=0)
+    """For so many seconds browsers come back by TLS alone, to each host that has told them (RFC 6797); 0 tells none."""
+
     max_body_bytes: int = Field(default=1024 * 1024, ge=1024)
     """Largest request body in bytes; a route may raise it."""
 
@@ -237,6 +260,12 @@ class Settings(BaseSettings):
     mail_dir: Path | None = None
     """Where mails are kept as .eml files when there is no `smtp_url`. With neither they are only logged."""
 
+    vacancies: int = Field(default=5, ge=0, le=1000)
+    """Schemas that the workers keep ready for new tenants."""
+
+    deletion_grace_days: int = Field(default=30, ge=0, le=3650)
+    """Days after which all that a deleted tenant had is destroyed, and until which it can be restored."""
+
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """The least severe event that is logged."""
 
@@ -245,3 +274,8 @@ class Settings(BaseSettings):
 
     migrations_dir: Path = PROJECT_ROOT / "migrations"
     """The folder that holds the two Alembic histories, `platform` and `tenant`."""
+
+    @property
+    def deletion_grace(self) -> timedelta:
+        """How long a deleted tenant can be restored."""
+        return timedelta(days=self.deletion_grace_days)

@@ -14,12 +14,11 @@ from leasehold.core.database import platform_session
 from leasehold.http import uploads
 from leasehold.http.request_log import RequestLog
 from leasehold.main import create_app, running
-from leasehold.platform.tenants.service import TenantService
 from leasehold.process import Process
 from leasehold.tenancy.context import TenantRef
 from tests.api.problems import refusal_of
 from tests.api.test_items_import import NDJSON, count_of
-from tests.factories import OPERATOR, bearer
+from tests.factories import OPERATOR, bearer, lifecycle
 
 PART = b'{"title": "Desk"}\n' * 50
 
@@ -124,7 +123,7 @@ async def test_a_tenant_that_is_suspended_meanwhile_gets_nothing(
     async def suspend(sent: int) -> None:
         if sent == 2:
             async with platform_session(process.database) as session:
-                service = TenantService(session, process.provisioner, base_domain="leasehold.test")
+                service = lifecycle(session)
                 await service.suspend(acme.id, by=OPERATOR)
             await process.feed.caught_up()
 

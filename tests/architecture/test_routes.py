@@ -20,7 +20,7 @@ from leasehold.main import create_app
 from leasehold.platform.scopes import PLATFORM_SCOPES
 from leasehold.workspace.scopes import ALL_SCOPES
 
-_CHANGING = (":write", ":impersonate")
+_CHANGING = (":write", ":impersonate", ":purge")
 _PUBLIC = ("/health", "/docs", "/openapi", "/.well-known")
 _OF_A_TENANT = {"session", "reader", "identity", "credential_reader", "tenant"}
 Routes = dict[str, HTTPRouteHandler]

@@ -14,6 +14,7 @@ from structlog.processors import format_exc_info
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from leasehold.core.clock import utc_now
+from leasehold.core.trace import current_trace
 
 _FOR_PEOPLE: list[Processor] = [
     structlog.processors.add_log_level,
@@ -96,7 +97,7 @@ def configure_logging(
     from a command that has said something by then, and have a configuration of their own.
     """
     # One processor for all of it in JSON: there is a line about each request.
-    render: list[Processor] = [_to_json] if form == "json" else [*_FOR_PEOPLE, _as_bytes]
+    render: list[Processor] = [_to_json] if form == "json" else [_with_trace, *_FOR_PEOPLE, _as_bytes]
     lines = LineWriter(stream.buffer)
     structlog.configure(
         processors=render,
@@ -114,9 +115,20 @@ def configure_logging(
     return lines
 
 
+def _with_trace(_logger: WrappedLogger, _level: str, event: EventDict) -> EventDict:
+    """Say of which request or trace an event is, if it does not itself."""
+    trace = current_trace()
+    if trace is not None and "trace_id" not in event:
+        event["trace_id"] = trace.trace_id
+        if trace.request_id is not None:
+            event["request_id"] = trace.request_id
+    return event
+
+
 def _to_json(logger: WrappedLogger, level: str, event: EventDict) -> bytes:
     if "exc_info" in event:
         event = format_exc_info(logger, level, event)
+    event = _with_trace(logger, level, event)
     event["timestamp"], event["level"] = utc_now(), level
     return _encode(event)
 

@@ -14,6 +14,14 @@ class RowTaken(Conflict):
     """There is already a row with one of these values, or this one is still in use."""
 
 
+class ReadOnly(Unavailable):
+    """Nothing can be changed at the moment, only read."""
+
+    type = "read-only"
+    title = "Read only"
+    retry_after_s = 60
+
+
 class TooSlow(Unavailable):
     """The database did not finish in time, or had to give way to another request."""
 
@@ -36,6 +44,7 @@ _BY_CODE: dict[str, type[Problem]] = {
     "22P05": ValueRefused,  # untranslatable_character
     "23502": ValueRefused,  # not_null_violation
     "23514": ValueRefused,  # check_violation
+    "25006": ReadOnly,  # read_only_sql_transaction
     "40001": TooSlow,  # serialization_failure
     "40P01": TooSlow,  # deadlock_detected
     "55P03": TooSlow,  # lock_not_available

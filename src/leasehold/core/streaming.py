@@ -10,6 +10,8 @@ from litestar.response import Stream
 from litestar.response.base import ASGIResponse
 from litestar.types import Receive, Scope, Send
 
+from leasehold.core.compression import ENCODED, VARY, compressed_parts, wants_gzip
+
 NDJSON = "application/x-ndjson"
 TIMEOUT_S = 300.0
 """Seconds after which a stream is cut off, however slowly it is read."""
@@ -42,7 +44,7 @@ class _Lines:
         self._lines = lines
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        sending, leaving = asyncio.ensure_future(self._send(send)), asyncio.ensure_future(_disconnect(receive))
+        sending, leaving = asyncio.ensure_future(self._send(scope, send)), asyncio.ensure_future(_disconnect(receive))
         try:
             async with asyncio.timeout(TIMEOUT_S):
                 await asyncio.wait((sending, leaving), return_when=asyncio.FIRST_COMPLETED)
@@ -53,9 +55,13 @@ class _Lines:
             leaving.cancel()
             await asyncio.gather(sending, leaving, return_exceptions=True)
 
-    async def _send(self, send: Send) -> None:
-        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", NDJSON.encode())]})
-        async with aclosing(self._lines) as lines:
+    async def _send(self, scope: Scope, send: Send) -> None:
+        headers, body = [(b"content-type", NDJSON.encode()), VARY], self._lines
+        if wants_gzip(scope["headers"]):
+            headers.append(ENCODED)
+            body = compressed_parts(body)
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        async with aclosing(body) as lines:
             async for line in lines:
                 await send({"type": "http.response.body", "body": line, "more_body": True})
         await send({"type": "http.response.body", "body": b"", "more_body": False})

@@ -6,6 +6,9 @@ CREDENTIAL_ENDPOINT = "is_credential_endpoint"
 TAKES_FORM = "takes_form"
 """Marks a route whose body is a form, as the OAuth standards want it."""
 
+ONLY_READS = "only_reads"
+"""Marks a route that changes nothing although it is no GET: it is served where a tenant can only be read."""
+
 IS_PUBLIC = "is_public"
 """Marks a route that anybody may call, and that touches no tenant's data."""
 

@@ -1,4 +1,7 @@
-"""The outermost layer: gives each request an id, and writes one line about it and counts it when it is answered."""
+"""The outermost layer: gives each request an id and a place in a trace, and each answer what all answers have.
+
+It writes one line about a request and counts it when it is answered.
+"""
 
 import re
 import time
@@ -6,10 +9,12 @@ from typing import Any, cast
 
 import structlog
 from litestar import Litestar
-from litestar.types import HTTPScope, Message, Receive, ReceiveMessage, Scope, Send
+from litestar.types import ASGIApp, HTTPScope, Message, Receive, ReceiveMessage, Scope, Send
 from uuid_utils import uuid7
 
+from leasehold.core.trace import Trace, trace_of, tracing
 from leasehold.core.usage import UsageMeter
+from leasehold.http.headers import AnswerHeaders
 
 REQUEST_ID = "leasehold.request_id"
 LIMITS_TOLD = "leasehold.limits_told"
@@ -39,9 +44,11 @@ class _CountedBody:
 class RequestLog:
     """An ASGI application around the app, so that unknown routes have a request id and a log line too."""
 
-    def __init__(self, app: Litestar, usage: UsageMeter) -> None:
+    def __init__(self, app: Litestar, usage: UsageMeter, *, headers: AnswerHeaders, serve: ASGIApp) -> None:
         self.app = app
         self._usage = usage
+        self._headers = headers
+        self._serve = serve
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -49,39 +56,47 @@ class RequestLog:
             await self.app(scope, receive, send)
             return
         started = time.perf_counter()
-        request_id = _request_id(scope)
+        request_id, trace = _begun(scope)
         scope[REQUEST_ID] = request_id  # pyright: ignore[reportGeneralTypeIssues]
         status, sent = 500, 0
         # A GET has no body that anybody reads, and is what there is most of.
         body = None if scope["method"] == "GET" else _CountedBody(receive)
 
-        async def send_with_id(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             nonlocal status, sent
             if message["type"] == "http.response.start":
                 status = message["status"]
                 told = cast("dict[str, Any]", scope).get(LIMITS_TOLD, ())
-                message["headers"] = [*message["headers"], (b"request-id", request_id.encode()), *told]
+                own = message["headers"]
+                message["headers"] = [
+                    *own,
+                    (b"request-id", request_id.encode()),
+                    *told,
+                    *self._headers.beside(own, scope["path"]),
+                ]
             elif message["type"] == "http.response.body":
                 sent += len(message.get("body", b""))
             await send(message)
 
-        try:
-            await self.app(scope, body or receive, send_with_id)
-        finally:
-            state: dict[str, Any] = cast("dict[str, Any]", scope).get("state", {})
-            tenant, principal = state.get("tenant"), state.get("principal")
-            if tenant is not None:
-                self._usage.count_request(tenant.id, status, body.received_bytes if body else 0, sent)
-            _log.info(
-                "request_answered",
-                method=scope["method"],
-                path=scope["path"],
-                status=status,
-                ms=round((time.perf_counter() - started) * 1000, 2),
-                request_id=request_id,
-                tenant=tenant.id if tenant else None,
-                subject=principal.subject if principal else None,
-            )
+        with tracing(trace):
+            try:
+                await self._serve(scope, body or receive, send_with_headers)
+            finally:
+                state: dict[str, Any] = cast("dict[str, Any]", scope).get("state", {})
+                tenant, principal = state.get("tenant"), state.get("principal")
+                if tenant is not None:
+                    self._usage.count_request(tenant.id, status, body.received_bytes if body else 0, sent)
+                _log.info(
+                    "request_answered",
+                    method=scope["method"],
+                    path=scope["path"],
+                    status=status,
+                    ms=round((time.perf_counter() - started) * 1000, 2),
+                    request_id=request_id,
+                    trace_id=trace.trace_id,
+                    tenant=tenant.id if tenant else None,
+                    subject=principal.subject if principal else None,
+                )
 
 
 def request_id_of(scope: Scope) -> str:
@@ -89,9 +104,15 @@ def request_id_of(scope: Scope) -> str:
     return str(cast("dict[str, Any]", scope).get(REQUEST_ID, ""))
 
 
-def _request_id(scope: HTTPScope) -> str:
-    """Return the id that a client or proxy gave, if it is harmless in a log, else a new one."""
+def _begun(scope: HTTPScope) -> tuple[str, Trace]:
+    """Return the id of a request and its trace: those that a client or proxy gave, if they can be, else new ones."""
+    request_id = traceparent = None
     for name, value in scope["headers"]:
         if name == b"request-id" and _ACCEPTABLE_ID.fullmatch(value):
-            return value.decode()
-    return str(uuid7())
+            request_id = value.decode()
+        elif name == b"traceparent":
+            # Of two, nobody could tell which is meant.
+            traceparent = "" if traceparent is not None else value.decode("latin-1")
+    if request_id is None:
+        request_id = str(uuid7())
+    return request_id, trace_of(traceparent, request_id=request_id)

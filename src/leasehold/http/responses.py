@@ -8,6 +8,7 @@ from litestar.enums import MediaType
 from litestar.response.base import ASGIResponse
 from litestar.types import Receive, Scope, Send
 
+from leasehold.core.compression import ENCODED, LARGE_BYTES, VARY, compressed, wants_gzip
 from leasehold.core.preconditions import entity_tag, is_known
 
 ContentT = TypeVar("ContentT")
@@ -64,16 +65,24 @@ class JsonDocument:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the document, or to who has it already only that it is still the same (RFC 9110, section 15.4.5)."""
-        headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(self.body))]
-        if self.etag is not None:
+        body = self.body
+        headers = [(b"content-type", b"application/json")]
+        if self.etag is None:
+            if len(body) >= LARGE_BYTES:
+                headers.append(VARY)
+                if wants_gzip(scope["headers"]):
+                    headers.append(ENCODED)
+                    body = compressed(body)
+        else:
             tag = (b"etag", self.etag.encode())
             if scope["type"] == "http" and scope["method"] == "GET" and _is_known(scope, self.etag):
                 await send({"type": "http.response.start", "status": 304, "headers": [tag]})
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
                 return
             headers.append(tag)
+        headers.append((b"content-length", b"%d" % len(body)))
         await send({"type": "http.response.start", "status": self.status_code, "headers": headers})
-        await send({"type": "http.response.body", "body": self.body, "more_body": False})
+        await send({"type": "http.response.body", "body": body, "more_body": False})
 
 
 def _is_known(scope: Scope, etag: str) -> bool:

@@ -11,6 +11,7 @@ from datetime import datetime
 import structlog
 
 from leasehold.core.errors import DatabaseUnavailable
+from leasehold.core.trace import trace_of, tracing
 from leasehold.tenancy.jobs.definition import Periodic, backoff_s
 from leasehold.tenancy.jobs.link import QueueAway, QueueLink
 from leasehold.tenancy.jobs.models import PLATFORM_LANE
@@ -131,11 +132,12 @@ class Worker:
     async def _run(self, job: ClaimedJob) -> None:
         """Call a job and tell the queue; whatever happens to it, the worker lives on."""
         started = time.monotonic()
-        try:
-            outcome = await self._call(job)
-        except QueueAway:
-            outcome = "left"
-        self._say(job, outcome, time.monotonic() - started)
+        with tracing(trace_of(job.traceparent)):
+            try:
+                outcome = await self._call(job)
+            except QueueAway:
+                outcome = "left"
+            self._say(job, outcome, time.monotonic() - started)
 
     async def _call(self, job: ClaimedJob) -> str:
         try:

@@ -13,6 +13,7 @@ import pytest
 import structlog
 
 from leasehold.core.log import configure_logging
+from leasehold.core.trace import Trace, tracing
 
 Written = Callable[[], str]
 
@@ -32,6 +33,22 @@ def stream() -> Generator[io.TextIOWrapper]:
 def _lines(stream: io.TextIOWrapper) -> list[dict[str, Any]]:
     stream.seek(0)
     return [json.loads(line) for line in stream]
+
+
+def test_an_event_names_the_request_and_the_trace_in_which_it_happened(stream: io.TextIOWrapper) -> None:
+    configure_logging(level="info", form="json", stream=stream, is_final=False)
+    with tracing(Trace("a" * 32, request_id="a-request")):
+        structlog.get_logger().info("user_added")
+        structlog.get_logger().info("request_answered", request_id="its-own", trace_id="b" * 32)
+    with tracing(Trace("c" * 32)):
+        structlog.get_logger().info("job_ended")
+    structlog.get_logger().info("server_started")
+    assert [(line.get("request_id"), line.get("trace_id")) for line in _lines(stream)] == [
+        ("a-request", "a" * 32),
+        ("its-own", "b" * 32),
+        (None, "c" * 32),
+        (None, None),
+    ]
 
 
 def test_an_event_is_one_line_of_json_with_time_and_level(stream: io.TextIOWrapper) -> None:

@@ -5,7 +5,7 @@ import pytest
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from leasehold.core.errors import DatabaseUnavailable, Problem
-from leasehold.core.sqlstate import RowTaken, TooSlow, ValueRefused, problem_of, violated_constraint
+from leasehold.core.sqlstate import ReadOnly, RowTaken, TooSlow, ValueRefused, problem_of, violated_constraint
 
 
 def _error(sqlstate: str, *, constraint: str | None = None, is_invalidated: bool = False) -> DBAPIError:
@@ -27,6 +27,7 @@ def _error(sqlstate: str, *, constraint: str | None = None, is_invalidated: bool
         ("23502", ValueRefused, 422),
         ("22021", ValueRefused, 422),
         ("22003", ValueRefused, 422),
+        ("25006", ReadOnly, 503),
         ("40P01", TooSlow, 503),
         ("40001", TooSlow, 503),
         ("55P03", TooSlow, 503),
@@ -42,7 +43,7 @@ def test_what_a_client_can_do_something_about_is_a_problem(sqlstate: str, proble
     assert found.status == status
 
 
-@pytest.mark.parametrize("sqlstate", ["42P01", "42501", "42703", "0A000", "25006", "XX000", "", "2"])
+@pytest.mark.parametrize("sqlstate", ["42P01", "42501", "42703", "0A000", "XX000", "", "2"])
 def test_what_is_our_own_fault_is_none(sqlstate: str) -> None:
     assert problem_of(_error(sqlstate)) is None
 

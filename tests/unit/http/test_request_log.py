@@ -12,6 +12,7 @@ from structlog.testing import LogCapture, ReturnLogger
 
 from leasehold.core.usage import UsageMeter
 from leasehold.http import request_log
+from leasehold.http.headers import AnswerHeaders
 from leasehold.http.request_log import RequestLog, request_id_of
 from leasehold.tenancy.context import TenantRef, TenantState
 
@@ -42,6 +43,11 @@ def lines(monkeypatch: pytest.MonkeyPatch) -> Lines:
     return capture.entries
 
 
+def _log_around(app: Any, usage: UsageMeter | None = None) -> RequestLog:
+    headers = AnswerHeaders(docs_script="", hsts_seconds=0)
+    return RequestLog(cast("Litestar", app), usage or UsageMeter(), headers=headers, serve=app)
+
+
 async def _request(app: App, *headers: tuple[bytes, bytes]) -> dict[bytes, bytes]:
     """Send one request and return the headers of its answer."""
     answered: dict[bytes, bytes] = {}
@@ -50,7 +56,7 @@ async def _request(app: App, *headers: tuple[bytes, bytes]) -> dict[bytes, bytes
         answered.update(message.get("headers", []))
 
     scope = {"type": "http", "method": "GET", "path": "/v1/items", "query_string": b"a=b", "headers": list(headers)}
-    await RequestLog(cast("Litestar", app), UsageMeter())(cast("Any", scope), cast("Any", None), send)
+    await _log_around(app)(cast("Any", scope), cast("Any", None), send)
     return answered
 
 
@@ -101,7 +107,7 @@ async def test_what_is_not_http_passes_by(lines: Lines) -> None:
     async def app(scope: Any, _receive: Any, _send: Any) -> None:
         passed.append(scope["type"])
 
-    log = RequestLog(cast("Litestar", app), UsageMeter())
+    log = _log_around(app)
     await log(cast("Any", {"type": "lifespan"}), cast("Any", None), cast("Any", None))
     assert (passed, lines) == (["lifespan"], [])
 
@@ -132,7 +138,7 @@ async def _counted(*messages: Any, body: tuple[bytes, ...] = (), tenant: TenantR
     usage = UsageMeter()
     scope = {"type": "http", "method": "POST", "path": "/v1/items", "headers": []}
     with suppress(OSError):
-        await RequestLog(cast("Litestar", app), usage)(cast("Any", scope), receive, send)
+        await _log_around(app, usage)(cast("Any", scope), receive, send)
     usage.gather(datetime(2026, 3, 1, tzinfo=UTC))
     batch = usage.batch()
     return list(batch.hours) if batch else []

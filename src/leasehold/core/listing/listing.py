@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
 from leasehold.core.errors import FieldError, Invalid
-from leasehold.core.listing.asked import MADE, Asked
+from leasehold.core.listing.asked import MADE, PLAIN, Asked
 from leasehold.core.listing.filters import SIMPLE, Filter, Parameters, value_of
 from leasehold.core.pagination import Page, Pager
 from leasehold.core.reads import PageRead, Read, Reader, StructT, columns_of
@@ -67,17 +67,21 @@ class Listing(Generic[StructT]):
         faults: list[FieldError] = []
         sort, values = MADE, dict[str, Any]()
         for name, text in query:
+            if name in _OF_PAGES:
+                continue
             try:
                 if name in values or (name == "sort" and sort != MADE):
                     raise ValueError("is said twice")
                 if name == "sort":
                     sort = self._sort(text)
-                elif name not in _OF_PAGES:
+                else:
                     values[name] = self._value(name, text)
             except ValueError as error:
                 faults.append(FieldError(f"?{name}", str(error)))
         if faults:
             raise Invalid(errors=faults)
+        if sort == MADE and not values:
+            return PLAIN
         return Asked(sort.removeprefix("-"), is_descending=sort.startswith("-"), values=values)
 
     async def page(self, reader: Reader, pager: Pager, asked: Asked) -> Page[Any]:
@@ -86,7 +90,7 @@ class Listing(Generic[StructT]):
         Raises:
             InvalidCursor: the cursor was not issued for this list of this tenant, in this order and with these filters.
         """
-        if asked.is_plain:
+        if asked is PLAIN:
             return await self._plain.page(reader, pager)
         scope = reader.tenant_id.bytes + self._name + asked.scope
         place = pager.place(scope, self._place_kinds(asked.sort))

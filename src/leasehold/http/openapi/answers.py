@@ -21,23 +21,23 @@ from leasehold.core.idempotency.key import IdempotencyKeyInUse, IdempotencyKeyRe
 from leasehold.core.pagination import InvalidCursor
 from leasehold.core.preconditions import InvalidIfMatch, PreconditionFailed, PreconditionRequired
 from leasehold.core.quotas.limits import QuotaExceeded
-from leasehold.core.sqlstate import TooSlow
+from leasehold.core.sqlstate import ReadOnly, TooSlow
 from leasehold.core.uploads import TAKES_LINES, UploadCutOff, UploadTooSlow
 from leasehold.http.errors import MEDIA_TYPE, TYPE_PREFIX
 from leasehold.http.idempotency import TAKES_KEY
 from leasehold.http.marks import CREDENTIAL_ENDPOINT, IS_PUBLIC, PROBLEMS, SCOPES, TAKES_FORM
 from leasehold.http.problems import ProblemType
 from leasehold.http.refusals import BodyTooLarge, InternalError, RepeatedHeader, TenantRequired, WrongMediaType
-from leasehold.tenancy.context import UnknownTenant
+from leasehold.tenancy.context import TenantInMaintenance, UnknownTenant
 from leasehold.tenancy.directory import DirectoryStale
-from leasehold.tenancy.resolve import TenantInMaintenance, TenantMismatch, TenantSuspended
+from leasehold.tenancy.resolve import TenantMismatch, TenantSuspended
 from leasehold.tenancy.window import TenantNotMigrated
 
 SCHEMA = "ProblemDocument"
 _Problems = tuple[type[Problem], ...]
 
 _ALWAYS: _Problems = (InternalError,)
-_BEHIND_A_GATE: _Problems = (RepeatedHeader, QuotaExceeded, DatabaseUnavailable, TooSlow)
+_BEHIND_A_GATE: _Problems = (RepeatedHeader, QuotaExceeded, DatabaseUnavailable, TooSlow, ReadOnly)
 _OF_TENANTS: _Problems = (
     UnknownTenant,
     TenantMismatch,

@@ -1,6 +1,6 @@
 """`/platform/v1/me`."""
 
-from litestar import Response, Router, get, post, put
+from litestar import Router, get, post, put
 from litestar.di import NamedDependency, Provide
 from litestar.params import JSONBody
 
@@ -20,8 +20,6 @@ from leasehold.core.principal import Principal
 from leasehold.platform.account.schemas import PlatformIdentity
 from leasehold.platform.account.service import AdminAccountService, TotpDemanded, describe
 from leasehold.platform.auth.identity import AdminIdentity, LoggedInOnly
-
-_NO_STORE = {"Cache-Control": "no-store"}
 
 
 def provide_account(
@@ -59,9 +57,9 @@ async def change_password(data: JSONBody[PasswordChange], account: NamedDependen
     problems=(LoggedInOnly, WrongPassword, HasTotp, TooManyAttempts),
     scopes=(),
 )
-async def begin_totp(data: JSONBody[PasswordOnly], account: NamedDependency[AdminAccountService]) -> Response[NewTotp]:
+async def begin_totp(data: JSONBody[PasswordOnly], account: NamedDependency[AdminAccountService]) -> NewTotp:
     """Return a secret for an authenticator app, shown this once; it holds once its first code has confirmed it."""
-    return Response(await account.begin_totp(data.password), headers=_NO_STORE)
+    return await account.begin_totp(data.password)
 
 
 @post(
@@ -72,11 +70,9 @@ async def begin_totp(data: JSONBody[PasswordOnly], account: NamedDependency[Admi
     scopes=(),
     status_code=200,
 )
-async def confirm_totp(
-    data: JSONBody[FirstCode], account: NamedDependency[AdminAccountService]
-) -> Response[NewRecoveryCodes]:
+async def confirm_totp(data: JSONBody[FirstCode], account: NamedDependency[AdminAccountService]) -> NewRecoveryCodes:
     """Ask for codes at log-in from now on, and return recovery codes, shown this once."""
-    return Response(await account.confirm_totp(data.code), headers=_NO_STORE)
+    return await account.confirm_totp(data.code)
 
 
 @post(
@@ -101,9 +97,9 @@ async def remove_totp(data: JSONBody[PasswordAndCode], account: NamedDependency[
 )
 async def renew_recovery_codes(
     data: JSONBody[PasswordAndCode], account: NamedDependency[AdminAccountService]
-) -> Response[NewRecoveryCodes]:
+) -> NewRecoveryCodes:
     """Replace the recovery codes, and return the new ones, shown this once."""
-    return Response(await account.renew_recovery_codes(data), headers=_NO_STORE)
+    return await account.renew_recovery_codes(data)
 
 
 router = Router(

@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from litestar import Response, Router, delete, get, patch, post
+from litestar import Router, delete, get, patch, post
 from litestar.di import NamedDependency, Provide
 from litestar.params import FromPath, JSONBody
 
@@ -17,7 +17,6 @@ from leasehold.platform.admins.service import AdminNameTaken, AdminService, Last
 
 READ = ("platform:admins:read",)
 WRITE = ("platform:admins:write",)
-_NO_STORE = {"Cache-Control": "no-store"}
 
 
 def provide_admins(
@@ -41,10 +40,10 @@ async def list_admins(
 @post("/", operation_id="createAdmin", summary="Create an admin", problems=(AdminNameTaken, UnknownScope), scopes=WRITE)
 async def create_admin(
     data: JSONBody[AdminCreate], admins: NamedDependency[AdminService], actor: NamedDependency[Actor]
-) -> Response[PasswordSetup]:
+) -> PasswordSetup:
     """Make an admin, and return the secret by which they choose a password."""
     admin = await admins.create(data.name, scopes=data.scopes, by=actor)
-    return Response(await admins.setup(admin.id, by=actor), headers=_NO_STORE)
+    return await admins.setup(admin.id, by=actor)
 
 
 @get("/{admin_id:uuid}", operation_id="getAdmin", summary="Get an admin", scopes=READ)
@@ -78,9 +77,9 @@ async def update_admin(
 )
 async def set_up_password(
     admin_id: FromPath[UUID], admins: NamedDependency[AdminService], actor: NamedDependency[Actor]
-) -> Response[PasswordSetup]:
+) -> PasswordSetup:
     """Return a secret by which an admin who has forgotten the password chooses another."""
-    return Response(await admins.setup(admin_id, by=actor), headers=_NO_STORE)
+    return await admins.setup(admin_id, by=actor)
 
 
 @delete(

@@ -1,6 +1,6 @@
 """`/platform/v1/auth/*`."""
 
-from litestar import Response, Router, post
+from litestar import Router, post
 from litestar.di import NamedDependency, Provide
 from litestar.params import JSONBody
 
@@ -11,8 +11,6 @@ from leasehold.core.signing import NoSigningKey
 from leasehold.platform.auth.identity import AdminIdentity, LoggedInOnly
 from leasehold.platform.auth.schemas import AdminLogin, IssuedAdminToken, NewPassword
 from leasehold.platform.auth.service import AdminAuthService, InvalidSetupSecret
-
-_NO_STORE = {"Cache-Control": "no-store"}
 
 
 def provide_auth(identity: NamedDependency[AdminIdentity]) -> AdminAuthService:
@@ -30,12 +28,12 @@ def provide_auth(identity: NamedDependency[AdminIdentity]) -> AdminAuthService:
 )
 async def login(
     data: JSONBody[AdminLogin], auth: NamedDependency[AdminAuthService], client_address: NamedDependency[str]
-) -> Response[IssuedAdminToken]:
+) -> IssuedAdminToken:
     """Begin a log-in, and return its token with the scopes of the admin."""
     issued = await auth.login(data, address=client_address)
     if not isinstance(issued, IssuedAdminToken):
         raise REFUSALS[issued]
-    return Response(issued, headers=_NO_STORE)
+    return issued
 
 
 @post(
@@ -61,11 +59,9 @@ async def choose_password(
     scopes=(),
     status_code=200,
 )
-async def renew(
-    auth: NamedDependency[AdminAuthService], principal: NamedDependency[Principal]
-) -> Response[IssuedAdminToken]:
+async def renew(auth: NamedDependency[AdminAuthService], principal: NamedDependency[Principal]) -> IssuedAdminToken:
     """Return another token of the same log-in; the one it is asked by stays good until it runs out."""
-    return Response(await auth.renew(principal), headers=_NO_STORE)
+    return await auth.renew(principal)
 
 
 @post(

@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from litestar import Response, Router, delete, get, post
+from litestar import Router, delete, get, post
 from litestar.di import NamedDependency, Provide
 from litestar.params import FromPath, JSONBody
 
@@ -17,7 +17,7 @@ from leasehold.platform.auth.identity import LoggedInOnly
 from leasehold.platform.impersonations.schemas import Impersonation, ImpersonationCreate, ImpersonationToken
 from leasehold.platform.impersonations.service import ImpersonationService
 from leasehold.platform.scopes import IMPERSONATE
-from leasehold.platform.tenants.service import WrongTenantState
+from leasehold.tenancy.states import WrongTenantState
 
 
 def provide_impersonations(session: NamedDependency[PlatformSession]) -> ImpersonationService:
@@ -40,12 +40,11 @@ async def impersonate(
     access_tokens: NamedDependency[AccessTokens],
     principal: NamedDependency[Principal],
     actor: NamedDependency[Actor],
-) -> Response[ImpersonationToken]:
+) -> ImpersonationToken:
     """Return a token for one tenant, for 15 minutes at most, which the admin who has logged in may use there."""
-    begun = await impersonations.begin(
+    return await impersonations.begin(
         tenant_id, data, grantable=impersonation_scopes, tokens=access_tokens, principal=principal, by=actor
     )
-    return Response(begun, headers={"Cache-Control": "no-store"})
 
 
 @get("/", operation_id="listImpersonations", summary="List who acts in a tenant", scopes=("platform:tenants:read",))

@@ -8,6 +8,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from leasehold.core.database import PlatformSession
 from leasehold.core.ids import new_id
+from leasehold.core.trace import current_trace
 from leasehold.tenancy.bind import TenantSession
 from leasehold.tenancy.context import TenantState
 from leasehold.tenancy.jobs.definition import ArgumentsT, BadJob, Job, NoArguments, Plane, platform_job
@@ -41,7 +42,7 @@ async def enqueue(
         BadJob: the job is not for this plane.
         BadArguments: the job could not be called with them.
     """
-    options = (cast(_encoded(job, arguments), JSONB), job.priority, job.max_attempts, delay_s, cast(dedupe_key, Text))
+    options = _options(job, arguments, delay_s=delay_s, dedupe_key=dedupe_key)
     if isinstance(session, PlatformSession):
         _demand(job, Plane.PLATFORM)
         question = _ENQUEUE(cast(None, Uuid), new_id(), job.name, *options)
@@ -69,7 +70,7 @@ async def enqueue_for(
         BadArguments: the job could not be called with them.
     """
     _demand(job, Plane.TENANT)
-    options = (cast(_encoded(job, arguments), JSONB), job.priority, job.max_attempts, 0.0, cast(dedupe_key, Text))
+    options = _options(job, arguments, delay_s=0.0, dedupe_key=dedupe_key)
     return bool(await session.scalar(select(_ENQUEUE(tenant_id, new_id(), job.name, *options))))
 
 
@@ -85,7 +86,7 @@ async def enqueue_for_each_tenant(session: PlatformSession, job: Job[NoArguments
     each = (
         func.unnest(cast(tenants, ARRAY(Uuid)), cast(ids, ARRAY(Uuid))).table_valued("tenant_id", "id").render_derived()
     )
-    options = (cast(_encoded(job, NoArguments()), JSONB), job.priority, job.max_attempts, 0.0, cast(dedupe_key, Text))
+    options = _options(job, NoArguments(), delay_s=0.0, dedupe_key=dedupe_key)
     taken = await session.scalars(select(_ENQUEUE(each.c.tenant_id, each.c.id, job.name, *options)).select_from(each))
     return sum(taken)
 
@@ -108,6 +109,20 @@ def of_each_tenant(job: Job[NoArguments]) -> Job[NoArguments]:
 def _demand(job: Job[ArgumentsT], plane: Plane) -> None:
     if job.plane not in {plane, Plane.EITHER}:
         raise BadJob(job.name, f"it is not one of the {'platform' if plane is Plane.PLATFORM else 'tenants'}")
+
+
+def _options(
+    job: Job[ArgumentsT], arguments: ArgumentsT, *, delay_s: float, dedupe_key: str | None
+) -> tuple[object, ...]:
+    trace = current_trace()
+    return (
+        cast(_encoded(job, arguments), JSONB),
+        job.priority,
+        job.max_attempts,
+        delay_s,
+        cast(dedupe_key, Text),
+        cast(trace.traceparent() if trace else None, Text),
+    )
 
 
 def _encoded(job: Job[ArgumentsT], arguments: ArgumentsT) -> object:

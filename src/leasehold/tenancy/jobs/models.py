@@ -50,6 +50,8 @@ class QueuedJob(Identified, PlatformModel):
     dedupe_key: Mapped[str | None]
     periodic_task: Mapped[str | None]
     """The periodic task whose turn it is."""
+    traceparent: Mapped[str | None]
+    """Where it stands in the trace of who asked for it (W3C Trace Context)."""
     worker_id: Mapped[UUID | None]
     """Who runs it; with `attempts` the token without which nobody can end it."""
     error: Mapped[str | None]

@@ -70,7 +70,7 @@ WITH RECURSIVE behind (lane) AS (
 UPDATE platform.jobs j SET state = 'running', worker_id = $1, attempts = attempts + 1
   FROM chosen WHERE j.id = chosen.id AND EXISTS (SELECT FROM platform.job_workers WHERE id = $1)
 RETURNING j.id, j.tenant_id, j.lane, j.name, j.arguments, j.attempts, j.max_attempts, j.times_put_off,
-          extract(epoch FROM clock_timestamp() - j.run_at)::float8 AS waited_s
+          j.traceparent, extract(epoch FROM clock_timestamp() - j.run_at)::float8 AS waited_s
 """
 _FINISH = "SELECT platform.finish_job($1, $2, $3)"
 _FINISH_IN = text("SELECT platform.finish_job(:job, :worker, :attempt)")
@@ -206,6 +206,7 @@ class ClaimedJob:
     max_attempts: int
     times_put_off: int
     """How many calls were not counted as attempts, because the database was away."""
+    traceparent: str | None
     waited_s: float
     """Seconds from when it was ready until it was claimed."""
 
@@ -313,6 +314,7 @@ class JobQueue:
             attempt=row["attempts"],
             max_attempts=row["max_attempts"],
             times_put_off=row["times_put_off"],
+            traceparent=row["traceparent"],
             waited_s=row["waited_s"],
         )
 

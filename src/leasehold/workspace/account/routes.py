@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from litestar import Response, Router, delete, get, patch, post, put
+from litestar import Router, delete, get, patch, post, put
 from litestar.di import NamedDependency, Provide
 from litestar.params import FromPath, JSONBody
 
@@ -25,8 +25,6 @@ from leasehold.workspace.account.repository import AccountReads
 from leasehold.workspace.account.schemas import Me, ProfilePatch, Session
 from leasehold.workspace.account.service import AccountService, describe
 from leasehold.workspace.auth.identity import Identity, UsersOnly, user_id_of
-
-_NO_STORE = {"Cache-Control": "no-store"}
 
 
 def provide_account(identity: NamedDependency[Identity], principal: NamedDependency[Principal]) -> AccountService:
@@ -109,9 +107,9 @@ async def end_session(session_id: FromPath[UUID], account: NamedDependency[Accou
     problems=(UsersOnly, WrongPassword, HasTotp, TooManyAttempts),
     scopes=(),
 )
-async def begin_totp(data: JSONBody[PasswordOnly], account: NamedDependency[AccountService]) -> Response[NewTotp]:
+async def begin_totp(data: JSONBody[PasswordOnly], account: NamedDependency[AccountService]) -> NewTotp:
     """Return a secret for an authenticator app, shown this once; it holds once its first code has confirmed it."""
-    return Response(await account.begin_totp(data.password), headers=_NO_STORE)
+    return await account.begin_totp(data.password)
 
 
 @post(
@@ -122,11 +120,9 @@ async def begin_totp(data: JSONBody[PasswordOnly], account: NamedDependency[Acco
     scopes=(),
     status_code=200,
 )
-async def confirm_totp(
-    data: JSONBody[FirstCode], account: NamedDependency[AccountService]
-) -> Response[NewRecoveryCodes]:
+async def confirm_totp(data: JSONBody[FirstCode], account: NamedDependency[AccountService]) -> NewRecoveryCodes:
     """Ask for codes at log-in from now on, and return recovery codes, shown this once."""
-    return Response(await account.confirm_totp(data.code), headers=_NO_STORE)
+    return await account.confirm_totp(data.code)
 
 
 @post(
@@ -151,9 +147,9 @@ async def remove_totp(data: JSONBody[PasswordAndCode], account: NamedDependency[
 )
 async def renew_recovery_codes(
     data: JSONBody[PasswordAndCode], account: NamedDependency[AccountService]
-) -> Response[NewRecoveryCodes]:
+) -> NewRecoveryCodes:
     """Replace the recovery codes, and return the new ones, shown this once."""
-    return Response(await account.renew_recovery_codes(data), headers=_NO_STORE)
+    return await account.renew_recovery_codes(data)
 
 
 router = Router(

@@ -1,6 +1,6 @@
 """`/v1/auth/*`."""
 
-from litestar import Response, Router, post
+from litestar import Router, post
 from litestar.di import NamedDependency, Provide
 from litestar.params import JSONBody
 
@@ -23,8 +23,6 @@ from leasehold.workspace.auth.service import AuthService, InvalidInvitation, Inv
 from leasehold.workspace.confirmations.service import ConfirmationService, InvalidConfirmation
 from leasehold.workspace.users.schemas import User
 from leasehold.workspace.users.service import EmailTaken
-
-_NO_STORE = {"Cache-Control": "no-store"}
 
 
 class InvalidRefreshToken(Unauthenticated):
@@ -68,12 +66,12 @@ async def register(
 )
 async def login(
     data: JSONBody[Login], auth: NamedDependency[AuthService], client_address: NamedDependency[str]
-) -> Response[IssuedToken]:
+) -> IssuedToken:
     """Begin a session, and return its tokens with the scopes of the user's role."""
     issued = await auth.login(data, address=client_address)
     if not isinstance(issued, IssuedToken):
         raise REFUSALS[issued]
-    return Response(issued, headers=_NO_STORE)
+    return issued
 
 
 @post(
@@ -84,12 +82,12 @@ async def login(
     status_code=200,
     is_credential_endpoint=True,
 )
-async def refresh(data: JSONBody[Refresh], auth: NamedDependency[AuthService]) -> Response[IssuedToken]:
+async def refresh(data: JSONBody[Refresh], auth: NamedDependency[AuthService]) -> IssuedToken:
     """Return fresh tokens. The refresh token is used up: using it again later than 10 seconds ends the session."""
     issued = await auth.refresh(data.refresh_token)
     if not isinstance(issued, IssuedToken):
         raise InvalidRefreshToken
-    return Response(issued, headers=_NO_STORE)
+    return issued
 
 
 @post("/logout", operation_id="logout", summary="Log out", problems=(UsersOnly,), scopes=(), status_code=204)

@@ -26,7 +26,6 @@ from leasehold.workspace.oauth.schemas import (
 from leasehold.workspace.oauth.service import UNKNOWN_CLIENT, Credentials, OAuthService, Refusal
 from leasehold.workspace.uses import Uses
 
-_NO_STORE = {"Cache-Control": "no-store"}
 TOKEN_ISSUED = ResponseSpec(IssuedToken, generate_examples=False, description="The token (RFC 6749, section 5.1)")
 INTROSPECTED = ResponseSpec(Introspection, generate_examples=False, description="RFC 7662, section 2.2")
 AnyRequest = Request[None, None, State]
@@ -46,6 +45,7 @@ def provide_oauth(identity: NamedDependency[Identity]) -> OAuthService:
     status_code=200,
     takes_form=True,
     is_credential_endpoint=True,
+    only_reads=True,
 )
 async def issue_token(
     request: AnyRequest,
@@ -71,7 +71,7 @@ async def issue_token(
     if isinstance(issued, Refusal):
         return _refuse(issued)
     client_uses.note(tenant.id, client.id)
-    return Response(issued, headers=_NO_STORE)
+    return Response(issued)
 
 
 @post(
@@ -95,7 +95,7 @@ async def revoke_token(
         if await oauth.authenticate(credentials) is None:
             return _invalid_client()
     refused = await oauth.revoke(data.token)
-    return _refuse(refused) if refused else Response({}, headers=_NO_STORE)
+    return _refuse(refused) if refused else Response({})
 
 
 @post(
@@ -106,6 +106,7 @@ async def revoke_token(
     status_code=200,
     takes_form=True,
     is_credential_endpoint=True,
+    only_reads=True,
 )
 async def introspect_token(
     request: AnyRequest,
@@ -121,7 +122,7 @@ async def introspect_token(
         return _invalid_client()
     if not data.token:
         return _oauth_error(400, "invalid_request", "Name the token.")
-    return Response(await oauth.introspect(data.token, credential_reader), headers=_NO_STORE)
+    return Response(await oauth.introspect(data.token, credential_reader))
 
 
 async def _refresh(data: TokenRequest, auth: AuthService) -> Response[IssuedToken] | OAuthError:
@@ -132,7 +133,7 @@ async def _refresh(data: TokenRequest, auth: AuthService) -> Response[IssuedToke
         return _oauth_error(400, "invalid_scope", "The user's role does not give all of these scopes.")
     if not isinstance(issued, IssuedToken):
         return _oauth_error(400, "invalid_grant", "The refresh token is unknown, expired, used or revoked.")
-    return Response(issued, headers=_NO_STORE)
+    return Response(issued)
 
 
 def _on_invalid(_request: AnyRequest, _error: ValidationException) -> OAuthError:
@@ -190,4 +191,4 @@ def _invalid_client() -> OAuthError:
 
 
 def _oauth_error(status: int, error: str, description: str) -> OAuthError:
-    return Response({"error": error, "error_description": description}, status_code=status, headers=_NO_STORE)
+    return Response({"error": error, "error_description": description}, status_code=status)

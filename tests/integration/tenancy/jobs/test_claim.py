@@ -60,6 +60,7 @@ async def test_a_claimed_job_is_told_as_it_was_asked_for(process: Process, acme:
         attempt=1,
         max_attempts=2,
         times_put_off=0,
+        traceparent=None,
         waited_s=claimed.waited_s,
     )
     assert json.loads(claimed.arguments) == {"text": "Grüße"}
