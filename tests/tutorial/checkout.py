@@ -19,7 +19,7 @@ from tests.conftest import installed, migrate
 from tests.factories import OPERATOR
 
 _NOT_COPIED = shutil.ignore_patterns(".git", ".venv*", ".env", ".leasehold", "__pycache__", ".*_cache", ".hypothesis")
-_WITHIN_S = 240
+_WITHIN_S = 300
 
 
 @dataclass(frozen=True)
