@@ -40,9 +40,8 @@ KEYS = st.none() | st.sampled_from(["one", "two", "three"])
 IF_MATCH = st.sampled_from(["current", "absent", "among others", "any", "former", "weak", "unread"])
 VERSIONS = st.sampled_from(["current", "absent", "former"])
 QUERIES: st.SearchStrategy[dict[str, str]] = st.fixed_dictionaries(
-    {},
+    {"sort": st.sampled_from(["created_at", "-created_at", "updated_at", "-updated_at"])},
     optional={
-        "sort": st.sampled_from(["created_at", "-created_at", "updated_at", "-updated_at"]),
         "status": STATUSES,
         "owner_id": OWNERS,
         "tag": st.sampled_from(["oak", "red"]),

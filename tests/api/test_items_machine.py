@@ -16,6 +16,7 @@ from hypothesis.stateful import (
     Bundle,
     MultipleResults,
     RuleBasedStateMachine,
+    initialize,
     invariant,
     multiple,
     precondition,
@@ -58,6 +59,10 @@ class ItemsMachine(RuleBasedStateMachine):
         self.tenant = ModelledItems(self.world)
         self.paged: list[Listing] = []
         self.bursts = 0
+
+    @initialize(target=items, lines=st.lists(NEW, min_size=3, max_size=6))
+    def begin(self, lines: list[Body]) -> MultipleResults[str]:
+        return self._create_many(lines, None, None)
 
     # One item
 
@@ -237,6 +242,9 @@ class ItemsMachine(RuleBasedStateMachine):
 
     @rule(target=items, lines=st.lists(NEW, min_size=1, max_size=4), wrong=st.none() | WRONG, key=KEYS)
     def create_many(self, lines: list[Body], wrong: Body | None, key: str | None) -> MultipleResults[str]:
+        return self._create_many(lines, wrong, key)
+
+    def _create_many(self, lines: list[Body], wrong: Body | None, key: str | None) -> MultipleResults[str]:
         bodies = [self.tenant.resolved(line) for line in lines]
         expected = [None if self.tenant.takes_owner(body) else INVALID_OWNER for body in bodies]
         _put_in_the_middle(bodies, expected, wrong)
