@@ -1,5 +1,6 @@
 """Explains refused input: a pointer to each fault of the parameters or the body."""
 
+from collections.abc import Sequence
 from typing import Any, cast
 
 import msgspec
@@ -34,6 +35,16 @@ def _name_of(key: str, handler: BaseRouteHandler | None) -> str:
         if isinstance(definition, ParameterKwarg) and definition.name:
             return definition.name
     return key
+
+
+def faults_of_fields(handler: BaseRouteHandler, faults: Sequence[FieldError]) -> list[FieldError]:
+    """Return those faults that point to a field of the JSON body that the handler takes."""
+    field = handler.parsed_data_field
+    struct = field.annotation if field else None
+    if not isinstance(struct, type) or not issubclass(struct, msgspec.Struct):
+        return []
+    taken = {f"/{name}" for name in struct.__struct_encode_fields__}
+    return [fault for fault in faults if fault.pointer in taken]
 
 
 def explain_body(handler: BaseRouteHandler, body: bytes) -> list[FieldError]:

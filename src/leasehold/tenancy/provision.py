@@ -16,9 +16,10 @@ from sqlalchemy import MetaData
 from leasehold.core.actor import Actor
 from leasehold.core.budget import OWNER_CONNECTIONS
 from leasehold.core.database import DriverConnection, DriverPool, driver_url
-from leasehold.core.errors import Conflict, DatabaseUnavailable, FieldError, Unavailable
+from leasehold.core.errors import Conflict, DatabaseUnavailable, FieldError, Problem, Unavailable
 from leasehold.core.idempotency.key import IdempotencyKey, IdempotencyKeyInUse
 from leasehold.core.ids import new_id
+from leasehold.core.sqlstate import LOST_CONNECTION, problem_of_driver
 from leasehold.tenancy.context import TenantRef, TenantState
 from leasehold.tenancy.fleet.fingerprint import fingerprint
 from leasehold.tenancy.fleet.history import TenantHistory
@@ -109,6 +110,7 @@ class Provisioner:
             NoOwner: this process has no owner URL.
             FleetNotReady: the platform was not migrated to the revision of this code.
             DatabaseUnavailable: the database does not answer.
+            Problem: what else the database refuses, where its SQLSTATE says so.
         """
         check_slug(slug)
         pool, rendering = await self._open()
@@ -130,14 +132,11 @@ class Provisioner:
                     raise FleetNotReady
                 async with undone_by_an_error(connection):
                     await self._build(connection, tenant, name, rendering, by, key)
-        except asyncpg.UniqueViolationError as error:
-            if error.constraint_name == "uq_tenants_slug":
-                raise SlugTaken from error
-            if error.constraint_name == RECEIPT_TAKEN:
-                raise IdempotencyKeyInUse from error
-            raise
-        except (OSError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError) as error:
-            raise DatabaseUnavailable from error
+        except (*LOST_CONNECTION, asyncpg.PostgresError) as error:
+            problem = _problem_of(error)
+            if problem is None:
+                raise
+            raise problem from error
         _log.info("tenant_provisioned", tenant=str(tenant.id), slug=slug)
         return tenant
 
@@ -187,6 +186,15 @@ class Provisioner:
             if self._pool is None:
                 self._pool = await _open_pool(self._owner_url)
         return self._pool, self._rendering
+
+
+def _problem_of(error: Exception) -> Problem | None:
+    """Return what to tell whoever wants a tenant, or None for what is our own fault."""
+    if not isinstance(error, asyncpg.PostgresError):
+        return DatabaseUnavailable()
+    if error.constraint_name == "uq_tenants_slug":
+        return SlugTaken()
+    return IdempotencyKeyInUse() if error.constraint_name == RECEIPT_TAKEN else problem_of_driver(error)
 
 
 def _row_sql(tenant: TenantRef, name: str) -> str:

@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 import httpx
 
 from leasehold.process import Process
-from tests.api.items_asked import Body
-from tests.api.items_model import FIELDS, Row, fields_of, merged
+from tests.api.items_machine.asked import Body
+from tests.api.items_machine.model import FIELDS, Row, fields_of, merged
 from tests.api.problems import refusal_of
 from tests.factories import bearer, provisioned
 from tests.people import user
@@ -26,6 +26,9 @@ FAILED: Refusal = (412, "precondition-failed")
 REQUIRED: Refusal = (428, "precondition-required")
 INVALID_CURSOR: Refusal = (422, "invalid-cursor")
 KEY_REUSED: Refusal = (422, "idempotency-key-reused")
+
+
+_UNKNOWN = '"unknown"'
 
 
 @dataclass
@@ -74,14 +77,25 @@ class ModelledItems:
         self.rows: dict[str, Row] = {}
         self.kept: dict[str, Kept] = {}
         self.needs_if_match = False
+        self.is_owner_active = True
         self._states: dict[str, str] = {}
         self._etags: dict[str, str] = {}
         self.headers, self.owners = world.run(self._arrive())
 
+    @property
+    def everything(self) -> list[Row]:
+        """All items that were ever made."""
+        return list(self.rows.values())
+
+    @property
+    def is_owner_needed(self) -> bool:
+        """Whether the user who may own items owns one."""
+        return any(row.shown["owner_id"] == self.owners["active"] for row in self.rows.values())
+
     async def _arrive(self) -> tuple[dict[str, str], dict[str, str]]:
         process, tenant = self.world.process, await provisioned(self.world.process)
         headers = await bearer(process, tenant)
-        active, disabled = [await user(process, tenant, f"{name}@acme.example") for name in ("a", "b")]
+        active, disabled = [await user(process, tenant, f"{name}@acme.example") for name in ("active", "disabled")]
         answer = await self.world.http.patch(f"/v1/users/{disabled.id}", headers=headers, json={"is_active": False})
         assert answer.status_code == 200
         return headers, {"active": str(active.id), "disabled": str(disabled.id), "strange": self.world.stranger}
@@ -135,11 +149,14 @@ class ModelledItems:
 
     def takes_owner(self, body: Body, row: Row | None = None) -> bool:
         """Tell whether an item may get the owner that a body names; it may keep the one that it has."""
-        return body.get("owner_id") in {None, self.owners["active"], row.shown["owner_id"] if row else None}
+        kept = row.shown["owner_id"] if row else None
+        return body.get("owner_id") in {None, kept, self.owners["active"] if self.is_owner_active else None}
 
     def if_match(self, row: Row, how: str) -> tuple[dict[str, str], Refusal | None]:
         """Return a header If-Match, and the refusal that it leads to."""
         etag = row.etags[-1]
+        if etag == _UNKNOWN and how in {"current", "among others"}:
+            how = "former"
         former = next((one for one in row.etags if one != etag), '"never"')
         value, refusal = {
             "absent": ("", REQUIRED if self.needs_if_match else None),
@@ -184,6 +201,22 @@ class ModelledItems:
         row.shown, row.is_deleted = answer.json(), False
         self.look_at(row.shown["id"])
         assert answer.headers["etag"] == row.etags[-1]
+
+    def lose_owner(self) -> None:
+        """Delete the user who may own items; they stay, and another user comes."""
+        lost = self.owners["active"]
+        assert self.ask("DELETE", f"/v1/users/{lost}").status_code == 204
+        made = self.ask("POST", "/v1/users", json={"email": "active@acme.example"})
+        assert made.status_code == 201
+        self.owners["active"], self.is_owner_active = made.json()["id"], True
+        for key, row in self.rows.items():
+            if row.shown["owner_id"] == lost:
+                row.shown = {**row.shown, "owner_id": None}
+                if row.is_deleted:
+                    # It is another state than before, whose ETag nobody is shown.
+                    row.etags.append(_UNKNOWN)
+                else:
+                    self.look_at(key)
 
     def look_at(self, key: str) -> None:
         """Get an item, which must be as it was answered."""
