@@ -5,6 +5,7 @@ service has thought of is still a refusal that names the field.
 """
 
 import re
+from collections.abc import Collection
 from typing import Any
 
 import asyncpg
@@ -20,6 +21,10 @@ class ValueRefused(Invalid):
 
 class ReferenceMissing(ValueRefused):
     """A value names something that is not there, or not any more."""
+
+
+class ReferenceGone(Conflict):
+    """Something that this refers to is not there, or not any more."""
 
 
 class RowTaken(Conflict):
@@ -41,7 +46,7 @@ LOST_CONNECTION = (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.Intern
 """How the driver says that a connection is gone; the last is how it meets the farewell of a backend too late."""
 
 OF_VALUES = (ValueRefused, RowTaken)
-"""Problems whose faults point to columns, as if each were a field of the request; whether it is, the edge knows."""
+"""Problems whose faults point to columns, as if each were a field of the request."""
 
 _DELETES = re.compile(r"(?:^|\()\s*DELETE\s", re.IGNORECASE)
 _FAULTS = {
@@ -103,6 +108,15 @@ def problem_of_driver(error: asyncpg.PostgresError, *, statement: str = "") -> P
     if problem is None:
         return None
     return problem(errors=_faults(code, error)) if code in _FAULTS else problem()
+
+
+def told_of_fields(problem: ValueRefused | RowTaken, fields: Collection[str]) -> Problem:
+    """Return a problem as one of a request with these fields: no other column of the database is named.
+
+    A reference that the request does not name is not its fault: what it refers to has gone meanwhile.
+    """
+    faults = [fault for fault in problem.errors if fault.pointer.removeprefix("/") in fields]
+    return ReferenceGone() if isinstance(problem, ReferenceMissing) and not faults else type(problem)(errors=faults)
 
 
 def violated_constraint(error: DBAPIError) -> str | None:

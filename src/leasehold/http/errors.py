@@ -12,12 +12,12 @@ from litestar.exceptions import HTTPException, ValidationException
 from msgspec import Struct
 
 from leasehold.core.errors import TYPE_PREFIX, FieldError, Invalid, NotFound, Problem
-from leasehold.core.sqlstate import OF_VALUES
+from leasehold.core.sqlstate import OF_VALUES, told_of_fields
 from leasehold.core.validation import UNREADABLE
 from leasehold.http.idempotency import AnswerReplayed, on_replayed
 from leasehold.http.refusals import BodyTooLarge, InternalError, MethodNotAllowed, WrongMediaType
 from leasehold.http.request_log import request_id_of
-from leasehold.http.validation import explain_body, explain_parameters, faults_of_fields
+from leasehold.http.validation import body_fields, explain_body, explain_parameters
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -73,8 +73,7 @@ def _on_problem(request: AnyRequest, error: Problem) -> Response[ProblemDocument
     if error.status >= 500:
         _log.warning("request_refused", problem=error.type, cause=repr(error.__cause__), path=request.scope["path"])
     if isinstance(error, OF_VALUES):
-        # The columns of the database are nobody's business, but for those that the request has a field for.
-        error.errors = tuple(faults_of_fields(request.route_handler, error.errors))
+        error = told_of_fields(error, body_fields(request.route_handler))
     answer = _render(request, error, error.headers)
     if error.extensions:
         answer.content = msgspec.to_builtins(answer.content) | error.extensions
