@@ -60,8 +60,16 @@ class ManyInOne(RuleBasedStateMachine):
     def change_many(
         self, key: str, patch: Body, version: str, more: list[tuple[str, Body, str]], wrong: Body | None
     ) -> None:
+        self._change_many([(key, patch, version), *more], wrong)
+
+    @rule(patch=PATCHES)
+    def change_all_alike(self, patch: Body) -> None:
+        if self.tenant.rows:
+            self._change_many([(key, patch, "current") for key in self.tenant.rows], None)
+
+    def _change_many(self, lines: list[tuple[str, Body, str]], wrong: Body | None) -> None:
         bodies, expected, met = [], [], set[str]()
-        for one, data, which in [(key, patch, version), *more]:
+        for one, data, which in lines:
             row, body = self.tenant.rows[one], self.tenant.resolved(data)
             seen = {"current": row.shown["version"], "former": row.shown["version"] - 1}.get(which)
             bodies.append({"id": one, **body} | ({} if seen is None else {"version": seen}))
