@@ -4,12 +4,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, rule
 
 from tests.api.items_machine.asked import NEW, PATCHES, Body
 from tests.api.items_machine.model import merged
-from tests.api.items_machine.tenant import (
-    FAILED,
-    NOT_FOUND,
-    REQUIRED,
-    ModelledItems,
-)
+from tests.api.items_machine.tenant import FAILED, NOT_FOUND, REQUIRED, ModelledItems
 from tests.api.problems import refusal_of
 
 

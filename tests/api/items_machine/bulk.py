@@ -4,26 +4,11 @@ from typing import Any
 
 import httpx
 from hypothesis import strategies as st
-from hypothesis.stateful import (
-    Bundle,
-    MultipleResults,
-    RuleBasedStateMachine,
-    initialize,
-    multiple,
-    rule,
-)
+from hypothesis.stateful import Bundle, MultipleResults, RuleBasedStateMachine, initialize, multiple, rule
 
 from tests.api.items_machine.asked import KEYS, NEW, PATCHES, VERSIONS, WRONG, Body
 from tests.api.items_machine.model import Row
-from tests.api.items_machine.tenant import (
-    FAILED,
-    INVALID,
-    INVALID_OWNER,
-    NOT_FOUND,
-    REQUIRED,
-    ModelledItems,
-    Refusal,
-)
+from tests.api.items_machine.tenant import FAILED, INVALID, INVALID_OWNER, NOT_FOUND, REQUIRED, ModelledItems, Refusal
 
 
 class ManyInOne(RuleBasedStateMachine):

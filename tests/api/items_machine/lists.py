@@ -3,19 +3,11 @@
 from typing import ClassVar
 
 from hypothesis import strategies as st
-from hypothesis.stateful import (
-    Bundle,
-    RuleBasedStateMachine,
-    rule,
-)
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, rule
 
 from tests.api.items_machine.asked import BOUNDS, QUERIES
 from tests.api.items_machine.model import Listing
-from tests.api.items_machine.tenant import (
-    INVALID_CURSOR,
-    ModelledItems,
-    World,
-)
+from tests.api.items_machine.tenant import INVALID_CURSOR, ModelledItems, World
 from tests.api.problems import refusal_of
 
 

@@ -3,24 +3,10 @@
 from typing import ClassVar
 
 from hypothesis import strategies as st
-from hypothesis.stateful import (
-    Bundle,
-    MultipleResults,
-    RuleBasedStateMachine,
-    multiple,
-    precondition,
-    rule,
-)
+from hypothesis.stateful import Bundle, MultipleResults, RuleBasedStateMachine, multiple, precondition, rule
 
 from tests.api.items_machine.asked import IF_MATCH, KEYS, NEW, PATCHES, WRONG, Body
-from tests.api.items_machine.tenant import (
-    INVALID,
-    INVALID_OWNER,
-    KEY_REUSED,
-    NOT_FOUND,
-    ModelledItems,
-    World,
-)
+from tests.api.items_machine.tenant import INVALID, INVALID_OWNER, KEY_REUSED, NOT_FOUND, ModelledItems, World
 from tests.api.problems import refusal_of
 
 
