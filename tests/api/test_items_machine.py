@@ -25,7 +25,7 @@ from tests.api.problems import refusal_of
 from tests.factories import bearer, item
 from tests.people import user
 
-EXAMPLES, STEPS = (400, 60) if os.environ.get("LEASEHOLD_TEST_LONG") else (25, 40)
+EXAMPLES, STEPS = (400, 60) if os.environ.get("LEASEHOLD_TEST_LONG") else (20, 40)
 
 
 class ItemsMachine(OneAfterAnother, TwoAtOnce, ManyInOne, PagesMeanwhile):
