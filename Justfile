@@ -77,6 +77,11 @@ new-tenant slug: setup
     @leasehold tenants create {{ slug }}
     @leasehold clients create {{ slug }}
 
+# Write the skeleton of a resource and name it where resources are named: just new-resource notes
+new-resource *args: setup
+    @python -m scaffold {{ args }}
+    @leasehold reference openapi --output docs/reference/openapi.json
+
 # Write what the documentation has from the code; --allow-breaking if API clients shall break
 reference *args: setup
     @leasehold reference problems > docs/reference/problems.md
