@@ -209,6 +209,12 @@ class Settings(BaseSettings):
     hsts_seconds: int = Field(default=0, ge=0)
     """For so many seconds browsers come back by TLS alone, to each host that has told them (RFC 6797); 0 tells none."""
 
+    client_timeout_s: float = Field(default=30.0, gt=0, le=3600)
+    """Seconds for the head of a request, for its body, and for the next part of an answer; then the client is cut off.
+
+    A connection on which nothing is asked is closed after as many. An import and an export get five minutes in all.
+    """
+
     max_body_bytes: int = Field(default=1024 * 1024, ge=1024)
     """Largest request body in bytes; a route may raise it."""
 

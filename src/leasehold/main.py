@@ -28,6 +28,7 @@ from leasehold.http.bodies import StrictRequest
 from leasehold.http.cors import AllowedOrigins, CrossOrigin
 from leasehold.http.errors import exception_handlers
 from leasehold.http.headers import AnswerHeaders
+from leasehold.http.marks import CLIENT_TIMEOUT_S
 from leasehold.http.openapi.document import openapi_config
 from leasehold.http.openapi.pages import SCRIPT
 from leasehold.http.request_log import RequestLog
@@ -275,6 +276,7 @@ def create_app(settings: Settings | None = None) -> RequestLog:
         exception_handlers=exception_handlers(),
         openapi_config=openapi_config(version("leasehold")),
         request_max_body_size=settings.max_body_bytes,
+        opt={CLIENT_TIMEOUT_S: settings.client_timeout_s},
         request_class=StrictRequest,
         response_class=JsonResponse,
         plugins=[OneDependencyAfterAnother(), IdempotentPosts()],

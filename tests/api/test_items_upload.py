@@ -96,7 +96,7 @@ async def test_who_goes_away_in_the_middle_has_done_nothing(app: RequestLog, pro
 
     sender = Sender(30, nothing, leaves=True)
     await sender.post(app, await bearer(process, acme))
-    assert (sender.status, sender.problem) == (400, "upload-cut-off")
+    assert (sender.status, sender.problem) == (400, "body-cut-off")
     assert connections_of(process) == 0
     assert await count_of(process, acme) == 0
 
@@ -113,7 +113,7 @@ async def test_who_does_not_come_to_an_end_is_cut_off(
     sender = Sender(30, stop)
     async with asyncio.timeout(10):
         await sender.post(app, await bearer(process, acme))
-    assert (sender.status, sender.problem) == (408, "upload-too-slow")
+    assert (sender.status, sender.problem) == (408, "body-too-slow")
     assert await count_of(process, acme) == 0
 
 

@@ -21,5 +21,8 @@ SCOPES = "scopes"
 PROBLEMS = "problems"
 """Names the problems that a route may answer besides those that follow from what it is."""
 
+CLIENT_TIMEOUT_S = "client_timeout_s"
+"""Names the seconds in which the body of a request must have arrived, or the next part of an import."""
+
 LISTS = "lists"
 """Names the list that a route shows, with what may be asked of it."""

@@ -10,6 +10,7 @@ import asyncpg
 from leasehold.core.budget import OWNER_CONNECTIONS
 from leasehold.core.database import DriverConnection, DriverPool, driver_url
 from leasehold.core.errors import DatabaseUnavailable, Unavailable
+from leasehold.core.sqlstate import LOST_CONNECTION
 
 
 class NoOwner(Unavailable):
@@ -46,7 +47,7 @@ class Owner:
         try:
             async with (await self._opened(self._url)).acquire() as acquired:
                 yield cast("DriverConnection", acquired)
-        except (OSError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError) as error:
+        except (*LOST_CONNECTION, asyncpg.PostgresConnectionError) as error:
             raise DatabaseUnavailable from error
 
     async def close(self) -> None:

@@ -13,9 +13,10 @@ from sqlalchemy import MetaData
 
 from leasehold.core.actor import Actor
 from leasehold.core.database import DriverConnection
-from leasehold.core.errors import Conflict, FieldError, Unavailable
+from leasehold.core.errors import Conflict, DatabaseUnavailable, FieldError, Problem, Unavailable
 from leasehold.core.idempotency.key import IdempotencyKey, IdempotencyKeyInUse
 from leasehold.core.ids import new_id
+from leasehold.core.sqlstate import LOST_CONNECTION, problem_of_driver
 from leasehold.tenancy.context import TenantRef, TenantState
 from leasehold.tenancy.fleet.fingerprint import fingerprint
 from leasehold.tenancy.fleet.history import TenantHistory
@@ -117,6 +118,7 @@ class Provisioner:
             NoOwner: this process has no owner URL.
             FleetNotReady: the platform was not migrated to the revision of this code.
             DatabaseUnavailable: the database does not answer.
+            Problem: what else the database refuses, where its SQLSTATE says so.
         """
         check_slug(slug)
         return await self._make(slug, name, by, key)
@@ -147,12 +149,11 @@ class Provisioner:
                     raise FleetNotReady
                 async with undone_by_an_error(connection):
                     await self._build(connection, tenant, name, rendering, by, key)
-        except asyncpg.UniqueViolationError as error:
-            if error.constraint_name == "uq_tenants_slug":
-                raise SlugTaken from error
-            if error.constraint_name == RECEIPT_TAKEN:
-                raise IdempotencyKeyInUse from error
-            raise
+        except (*LOST_CONNECTION, asyncpg.PostgresError) as error:
+            problem = _problem_of(error)
+            if problem is None:
+                raise
+            raise problem from error
         _log.info("tenant_provisioned" if slug else "vacancy_made", tenant=str(tenant.id), slug=slug)
         return tenant
 
@@ -199,6 +200,15 @@ class Provisioner:
         if self._rendering is None:
             self._rendering = render_provisioning(self._history)
         return self._rendering
+
+
+def _problem_of(error: Exception) -> Problem | None:
+    """Return what to tell whoever wants a tenant, or None for what is our own fault."""
+    if not isinstance(error, asyncpg.PostgresError):
+        return DatabaseUnavailable()
+    if error.constraint_name == "uq_tenants_slug":
+        return SlugTaken()
+    return IdempotencyKeyInUse() if error.constraint_name == RECEIPT_TAKEN else problem_of_driver(error)
 
 
 def _row_sql(tenant: TenantRef, name: str) -> str:

@@ -22,8 +22,8 @@ from leasehold.tenancy.context import TenantState, UnknownTenant
 from leasehold.tenancy.names import quoted, vacant_slug
 from leasehold.tenancy.owner import Owner
 
-_AT_ONCE = 8
-"""Tables or foreign keys that one transaction drops."""
+_AT_ONCE = 4
+"""Tables or foreign keys that one transaction drops. A table takes some twenty locks with all that belongs to it."""
 _LOCK_TIMEOUT = "SET LOCAL lock_timeout = '10s'"
 
 _TENANT = """

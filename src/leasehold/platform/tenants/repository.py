@@ -19,7 +19,7 @@ TENANTS = Listing(
     Tenant.state != TenantState.VACANT,
     sorts={"slug": Tenant.slug},
     filters={
-        "slug": Equal(Tenant.slug, str),
+        "slug": Equal(Tenant.slug, schemas.SoughtSlug),
         "state": Equal(Tenant.state, schemas.State),
         "is_canary": Equal(Tenant.is_canary, bool),
         "created_at": Between(Tenant.created_at),

@@ -1,10 +1,11 @@
 """`/platform/v1/tenants`."""
 
+from typing import Annotated
 from uuid import UUID
 
 from litestar import Router, delete, get, patch, post
 from litestar.di import NamedDependency, Provide
-from litestar.params import FromPath, JSONBody
+from litestar.params import FromPath, JSONBody, PathParameter
 
 from leasehold.core.actor import Actor
 from leasehold.core.database import PlatformSession
@@ -113,7 +114,7 @@ async def add_domain(
 )
 async def remove_domain(
     tenant_id: FromPath[UUID],
-    hostname: FromPath[str],
+    hostname: Annotated[str, PathParameter(max_length=253)],
     tenants: NamedDependency[TenantService],
     actor: NamedDependency[Actor],
 ) -> None:

@@ -12,11 +12,13 @@ from leasehold.tenancy.names import SLUG_PATTERN
 Slug = Annotated[
     str,
     Meta(
+        max_length=63,
         pattern=SLUG_PATTERN,
         description="The tenant's changeable public name: a DNS label in lower case",
         examples=["acme"],
     ),
 ]
+SoughtSlug = Annotated[str, Meta(max_length=63)]
 Name = Annotated[
     str,
     Meta(
