@@ -145,6 +145,9 @@ class Settings(BaseSettings):
     base_domain: Annotated[str, AfterValidator(str.lower)] = "localhost"
     """Tenants answer on `<slug>.<base_domain>`, the platform API on `<base_domain>` alone."""
 
+    former_slug_seconds: int = Field(default=30 * 24 * 3600, ge=0, le=3650 * 24 * 3600)
+    """For so long a slug that a tenant gave up is nobody else's, and its host sends requests on; 0 for no time."""
+
     issuer: Issuer = "http://localhost:8000"
     """The `iss` of every access token, one per installation: the URL of the base domain, without a path."""
 

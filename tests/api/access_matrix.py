@@ -78,6 +78,7 @@ MATRIX: dict[str, str] = {
     "deleteTenant": "platform:tenants:write",
     "suspendTenant": "platform:tenants:write",
     "resumeTenant": "platform:tenants:write",
+    "listDomains": "platform:tenants:read",
     "addDomain": "platform:tenants:write",
     "removeDomain": "platform:tenants:write",
     "getTenantUsage": "platform:tenants:read",

@@ -41,7 +41,13 @@ async def run_with(settings: Settings, work: Callable[[Process], Coroutine[Any, 
 async def tenant_service(process: Process) -> AsyncGenerator[TenantService]:
     """Open a transaction on the platform with the service that admins use."""
     async with platform_session(process.database) as session:
-        yield TenantService(session, process.provisioner, base_domain=process.settings.base_domain)
+        settings = process.settings
+        yield TenantService(
+            session,
+            process.provisioner,
+            base_domain=settings.base_domain,
+            former_slug_seconds=settings.former_slug_seconds,
+        )
 
 
 async def find_tenant(process: Process, slug: str) -> TenantRef:

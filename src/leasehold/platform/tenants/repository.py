@@ -1,5 +1,7 @@
 """How the registry is read and written on behalf of an admin."""
 
+from uuid import UUID
+
 from leasehold.core.listing.filters import Between, Equal
 from leasehold.core.listing.listing import Listing
 from leasehold.core.repository import KeysetRepository
@@ -19,6 +21,9 @@ TENANTS = Listing(
     },
     search=SEARCHED,
 )
+
+
+DOMAINS = Listing(TenantDomain, schemas.Domain, filters={"tenant_id": Equal(TenantDomain.tenant_id, UUID)})
 
 
 class TenantRepository(KeysetRepository[Tenant]):

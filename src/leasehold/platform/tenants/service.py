@@ -1,5 +1,6 @@
 """What an admin does with tenants. Every change is announced to all processes in its own transaction."""
 
+from datetime import timedelta
 from uuid import UUID
 
 from advanced_alchemy.service import SQLAlchemyAsyncRepositoryService
@@ -12,11 +13,11 @@ from leasehold.core.clock import utc_now
 from leasehold.core.database import PlatformSession
 from leasehold.core.errors import Conflict, FieldError, NotFound, WrongState
 from leasehold.core.idempotency.key import IdempotencyKey
-from leasehold.core.listing.asked import PLAIN, Asked
+from leasehold.core.listing.asked import MADE, PLAIN, Asked
 from leasehold.core.pagination import Page, Pager
 from leasehold.core.sqlstate import violated_constraint
 from leasehold.platform.tenants import schemas
-from leasehold.platform.tenants.repository import TENANTS, TenantDomainRepository, TenantRepository
+from leasehold.platform.tenants.repository import DOMAINS, TENANTS, TenantDomainRepository, TenantRepository
 from leasehold.tenancy import registry
 from leasehold.tenancy.audit import AuditLog, by_action
 from leasehold.tenancy.context import TenantState
@@ -24,6 +25,7 @@ from leasehold.tenancy.names import check_hostname, check_slug
 from leasehold.tenancy.provision import Provisioner, SlugTaken
 from leasehold.tenancy.receipts import tenant_on_receipt
 from leasehold.tenancy.registry import announce_tenant, tenant_ref
+from leasehold.tenancy.slugs import SLUG_TAKEN, keep_former, lock_renames, take_slug
 
 _ACTIONS = {
     "slug": "tenant.renamed",
@@ -55,11 +57,15 @@ class TenantService(SQLAlchemyAsyncRepositoryService[registry.Tenant, TenantRepo
 
     repository_type = TenantRepository
 
-    def __init__(self, session: PlatformSession, provisioner: Provisioner, *, base_domain: str) -> None:
+    def __init__(
+        self, session: PlatformSession, provisioner: Provisioner, *, base_domain: str, former_slug_seconds: int = 0
+    ) -> None:
+        """Take for how many seconds a slug that a tenant gives up is nobody else's."""
         super().__init__(session=session)
         self._session = session
         self._provisioner = provisioner
         self._base_domain = base_domain
+        self._former_slugs_kept = timedelta(seconds=former_slug_seconds)
 
     async def page(self, pager: Pager, asked: Asked = PLAIN) -> Page[schemas.Tenant]:
         """Return one page of tenants in the order they were made, or another, whatever their state.
@@ -101,11 +107,11 @@ class TenantService(SQLAlchemyAsyncRepositoryService[registry.Tenant, TenantRepo
         return await self.find(made)
 
     async def change(self, tenant_id: UUID, patch: schemas.TenantPatch, *, by: Actor) -> schemas.Tenant:
-        """Rename a tenant; its data stays where it is.
+        """Rename a tenant; its data stays where it is, and its former slug is nobody else's for a while.
 
         Raises:
             InvalidSlug: the new slug cannot be one.
-            SlugTaken: another tenant has it.
+            SlugTaken: another tenant has it, or had it until lately.
             WrongTenantState: the tenant is deleted.
             InsufficientScope: who is migrated first is a matter of the fleet, and whoever asks may not write that.
         """
@@ -114,11 +120,17 @@ class TenantService(SQLAlchemyAsyncRepositoryService[registry.Tenant, TenantRepo
         if patch.is_canary is not UNSET:
             by.demand("platform:fleet:write")
         row = await self._locked(tenant_id, TenantState.ACTIVE, TenantState.SUSPENDED, TenantState.MAINTENANCE)
+        former = row.slug
+        if patch.slug not in (UNSET, former):
+            await lock_renames(self._session)
         changes = applied(row, patch, unkept={"name"})
         try:
             await self._session.flush()
+            if row.slug != former:
+                await take_slug(self._session, tenant_id, row.slug)
+                await keep_former(self._session, tenant_id, former, kept=self._former_slugs_kept)
         except IntegrityError as error:
-            if violated_constraint(error) == "uq_tenants_slug":
+            if violated_constraint(error) in SLUG_TAKEN:
                 raise SlugTaken from error
             raise
         for action, told in by_action(changes, _ACTIONS).items():
@@ -153,6 +165,17 @@ class TenantService(SQLAlchemyAsyncRepositoryService[registry.Tenant, TenantRepo
         row = await self._locked(tenant_id, TenantState.ACTIVE, TenantState.SUSPENDED, TenantState.MAINTENANCE)
         row.deleted_at = utc_now()
         return await self._move(row, TenantState.DELETED, "tenant.deleted", by)
+
+    async def domains(self, tenant_id: UUID, pager: Pager) -> Page[schemas.Domain]:
+        """Return one page of a tenant's custom domains, in the order they were added, whatever its state.
+
+        Raises:
+            NotFound: there is no such tenant.
+            InvalidCursor: the cursor was issued for another list.
+        """
+        await self.find(tenant_id)
+        of_tenant = Asked(MADE, is_descending=False, values={"tenant_id": tenant_id})
+        return await DOMAINS.page_in(self._session, pager, of_tenant)
 
     async def add_domain(self, tenant_id: UUID, hostname: str, *, by: Actor) -> schemas.Domain:
         """Let a tenant answer on a domain of its own.
