@@ -7,7 +7,7 @@ unique index has made it wait for a tenant that was just giving the slug up, so 
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Integer, delete, func, select
+from sqlalchemy import ForeignKey, delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
@@ -20,8 +20,6 @@ from leasehold.tenancy.registry import Tenant
 SLUG_TAKEN = frozenset({"uq_tenants_slug", "uq_former_slugs_slug"})
 """The constraints that are violated by who takes a slug that another tenant has, or had until lately."""
 
-_RENAMES = "leasehold rename of a tenant"
-
 
 class FormerSlug(Identified, PlatformModel):
     """A slug that a tenant has given up, and that is its own until a moment."""
@@ -31,11 +29,6 @@ class FormerSlug(Identified, PlatformModel):
     slug: Mapped[str] = mapped_column(unique=True)
     tenant_id: Mapped[UUID] = mapped_column(ForeignKey(Tenant.id), index=True)
     until: Mapped[datetime]
-
-
-async def lock_renames(session: AsyncSession) -> None:
-    """Let no other tenant be renamed to the end of the transaction: two that swap slugs would wait for each other."""
-    await session.execute(select(func.pg_advisory_xact_lock(func.hashtext(_RENAMES).cast(Integer))))
 
 
 async def take_slug(session: AsyncSession, tenant_id: UUID, slug: str) -> None:

@@ -25,7 +25,7 @@ from leasehold.tenancy.names import check_hostname, check_slug
 from leasehold.tenancy.provision import Provisioner, SlugTaken
 from leasehold.tenancy.receipts import tenant_on_receipt
 from leasehold.tenancy.registry import announce_tenant, tenant_ref
-from leasehold.tenancy.slugs import SLUG_TAKEN, keep_former, lock_renames, take_slug
+from leasehold.tenancy.slugs import SLUG_TAKEN, keep_former, take_slug
 
 _ACTIONS = {
     "slug": "tenant.renamed",
@@ -121,8 +121,6 @@ class TenantService(SQLAlchemyAsyncRepositoryService[registry.Tenant, TenantRepo
             by.demand("platform:fleet:write")
         row = await self._locked(tenant_id, TenantState.ACTIVE, TenantState.SUSPENDED, TenantState.MAINTENANCE)
         former = row.slug
-        if patch.slug not in (UNSET, former):
-            await lock_renames(self._session)
         changes = applied(row, patch, unkept={"name"})
         try:
             await self._session.flush()
