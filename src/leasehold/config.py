@@ -203,7 +203,7 @@ class Settings(BaseSettings):
     """Where the pages of a tenant are that mails link to: reset-password, confirm-email and accept-invitation."""
 
     trusted_proxies: Annotated[str, AfterValidator(_check_networks)] = ""
-    """Networks of the proxies in front, with commas: their X-Forwarded-For is believed, and nobody else's."""
+    """Networks of the proxies in front, with commas: their X-Forwarded-For and -Proto are believed, nobody else's."""
 
     cors_origins: Origins = ""
     """Origins whose pages may call the API, with commas; `https://*.example.com` for all below, `*` for any."""

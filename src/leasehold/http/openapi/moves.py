@@ -8,12 +8,13 @@ from leasehold.http.marks import IS_PUBLIC
 
 _MOVED: dict[str, Any] = {
     "description": "Permanent Redirect: the host is that of a former slug of the tenant",
-    "headers": {
-        "Location": {
-            "description": "The same address on the host of the slug that it has now",
-            "schema": {"type": "string", "format": "uri"},
-        }
-    },
+    "headers": {"Location": {"$ref": "#/components/headers/Location"}},
+}
+MOVED_HEADERS: dict[str, Any] = {
+    "Location": {
+        "description": "The same address on the host of the slug that the tenant has now",
+        "schema": {"type": "string", "format": "uri"},
+    }
 }
 
 
