@@ -19,6 +19,9 @@ from tests.api.problems import on, pointers_of, refusal_of
 from tests.factories import OPERATOR, admin, api_key, bearer, item, new_slug, provisioned
 
 TENANTS = "/platform/v1/tenants"
+KEPT_FOR = """
+UPDATE platform.former_slugs SET expires_at = now() + make_interval(secs => :seconds) WHERE tenant_id = :tenant_id
+"""
 WAITING = """
 SELECT count(*) FROM pg_stat_activity
  WHERE datname = current_database() AND pg_backend_pid() = ANY(pg_blocking_pids(pid))
@@ -36,10 +39,7 @@ async def rename(http: httpx.AsyncClient, process: Process, tenant: TenantRef, s
 async def end_after(process: Process, tenant_id: UUID, seconds: float) -> None:
     """Let the former slugs of a tenant be kept for so long from now on."""
     async with platform_session(process.database) as session:
-        await session.execute(
-            text("UPDATE platform.former_slugs SET until = now() + make_interval(secs => :s) WHERE tenant_id = :t"),
-            {"s": seconds, "t": tenant_id},
-        )
+        await session.execute(text(KEPT_FOR), {"seconds": seconds, "tenant_id": tenant_id})
         await announce_tenant(session, tenant_id)
     await process.feed.caught_up()
 

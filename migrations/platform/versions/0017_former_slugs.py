@@ -20,7 +20,7 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     DELETE FROM platform.former_slugs f
-     WHERE f.slug = wanted AND (f.tenant_id = taker OR f.until <= clock_timestamp());
+     WHERE f.slug = wanted AND (f.tenant_id = taker OR f.expires_at <= clock_timestamp());
     IF EXISTS (SELECT FROM platform.former_slugs f WHERE f.slug = wanted) THEN
         RAISE unique_violation
         USING MESSAGE = 'the slug was another tenant''s until lately', CONSTRAINT = 'uq_former_slugs_slug';
@@ -36,7 +36,7 @@ def upgrade() -> None:
         sa.Column("id", sa.UUID(), nullable=False),
         sa.Column("slug", sa.Text(), nullable=False),
         sa.Column("tenant_id", sa.UUID(), nullable=False),
-        sa.Column("until", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(["tenant_id"], ["platform.tenants.id"], name=op.f("fk_former_slugs_tenant_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_former_slugs")),
         sa.UniqueConstraint("slug", name=op.f("uq_former_slugs_slug")),

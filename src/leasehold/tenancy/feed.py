@@ -33,8 +33,8 @@ SELECT t.id, t.slug, t.schema_name, t.role_name, t.state, t.revision,
        (SELECT r.served_by FROM platform.tenant_revisions r WHERE r.revision = t.revision) AS served_by,
        ARRAY(SELECT d.hostname FROM platform.tenant_domains d WHERE d.tenant_id = t.id) AS hostnames,
        ARRAY(SELECT f.slug FROM platform.former_slugs f WHERE f.tenant_id = t.id ORDER BY f.slug) AS former_slugs,
-       ARRAY(SELECT EXTRACT(EPOCH FROM f.until - now())::float FROM platform.former_slugs f WHERE f.tenant_id = t.id
-              ORDER BY f.slug) AS former_slugs_left_s
+       ARRAY(SELECT EXTRACT(EPOCH FROM f.expires_at - now())::float FROM platform.former_slugs f
+              WHERE f.tenant_id = t.id ORDER BY f.slug) AS former_slugs_left_s
   FROM platform.tenants t
  WHERE t.state IN ('active', 'suspended', 'maintenance')
 """

@@ -28,7 +28,7 @@ class FormerSlug(Identified, PlatformModel):
 
     slug: Mapped[str] = mapped_column(unique=True)
     tenant_id: Mapped[UUID] = mapped_column(ForeignKey(Tenant.id), index=True)
-    until: Mapped[datetime]
+    expires_at: Mapped[datetime]
 
 
 async def take_slug(session: AsyncSession, tenant_id: UUID, slug: str) -> None:
@@ -49,14 +49,14 @@ async def keep_former(session: AsyncSession, tenant_id: UUID, slug: str, *, kept
     """Keep for a tenant the slug that it has just given up; for no time if `kept` is none."""
     if not kept:
         return
-    left = insert(FormerSlug).values(id=new_id(), slug=slug, tenant_id=tenant_id, until=func.now() + kept)
+    left = insert(FormerSlug).values(id=new_id(), slug=slug, tenant_id=tenant_id, expires_at=func.now() + kept)
     await session.execute(
         left.on_conflict_do_update(
-            index_elements=["slug"], set_={"tenant_id": left.excluded.tenant_id, "until": left.excluded.until}
+            index_elements=["slug"], set_={"tenant_id": left.excluded.tenant_id, "expires_at": left.excluded.expires_at}
         )
     )
 
 
 async def forget_former_slugs(session: AsyncSession) -> None:
     """Delete those whose time is over. They have been free since."""
-    await session.execute(delete(FormerSlug).where(FormerSlug.until <= func.now()))
+    await session.execute(delete(FormerSlug).where(FormerSlug.expires_at <= func.now()))
