@@ -15,7 +15,9 @@ from leasehold.mail.links import Links
 from leasehold.tenancy.bind import ReaderPool
 from leasehold.tenancy.directory import KnownSubjects, TenantDirectory
 from leasehold.tenancy.feed import DirectoryFeed
+from leasehold.tenancy.owner import Owner
 from leasehold.tenancy.provision import Provisioner
+from leasehold.tenancy.purge import Purger
 from leasehold.tenancy.window import RevisionWindow
 from leasehold.workspace.keys.verification import ApiKeys
 from leasehold.workspace.sessions.service import Lifetimes
@@ -33,7 +35,9 @@ class Process:
     subjects: KnownSubjects
     feed: DirectoryFeed
     window: RevisionWindow
+    owner: Owner
     provisioner: Provisioner
+    purger: Purger
     key: InstallationKey
     tokens: AccessTokens
     passwords: Passwords

@@ -82,6 +82,10 @@ ACTIONS = {
     "updateTenant": {"tenant.renamed", "tenant.canary_flagged"},
     "deleteTenant": {"tenant.deleted"},
     "suspendTenant": {"tenant.suspended"},
+    "beginMaintenance": {"tenant.maintenance_began"},
+    "endMaintenance": {"tenant.maintenance_ended"},
+    "restoreTenant": {"tenant.restored"},
+    "purgeTenant": {"tenant.purge_requested"},
     "resumeTenant": {"tenant.resumed"},
     "addDomain": {"tenant.domain_added"},
     "removeDomain": {"tenant.domain_removed"},
@@ -155,11 +159,17 @@ class World:
             await self.http.post(f"{address}/domains", headers=self.root, json={"hostname": hostname})
         if operation == "resumeTenant":
             await self.http.put(f"{address}/suspension", headers=self.root)
+        if operation == "endMaintenance":
+            await self.http.put(f"{address}/maintenance", headers=self.root, json={})
+        if operation in {"restoreTenant", "purgeTenant"}:
+            await self.http.delete(address, headers=self.root)
         job_id = queued(self.settings.database_url.get_secret_value(), tenant.id, "dead")
         bodies: dict[str, dict[str, Any]] = {
             "createTenant": {"slug": new_slug(), "name": NAME},
             "updateTenant": {"slug": new_slug(), "name": NAME, "is_canary": True},
             "addDomain": {"hostname": hostname},
+            "beginMaintenance": {"is_read_only": True},
+            "purgeTenant": {"slug": tenant.slug},
             "impersonate": {"scopes": ["items:read"], "reason": "Ticket 4711"},
         }
         ids = {"tenant_id": tenant.id, "hostname": hostname, "job_id": job_id}

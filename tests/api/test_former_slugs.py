@@ -264,7 +264,9 @@ async def test_who_waits_for_a_slug_that_is_just_given_up_does_not_get_it(
 ) -> None:
     headers, new = await admin(process), new_slug()
     async with platform_session(process.database) as session:
-        service = TenantService(session, process.provisioner, base_domain="leasehold.test", former_slug_seconds=60)
+        service = TenantService(
+            session, process.provisioner, base_domain="leasehold.test", vacancies=0, former_slug_seconds=60
+        )
         await service.change(acme.id, TenantPatch(slug=new), by=OPERATOR)
         asked = [
             asyncio.create_task(http.post(TENANTS, headers=headers, json={"slug": acme.slug, "name": "Another"})),
@@ -284,7 +286,9 @@ async def test_who_takes_a_slug_back_is_before_all_who_want_it(
     headers = await admin(process)
     await rename(http, process, acme)
     async with platform_session(process.database) as session:
-        service = TenantService(session, process.provisioner, base_domain="leasehold.test", former_slug_seconds=60)
+        service = TenantService(
+            session, process.provisioner, base_domain="leasehold.test", vacancies=0, former_slug_seconds=60
+        )
         await service.change(acme.id, TenantPatch(slug=acme.slug), by=OPERATOR)
         asked = [
             asyncio.create_task(http.post(TENANTS, headers=headers, json={"slug": acme.slug, "name": "Another"})),

@@ -214,7 +214,7 @@ async def test_who_waits_for_a_domain_that_another_is_getting_gets_it_only_if_th
     headers, hostname = await admin(process), new_hostname()
     blocked = "SELECT count(*) FROM pg_stat_activity WHERE pg_backend_pid() = ANY(pg_blocking_pids(pid))"
     async with platform_session(process.database) as session:
-        service = TenantService(session, process.provisioner, base_domain="leasehold.test")
+        service = TenantService(session, process.provisioner, base_domain="leasehold.test", vacancies=0)
         await service.add_domain(acme.id, hostname, by=OPERATOR)
         asked = asyncio.create_task(http.post(domains_of(globex), headers=headers, json={"hostname": hostname}))
         async with asyncio.timeout(10):

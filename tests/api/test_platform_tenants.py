@@ -42,8 +42,8 @@ async def test_a_provisioned_tenant_is_ready_and_empty_and_apart(
     made = await http.post(TENANTS, headers=headers, json={"slug": slug, "name": "Initech"})
     assert made.status_code == 201
     body = made.json()
-    times = {"created_at", "updated_at", "deleted_at"}
-    assert set(body) == {"id", "slug", "name", "state", "revision", "is_canary"} | times
+    times = {"created_at", "updated_at", "deleted_at", "purge_at", "maintenance_ends_at"}
+    assert set(body) == {"id", "slug", "name", "state", "revision", "is_canary", "is_read_only"} | times
     assert (body["slug"], body["name"], body["state"], body["deleted_at"]) == (slug, "Initech", "active", None)
     assert (await http.get(f"{TENANTS}/{body['id']}", headers=headers)).json() == body
     tenant = process.directory.by_slug(slug)
@@ -205,7 +205,9 @@ async def test_where_slugs_are_kept_for_no_time_another_tenant_can_take_one_at_o
 ) -> None:
     headers = await admin(process)
     async with platform_session(process.database) as session:
-        service = TenantService(session, process.provisioner, base_domain="leasehold.test", former_slug_seconds=0)
+        service = TenantService(
+            session, process.provisioner, base_domain="leasehold.test", vacancies=0, former_slug_seconds=0
+        )
         await service.change(acme.id, TenantPatch(slug=new_slug()), by=OPERATOR)
     await process.feed.caught_up()
     assert refusal_of(await http.get(on(acme.slug, "/v1/me"))) == (404, "unknown-tenant")

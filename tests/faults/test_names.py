@@ -51,6 +51,7 @@ async def test_two_processes_know_the_names_of_a_tenant_within_a_second(
                 session,  # type: ignore[arg-type]
                 process.provisioner,
                 base_domain=settings.base_domain,
+                vacancies=0,
                 former_slug_seconds=60,
             )
 

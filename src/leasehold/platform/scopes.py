@@ -15,6 +15,7 @@ PLATFORM_SCOPES = frozenset(
         "platform:jobs:read",
         "platform:jobs:write",
         IMPERSONATE,
+        "platform:tenants:purge",
         "platform:tenants:read",
         "platform:tenants:write",
     }

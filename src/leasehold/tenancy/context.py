@@ -1,14 +1,19 @@
 """The tenant of a request, as a value that is passed, never looked up from afar."""
 
+import math
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
-from leasehold.core.errors import NotFound
+from leasehold.core.clock import utc_now
+from leasehold.core.errors import NotFound, Unavailable
+
+_READ_ONLY = "This tenant is in maintenance; it can be read and not changed."
 
 
 class TenantState(StrEnum):
-    """Where a tenant stands in its life. Only an active one is served."""
+    """Where a tenant stands in its life. An active one is served, and one in maintenance where it may be read."""
 
     VACANT = "vacant"
     ACTIVE = "active"
@@ -27,6 +32,29 @@ class UnknownTenant(NotFound):
 
 
 @dataclass(frozen=True, slots=True)
+class Maintenance:
+    """What a tenant in maintenance still answers, and for how long that is planned."""
+
+    is_read_only: bool
+    """Whether it can be read; otherwise it answers nothing."""
+    ends_at: datetime | None = None
+
+
+class TenantInMaintenance(Unavailable):
+    """This tenant is in maintenance."""
+
+    type = "tenant-maintenance"
+    title = "Tenant in maintenance"
+    retry_after_s = 60
+
+    def __init__(self, maintenance: Maintenance | None = None) -> None:
+        super().__init__(_READ_ONLY if maintenance and maintenance.is_read_only else None)
+        if maintenance and maintenance.ends_at:
+            left_s = (maintenance.ends_at - utc_now()).total_seconds()
+            self.headers = {"Retry-After": str(max(1, math.ceil(left_s)))}
+
+
+@dataclass(frozen=True, slots=True)
 class TenantRef:
     """What the request path needs to know of a tenant. `id`, `schema` and `role` never change; the slug may."""
 
@@ -39,3 +67,9 @@ class TenantRef:
     """The Alembic revision of the tenant's schema."""
     served_by: str | None = None
     """The oldest head that code may have been built with and serve this revision; None where nobody said."""
+    maintenance: Maintenance | None = None
+
+    @property
+    def is_read_only(self) -> bool:
+        """Whether nothing of the tenant may be changed now."""
+        return self.maintenance is not None and self.maintenance.is_read_only

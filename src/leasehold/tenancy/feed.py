@@ -11,13 +11,14 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Iterable
+from dataclasses import replace
 from uuid import UUID
 
 import asyncpg
 import structlog
 
 from leasehold.core.database import DriverConnection, driver_url
-from leasehold.tenancy.context import TenantRef
+from leasehold.tenancy.context import Maintenance, TenantRef, TenantState
 from leasehold.tenancy.directory import KnownSubjects, TenantDirectory
 from leasehold.tenancy.registry import CHANNEL, tenant_ref_of
 from leasehold.tenancy.signing import KEYS_VERSION, SigningKeyWatch
@@ -29,7 +30,7 @@ _CAUGHT_UP_TIMEOUT_S = 1.0
 _RETRY_S = 0.2
 
 _TENANTS = """
-SELECT t.id, t.slug, t.schema_name, t.role_name, t.state, t.revision,
+SELECT t.id, t.slug, t.schema_name, t.role_name, t.state, t.revision, t.is_read_only, t.maintenance_ends_at,
        (SELECT r.served_by FROM platform.tenant_revisions r WHERE r.revision = t.revision) AS served_by,
        ARRAY(SELECT d.hostname FROM platform.tenant_domains d WHERE d.tenant_id = t.id) AS hostnames,
        ARRAY(SELECT f.slug FROM platform.former_slugs f WHERE f.tenant_id = t.id ORDER BY f.slug) AS former_slugs,
@@ -193,5 +194,8 @@ def _known_tenants(
     several machines need not agree, and none sends anybody on for longer than the slug is kept.
     """
     for row in rows:
+        tenant = tenant_ref_of(row)
+        if tenant.state is TenantState.MAINTENANCE:
+            tenant = replace(tenant, maintenance=Maintenance(row["is_read_only"], row["maintenance_ends_at"]))
         left = zip(row["former_slugs"], row["former_slugs_left_s"], strict=True)
-        yield tenant_ref_of(row), row["hostnames"], {slug: asked_at + left_s for slug, left_s in left}
+        yield tenant, row["hostnames"], {slug: asked_at + left_s for slug, left_s in left}
