@@ -246,7 +246,9 @@ async def test_the_former_slug_of_a_tenant_that_is_not_served_tells_nobody_the_n
     taken = await http.post(TENANTS, headers=headers, json={"slug": globex.slug, "name": "Another"})
     assert refusal_of(taken) == (409, "slug-taken")
     await http.delete(f"{TENANTS}/{acme.id}/suspension", headers=headers)
-    assert await where(http, on(acme.slug, "/v1/me")) == on(names[0], "/v1/me")
+    await http.post(f"{TENANTS}/{globex.id}/restore", headers=headers)
+    for tenant, name in zip((acme, globex), names, strict=True):
+        assert await where(http, on(tenant.slug, "/v1/me")) == on(name, "/v1/me")
 
 
 @pytest.mark.parametrize("path", ["/platform/v1/tenants", "/v1/nothing-here"])

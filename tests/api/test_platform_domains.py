@@ -239,3 +239,5 @@ async def test_the_domains_of_a_deleted_tenant_answer_nobody_and_go_to_nobody_el
     assert [row["hostname"] for row in listed] == [hostname]
     more = await http.post(domains_of(acme), headers=headers, json={"hostname": new_hostname()})
     assert refusal_of(more) == (409, "wrong-state")
+    await http.post(f"/platform/v1/tenants/{acme.id}/restore", headers=headers)
+    assert (await http.get(f"https://{hostname}/v1/me", headers=token)).status_code == 200
