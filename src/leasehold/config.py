@@ -146,6 +146,9 @@ class Settings(BaseSettings):
     base_domain: Annotated[str, AfterValidator(str.lower)] = "localhost"
     """Tenants answer on `<slug>.<base_domain>`, the platform API on `<base_domain>` alone."""
 
+    former_slug_seconds: int = Field(default=30 * 24 * 3600, ge=0, le=3650 * 24 * 3600)
+    """For so long a slug that a tenant gave up is nobody else's, and its host sends requests on; 0 for no time."""
+
     issuer: Issuer = "http://localhost:8000"
     """The `iss` of every access token, one per installation: the URL of the base domain, without a path."""
 
@@ -201,7 +204,7 @@ class Settings(BaseSettings):
     """Where the pages of a tenant are that mails link to: reset-password, confirm-email and accept-invitation."""
 
     trusted_proxies: Annotated[str, AfterValidator(_check_networks)] = ""
-    """Networks of the proxies in front, with commas: their X-Forwarded-For is believed, and nobody else's."""
+    """Networks of the proxies in front, with commas: their X-Forwarded-For and -Proto are believed, nobody else's."""
 
     cors_origins: Origins = ""
     """Origins whose pages may call the API, with commas; `https://*.example.com` for all below, `*` for any."""

@@ -90,6 +90,7 @@ MATRIX: dict[str, str] = {
     "endMaintenance": "platform:tenants:write",
     "restoreTenant": "platform:tenants:write",
     "purgeTenant": "platform:tenants:purge",
+    "listDomains": "platform:tenants:read",
     "addDomain": "platform:tenants:write",
     "removeDomain": "platform:tenants:write",
     "getTenantUsage": "platform:tenants:read",

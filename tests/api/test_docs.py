@@ -187,7 +187,8 @@ async def test_limits_are_described_of_every_operation_that_has_them(http: httpx
         *("/health/live", "/health/ready"),
         *("/.well-known/jwks.json", "/.well-known/oauth-authorization-server"),
     }
-    assert set(document["components"]["headers"]) == {"RateLimit", "RateLimit-Policy", "Retry-After"}
+    headers = set(document["components"]["headers"])
+    assert headers == {"RateLimit", "RateLimit-Policy", "Retry-After", "Location"}
     schema = document["components"]["schemas"]["ProblemDocument"]
     assert schema["properties"]["violated-policies"]["type"] == "array"
     assert "violated-policies" not in schema["required"]
@@ -252,3 +253,13 @@ async def test_lines_are_described_by_what_one_may_be(http: httpx.AsyncClient) -
     }
     assert list(operations[("post", "/v1/items/import")]["requestBody"]["content"]) == ["application/x-ndjson"]
     assert list(operations[("get", "/v1/items/export")]["responses"]["200"]["content"]) == ["application/x-ndjson"]
+
+
+async def test_every_operation_of_a_tenant_says_that_the_tenant_may_have_moved(http: httpx.AsyncClient) -> None:
+    for (_, path), operation in operations_of(await document_of(http)).items():
+        moved = operation["responses"].get("308")
+        if path.startswith(("/v1/", "/oauth/")):
+            assert moved["headers"] == {"Location": {"$ref": "#/components/headers/Location"}}, path
+            assert "content" not in moved, path
+        else:
+            assert moved is None, path

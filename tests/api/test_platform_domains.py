@@ -1,14 +1,18 @@
 """Custom domains: a tenant answers on a name of its own, which belongs to it alone."""
 
+import asyncio
 import secrets
 
 import httpx
 import pytest
+from sqlalchemy import text
 
+from leasehold.core.database import platform_session
+from leasehold.platform.tenants.service import TenantService
 from leasehold.process import Process
 from leasehold.tenancy.context import TenantRef
 from tests.api.problems import pointers_of, refusal_of
-from tests.factories import admin, bearer, item
+from tests.factories import OPERATOR, admin, bearer, item
 
 
 def new_hostname() -> str:
@@ -87,6 +91,10 @@ async def test_a_domain_that_belongs_to_a_tenant_is_taken(
         "app acme.example",
         "127.0.0.1",
         "[::1]",
+        "münchen.example",
+        "\u0430cme.example",  # the first letter is Cyrillic
+        "acme\u3002example",  # which browsers take for a dot
+        "acme.example%2e",
         "*.acme.example",
         "'; DROP TABLE platform.tenant_domains; --",
         f"{'a' * 64}.example",
@@ -108,7 +116,8 @@ async def test_a_name_below_the_base_domain_is_no_custom_domain(
 ) -> None:
     # It could never answer: the base domain is the platform's, and what is below it are slugs.
     headers = await admin(process)
-    for hostname in ("leasehold.test", f"{globex.slug}.leasehold.test", "free.leasehold.test"):
+    below = ("leasehold.test", f"{globex.slug}.leasehold.test", "free.leasehold.test", "a.b.leasehold.test")
+    for hostname in (*below, "localhost", "leasehold.test.", "LEASEHOLD.test"):
         refused = await http.post(domains_of(acme), headers=headers, json={"hostname": hostname})
         assert refused.status_code == 422, hostname
         assert pointers_of(refused) == ["/hostname"]
@@ -141,3 +150,94 @@ async def test_the_domain_of_a_suspended_tenant_is_refused_and_that_of_a_renamed
     refused = await http.get(f"https://{hostname}/v1/me", headers=await bearer(process, acme))
     assert refusal_of(refused) == (403, "tenant-suspended")
     assert (await http.get(f"https://{other}/v1/me", headers=await bearer(process, globex))).status_code == 200
+
+
+async def test_a_domain_is_the_same_however_a_client_writes_it(
+    http: httpx.AsyncClient, process: Process, acme: TenantRef, globex: TenantRef
+) -> None:
+    headers, hostname = await admin(process), f"app.xn--{secrets.token_hex(6)}-3ya.example"
+    assert (await http.post(domains_of(acme), headers=headers, json={"hostname": hostname})).status_code == 201
+    ours, theirs = await bearer(process, acme), await bearer(process, globex)
+    for host in (hostname, hostname.upper(), f"{hostname}.", f"{hostname}:8443", f"{hostname}.:443"):
+        answer = await http.get("/v1/me", headers={**ours, "Host": host})
+        assert answer.json()["tenant"]["id"] == str(acme.id), host
+        assert refusal_of(await http.get("/v1/me", headers={**theirs, "Host": host})) == (403, "tenant-mismatch")
+    for host in (f"www.{hostname}", hostname.removeprefix("app.")):
+        assert refusal_of(await http.get("/v1/me", headers={**ours, "Host": host})) == (404, "unknown-tenant")
+
+
+async def test_the_domains_of_a_tenant_are_listed_in_pages_and_those_of_no_other(
+    http: httpx.AsyncClient, process: Process, acme: TenantRef, globex: TenantRef
+) -> None:
+    headers, names = await admin(process), [new_hostname() for _ in range(3)]
+    for tenant, hostname in ((acme, names[0]), (globex, new_hostname()), (acme, names[1]), (acme, names[2])):
+        await http.post(domains_of(tenant), headers=headers, json={"hostname": hostname})
+    first = (await http.get(domains_of(acme), headers=headers, params={"limit": 2})).json()
+    assert [row["hostname"] for row in first["items"]] == names[:2]
+    assert set(first["items"][0]) == {"id", "hostname", "created_at"}
+    assert first["has_more"] is True
+    cursor = {"limit": "2", "cursor": first["next_cursor"]}
+    second = (await http.get(domains_of(acme), headers=headers, params=cursor)).json()
+    assert [row["hostname"] for row in second["items"]] == names[2:]
+    assert (second["has_more"], second["next_cursor"]) == (False, None)
+    foreign = await http.get(domains_of(globex), headers=headers, params=cursor)
+    assert refusal_of(foreign) == (422, "invalid-cursor")
+
+
+async def test_a_tenant_without_domains_has_an_empty_list_and_one_that_there_is_not_has_none(
+    http: httpx.AsyncClient, process: Process, acme: TenantRef
+) -> None:
+    headers = await admin(process)
+    assert (await http.get(domains_of(acme), headers=headers)).json()["items"] == []
+    unknown = "/platform/v1/tenants/0198c5f2-0000-7000-8000-000000000000/domains"
+    assert refusal_of(await http.get(unknown, headers=headers)) == (404, "not-found")
+
+
+async def test_of_several_who_want_a_domain_at_once_one_gets_it(
+    http: httpx.AsyncClient, process: Process, acme: TenantRef, globex: TenantRef
+) -> None:
+    headers = await admin(process)
+    for _ in range(5):
+        hostname = new_hostname()
+        answers = await asyncio.gather(
+            *(http.post(domains_of(one), headers=headers, json={"hostname": hostname}) for one in (acme, globex) * 2)
+        )
+        assert sorted(answer.status_code for answer in answers) == [201, 409, 409, 409]
+        lists = [(await http.get(domains_of(one), headers=headers)).json()["items"] for one in (acme, globex)]
+        assert [row["hostname"] for rows in lists for row in rows].count(hostname) == 1
+
+
+@pytest.mark.parametrize("is_kept", [True, False])
+async def test_who_waits_for_a_domain_that_another_is_getting_gets_it_only_if_that_one_does_not(
+    http: httpx.AsyncClient, process: Process, acme: TenantRef, globex: TenantRef, *, is_kept: bool
+) -> None:
+    headers, hostname = await admin(process), new_hostname()
+    blocked = "SELECT count(*) FROM pg_stat_activity WHERE pg_backend_pid() = ANY(pg_blocking_pids(pid))"
+    async with platform_session(process.database) as session:
+        service = TenantService(session, process.provisioner, base_domain="leasehold.test", vacancies=0)
+        await service.add_domain(acme.id, hostname, by=OPERATOR)
+        asked = asyncio.create_task(http.post(domains_of(globex), headers=headers, json={"hostname": hostname}))
+        async with asyncio.timeout(10):
+            while await session.scalar(text(blocked)) != 1:
+                await asyncio.sleep(0.01)
+        if not is_kept:
+            await session.rollback()
+    assert (await asked).status_code == (409 if is_kept else 201)
+
+
+async def test_the_domains_of_a_deleted_tenant_answer_nobody_and_go_to_nobody_else(
+    http: httpx.AsyncClient, process: Process, acme: TenantRef, globex: TenantRef
+) -> None:
+    headers, hostname = await admin(process), new_hostname()
+    await http.post(domains_of(acme), headers=headers, json={"hostname": hostname})
+    token = await bearer(process, acme)
+    await http.delete(f"/platform/v1/tenants/{acme.id}", headers=headers)
+    assert refusal_of(await http.get(f"https://{hostname}/v1/me", headers=token)) == (404, "unknown-tenant")
+    taken = await http.post(domains_of(globex), headers=headers, json={"hostname": hostname})
+    assert refusal_of(taken) == (409, "hostname-taken")
+    listed = (await http.get(domains_of(acme), headers=headers)).json()["items"]
+    assert [row["hostname"] for row in listed] == [hostname]
+    more = await http.post(domains_of(acme), headers=headers, json={"hostname": new_hostname()})
+    assert refusal_of(more) == (409, "wrong-state")
+    await http.post(f"/platform/v1/tenants/{acme.id}/restore", headers=headers)
+    assert (await http.get(f"https://{hostname}/v1/me", headers=token)).status_code == 200

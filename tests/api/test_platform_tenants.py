@@ -7,10 +7,13 @@ import psycopg
 import pytest
 
 from leasehold.config import Settings
+from leasehold.core.database import platform_session
+from leasehold.platform.tenants.schemas import TenantPatch
+from leasehold.platform.tenants.service import TenantService
 from leasehold.process import Process
 from leasehold.tenancy.context import TenantRef
 from tests.api.problems import on, pointers_of, problem_of, refusal_of
-from tests.factories import admin, bearer, item, new_slug
+from tests.factories import OPERATOR, admin, bearer, item, new_slug
 from tests.people import login, user
 
 TENANTS = "/platform/v1/tenants"
@@ -190,18 +193,24 @@ async def test_a_renamed_tenant_answers_under_its_new_slug_with_its_old_data(
         f"{TENANTS}/{acme.id}", headers=await admin(process), json={"slug": new, "name": "Renamed"}
     )
     assert (renamed.json()["slug"], renamed.json()["name"], renamed.json()["id"]) == (new, "Renamed", str(acme.id))
-    assert refusal_of(await http.get(on(acme.slug, "/v1/items"), headers=headers)) == (404, "unknown-tenant")
+    assert (await http.get(on(acme.slug, "/v1/items"), headers=headers)).headers["location"] == on(new, "/v1/items")
     listed = (await http.get(on(new, "/v1/items"), headers=headers)).json()
     assert [row["id"] for row in listed["items"]] == [str(kept.id)]
     assert (await http.get("/v1/me", headers=headers)).json()["tenant"]["slug"] == new
     assert (await http.get(on(globex.slug, "/v1/me"), headers=await bearer(process, globex))).status_code == 200
 
 
-async def test_a_slug_that_was_left_can_be_taken_by_another_tenant(
+async def test_where_slugs_are_kept_for_no_time_another_tenant_can_take_one_at_once(
     http: httpx.AsyncClient, process: Process, acme: TenantRef, globex: TenantRef
 ) -> None:
     headers = await admin(process)
-    await http.patch(f"{TENANTS}/{acme.id}", headers=headers, json={"slug": new_slug()})
+    async with platform_session(process.database) as session:
+        service = TenantService(
+            session, process.provisioner, base_domain="leasehold.test", vacancies=0, former_slug_seconds=0
+        )
+        await service.change(acme.id, TenantPatch(slug=new_slug()), by=OPERATOR)
+    await process.feed.caught_up()
+    assert refusal_of(await http.get(on(acme.slug, "/v1/me"))) == (404, "unknown-tenant")
     taken = await http.patch(f"{TENANTS}/{globex.id}", headers=headers, json={"slug": acme.slug})
     assert taken.json()["slug"] == acme.slug
     ours, theirs = await bearer(process, acme), await bearer(process, globex)

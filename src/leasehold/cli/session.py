@@ -51,7 +51,11 @@ async def tenant_services(process: Process) -> AsyncGenerator[tuple[TenantServic
     async with platform_session(process.database) as session:
         settings = process.settings
         tenants = TenantService(
-            session, process.provisioner, base_domain=settings.base_domain, vacancies=settings.vacancies
+            session,
+            process.provisioner,
+            base_domain=settings.base_domain,
+            vacancies=settings.vacancies,
+            former_slug_seconds=settings.former_slug_seconds,
         )
         yield tenants, LifecycleService(session, grace=settings.deletion_grace)
 

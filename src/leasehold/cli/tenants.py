@@ -8,10 +8,11 @@ from rich_click import RichGroup
 from leasehold.cli.operator import operator
 from leasehold.cli.options import as_json
 from leasehold.cli.session import run, show, tenant_service
+from leasehold.cli.tenant_names import NAMES
 from leasehold.cli.tenant_states import STATES, told
 from leasehold.cli.top import top
 from leasehold.core.pagination import MAX_LIMIT, Pager
-from leasehold.platform.tenants.schemas import Domain, Tenant, TenantPatch
+from leasehold.platform.tenants.schemas import Tenant, TenantPatch
 from leasehold.platform.tenants.service import TenantService
 from leasehold.process import Process
 
@@ -23,7 +24,7 @@ def tenants() -> None:
     """Provision tenants and rule over them."""
 
 
-for command in (top, *STATES):
+for command in (top, *STATES, *NAMES):
     tenants.add_command(command)
 
 
@@ -85,22 +86,6 @@ def flag_canary(slug: str, off: bool, as_json: bool) -> None:
     """Let migrations go to a tenant before they go to the others."""
     patch = TenantPatch(is_canary=not off)
     _change(slug, lambda service, tenant: service.change(tenant.id, patch, by=operator()), as_json=as_json)
-
-
-@tenants.command("add-domain")
-@slug_argument
-@click.argument("hostname")
-@as_json
-def add_domain(slug: str, hostname: str, as_json: bool) -> None:
-    """Let a tenant answer on a domain of its own."""
-
-    async def work(process: Process) -> Domain:
-        async with tenant_service(process) as service:
-            tenant = await service.find_by_slug(slug)
-            return await service.add_domain(tenant.id, hostname, by=operator())
-
-    domain = run(work)
-    show(domain, [f"{slug} answers on {domain.hostname}."], as_json=as_json)
 
 
 def _change(slug: str, change: Callable[[TenantService, Tenant], Awaitable[Tenant]], *, as_json: bool) -> None:

@@ -1,4 +1,4 @@
-"""The address of a client, seen through the proxies that the operator trusts and no others."""
+"""Who asks and by which scheme, seen through the proxies that the operator trusts and no others."""
 
 from collections.abc import Collection
 from ipaddress import IPv4Network, IPv6Network, ip_address
@@ -6,6 +6,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_address
 from litestar.types import Scope
 
 Network = IPv4Network | IPv6Network
+_SCHEMES = frozenset({"http", "https"})
 UNKNOWN = "unknown"
 """What stands for an address where there is none, as behind a Unix socket."""
 
@@ -30,6 +31,19 @@ def client_address(scope: Scope, *, trusted: Collection[Network]) -> str:
             break
         address = nearer
     return address
+
+
+def forwarded_scheme(scope: Scope, *, trusted: Collection[Network]) -> str | None:
+    """Return `https` or `http`, by which a client asked a trusted proxy, None where none says so.
+
+    Of several values in X-Forwarded-Proto the last is that of the proxy which is trusted.
+    """
+    client = scope["client"]
+    if not client or not _is_trusted(client[0], trusted):
+        return None
+    said = [value for name, value in scope["headers"] if name == b"x-forwarded-proto"]
+    scheme = said[-1].decode("latin-1").rpartition(",")[2].strip().lower() if said else ""
+    return scheme if scheme in _SCHEMES else None
 
 
 def _is_trusted(address: str, trusted: Collection[Network]) -> bool:

@@ -15,6 +15,7 @@ from leasehold.core.errors import TYPE_PREFIX, FieldError, Invalid, NotFound, Pr
 from leasehold.core.sqlstate import OF_VALUES, told_of_fields
 from leasehold.core.validation import UNREADABLE
 from leasehold.http.idempotency import AnswerReplayed, on_replayed
+from leasehold.http.moved import TenantMoved, on_moved
 from leasehold.http.refusals import BodyTooLarge, InternalError, MethodNotAllowed, WrongMediaType
 from leasehold.http.request_log import request_id_of
 from leasehold.http.validation import body_fields, explain_body, explain_parameters
@@ -53,9 +54,10 @@ class ProblemDocument(Struct):
 
 
 def exception_handlers() -> dict[int | type[Exception], Any]:
-    """Return the handlers that leave no error in another form, and the one that answers what is no error."""
+    """Return the handlers that leave no error in another form, and those that answer what is no error."""
     return {
         AnswerReplayed: on_replayed,
+        TenantMoved: on_moved,
         Problem: _on_problem,
         NotFoundError: _on_not_found,
         ExceptionGroup: _on_group,

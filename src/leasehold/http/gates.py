@@ -21,6 +21,7 @@ from leasehold.core.uploads import TAKES_LINES
 from leasehold.http.idempotency import note_key
 from leasehold.http.limits import RequestLimits
 from leasehold.http.marks import CREDENTIAL_ENDPOINT, MERGE_PATCH, ONLY_READS, SCOPES, TAKES_FORM
+from leasehold.http.moved import MovedHosts
 from leasehold.http.refusals import NoCredential, RepeatedHeader, TenantRequired, WrongMediaType
 from leasehold.platform.auth.service import logged_in
 from leasehold.platform.tokens.service import AdminTokenService
@@ -43,42 +44,49 @@ class TenantGate:
         self._app = app
         self._process = process
         self._limits = limits
+        self._moved = MovedHosts(process)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on with its tenant and principal in the state of its scope."""
         if _is_options(scope):
+            self._moved.demand_present(scope)
             await _tell_methods(scope, send)
             return
         handler = scope["route_handler"]
         headers = _named_headers(scope)
-        if handler.opt.get(CREDENTIAL_ENDPOINT):
-            tenant = scope["state"]["tenant"] = self._tenant(headers, None) or _raise(TenantRequired())
-            _demand_writable(scope, tenant, handler)
-            shared = self._limits.hold_address(scope, tenant)
-            if shared is not None:
-                await shared
-        else:
-            token, state = bearer_token(headers), scope["state"]
-            if token is None:
-                self._tenant(headers, None)  # which may refuse the request for a better reason
-                raise NoCredential
-            # Not `startswith`: a call is half of what this may cost each request by access token.
-            if token[:3] == OPAQUE:
-                tenant, principal = await self._by_key(token, headers)
+        try:
+            if handler.opt.get(CREDENTIAL_ENDPOINT):
+                tenant = scope["state"]["tenant"] = self._tenant(headers, None) or _raise(TenantRequired())
+                _demand_writable(scope, tenant, handler)
+                shared = self._limits.hold_address(scope, tenant)
+                if shared is not None:
+                    await shared
             else:
-                principal = self._process.tokens.verify(token)
-                tenant = self._tenant(headers, principal.tenant_id)
-            if tenant is None:
-                raise NoCredential
-            # Before the scopes are demanded: who is refused there is known, in the log and in what the tenant uses.
-            state["tenant"], state["principal"] = tenant, principal
-            # And before anything is opened: a refusal costs no database.
-            shared = self._limits.hold_client(scope, tenant, principal)
-            if shared is not None:
-                await shared
-            _demand_scopes(principal, handler)
-            _demand_writable(scope, tenant, handler)
-            note_key(scope, headers.get("idempotency-key"))
+                token, state = bearer_token(headers), scope["state"]
+                if token is None:
+                    self._tenant(headers, None)  # which may refuse the request for a better reason
+                    raise NoCredential
+                # Not `startswith`: a call is half of what this may cost each request by access token.
+                if token[:3] == OPAQUE:
+                    tenant, principal = await self._by_key(token, headers)
+                else:
+                    principal = self._process.tokens.verify(token)
+                    tenant = self._tenant(headers, principal.tenant_id)
+                if tenant is None:
+                    raise NoCredential
+                # Before the scopes are demanded: who is refused there is known, in the log and in what the tenant uses.
+                state["tenant"], state["principal"] = tenant, principal
+                # And before anything is opened: a refusal costs no database.
+                shared = self._limits.hold_client(scope, tenant, principal)
+                if shared is not None:
+                    await shared
+                _demand_scopes(principal, handler)
+                _demand_writable(scope, tenant, handler)
+                note_key(scope, headers.get("idempotency-key"))
+        except Problem:
+            # Only now, for it would cost each request that nobody refuses.
+            self._moved.demand_present(scope)
+            raise
         _demand_json(scope)
         await self._app(scope, receive, send)
 

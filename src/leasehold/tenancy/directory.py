@@ -4,7 +4,7 @@ It only holds and answers; `feed` fills it from the registry, and a test may fil
 """
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from uuid import UUID
 
 from leasehold.core.errors import Unavailable
@@ -14,6 +14,7 @@ from leasehold.tenancy.credentials import KnownCredentials
 
 REMEMBERED_SUBJECTS = 100_000
 _Known = tuple[UUID | None, frozenset[str]]
+_NONE: Mapping[str, float] = {}
 
 
 class DirectoryStale(Unavailable):
@@ -23,7 +24,7 @@ class DirectoryStale(Unavailable):
 
 
 class TenantDirectory:
-    """Finds tenants by id, slug and custom domain."""
+    """Finds tenants by id, slug and custom domain, and by the slugs that they had until lately."""
 
     def __init__(self, *, max_age_s: float) -> None:
         self._max_age_s = max_age_s
@@ -31,6 +32,7 @@ class TenantDirectory:
         self._by_id: dict[UUID, TenantRef] = {}
         self._by_slug: dict[str, TenantRef] = {}
         self._by_hostname: dict[str, UUID] = {}
+        self._by_former_slug: dict[str, tuple[UUID, float]] = {}
 
     def __len__(self) -> int:
         return len(self._by_id)
@@ -48,12 +50,23 @@ class TenantDirectory:
         tenant_id = self._by_hostname.get(hostname)
         return self._by_id.get(tenant_id) if tenant_id else None
 
-    def put(self, tenant: TenantRef, hostnames: Iterable[str] = ()) -> None:
-        """Add a tenant, or replace all that is known of it."""
+    def by_former_slug(self, slug: str) -> TenantRef | None:
+        """Return the tenant that had this slug and keeps it for a while yet, None where another has it now."""
+        tenant_id, until = self._by_former_slug.get(slug, (None, 0.0))
+        if tenant_id is None or slug in self._by_slug or time.monotonic() >= until:
+            return None
+        return self._by_id.get(tenant_id)
+
+    def put(self, tenant: TenantRef, hostnames: Iterable[str] = (), former_slugs: Mapping[str, float] = _NONE) -> None:
+        """Add a tenant, or replace all that is known of it.
+
+        `former_slugs` are kept for it until a moment of the monotonic clock, in seconds.
+        """
         self.remove(tenant.id)
         self._by_id[tenant.id] = tenant
         self._by_slug[tenant.slug] = tenant
         self._by_hostname.update(dict.fromkeys(hostnames, tenant.id))
+        self._by_former_slug.update((slug, (tenant.id, until)) for slug, until in former_slugs.items())
 
     def remove(self, tenant_id: UUID) -> None:
         """Forget a tenant; nothing happens if it was not known."""
@@ -62,13 +75,16 @@ class TenantDirectory:
             del self._by_slug[known.slug]
         for hostname in [name for name, owner in self._by_hostname.items() if owner == tenant_id]:
             del self._by_hostname[hostname]
+        for slug in [slug for slug, (owner, _) in self._by_former_slug.items() if owner == tenant_id]:
+            del self._by_former_slug[slug]
 
-    def replace_all(self, tenants: Iterable[tuple[TenantRef, Iterable[str]]]) -> None:
+    def replace_all(self, tenants: Iterable[tuple[TenantRef, Iterable[str], Mapping[str, float]]]) -> None:
         """Forget everything and hold exactly these tenants, in one step that no request can see half done."""
-        self._by_id, self._by_slug, self._by_hostname = {}, {}, {}
-        for tenant, hostnames in tenants:
+        self._by_id, self._by_slug, self._by_hostname, self._by_former_slug = {}, {}, {}, {}
+        for tenant, hostnames, former_slugs in tenants:
             self._by_id[tenant.id] = self._by_slug[tenant.slug] = tenant
             self._by_hostname.update(dict.fromkeys(hostnames, tenant.id))
+            self._by_former_slug.update((slug, (tenant.id, until)) for slug, until in former_slugs.items())
 
     def confirm(self, seen_at: float) -> None:
         """Note that the directory equals what the registry held at `seen_at` (seconds of the monotonic clock)."""

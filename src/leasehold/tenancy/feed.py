@@ -32,7 +32,10 @@ _RETRY_S = 0.2
 _TENANTS = """
 SELECT t.id, t.slug, t.schema_name, t.role_name, t.state, t.revision, t.is_read_only, t.maintenance_ends_at,
        (SELECT r.served_by FROM platform.tenant_revisions r WHERE r.revision = t.revision) AS served_by,
-       ARRAY(SELECT d.hostname FROM platform.tenant_domains d WHERE d.tenant_id = t.id) AS hostnames
+       ARRAY(SELECT d.hostname FROM platform.tenant_domains d WHERE d.tenant_id = t.id) AS hostnames,
+       ARRAY(SELECT f.slug FROM platform.former_slugs f WHERE f.tenant_id = t.id ORDER BY f.slug) AS former_slugs,
+       ARRAY(SELECT EXTRACT(EPOCH FROM f.expires_at - now())::float FROM platform.former_slugs f
+              WHERE f.tenant_id = t.id ORDER BY f.slug) AS former_slugs_left_s
   FROM platform.tenants t
  WHERE t.state IN ('active', 'suspended', 'maintenance')
 """
@@ -156,7 +159,7 @@ class DirectoryFeed:
         self._horizon = horizon["xact"]
         self._seen = set()
         self._subjects.forget_all()
-        self._directory.replace_all(_tenant_refs(rows))
+        self._directory.replace_all(_known_tenants(rows, asked_at))
         self._directory.confirm(asked_at)
 
     async def _catch_up(self, connection: DriverConnection) -> None:
@@ -172,19 +175,27 @@ class DirectoryFeed:
         for row in changes:
             if row["subject"] is not None:
                 self._subjects.forget(row["tenant_id"], row["subject"])
-        found = list(_tenant_refs(tenants))
-        for tenant, hostnames in found:
-            self._directory.put(tenant, hostnames)
-        for tenant_id in changed - {tenant.id for tenant, _ in found}:
+        found = list(_known_tenants(tenants, asked_at))
+        for tenant, hostnames, former_slugs in found:
+            self._directory.put(tenant, hostnames, former_slugs)
+        for tenant_id in changed - {tenant.id for tenant, *_ in found}:
             self._directory.remove(tenant_id)
         self._seen = {row["id"] for row in rows}
         self._horizon = horizon["xact"]
         self._directory.confirm(asked_at)
 
 
-def _tenant_refs(rows: Iterable[asyncpg.Record]) -> Iterable[tuple[TenantRef, list[str]]]:
+def _known_tenants(
+    rows: Iterable[asyncpg.Record], asked_at: float
+) -> Iterable[tuple[TenantRef, list[str], dict[str, float]]]:
+    """Return what the directory holds of each tenant.
+
+    How long a former slug is kept, PostgreSQL tells in seconds from a moment that is not before `asked_at`: clocks of
+    several machines need not agree, and none sends anybody on for longer than the slug is kept.
+    """
     for row in rows:
         tenant = tenant_ref_of(row)
         if tenant.state is TenantState.MAINTENANCE:
             tenant = replace(tenant, maintenance=Maintenance(row["is_read_only"], row["maintenance_ends_at"]))
-        yield tenant, row["hostnames"]
+        left = zip(row["former_slugs"], row["former_slugs_left_s"], strict=True)
+        yield tenant, row["hostnames"], {slug: asked_at + left_s for slug, left_s in left}

@@ -37,6 +37,7 @@ from leasehold.tenancy.owner import Owner
 from leasehold.tenancy.receipts import RECEIPT_TAKEN, receipt_sql
 from leasehold.tenancy.registry import announcement_sql
 from leasehold.tenancy.rights import rights_sql
+from leasehold.tenancy.slugs import SLUG_TAKEN, taking_sql
 
 Seed = Callable[[DriverConnection, TenantRef], Awaitable[None]]
 """Writes the first rows of a tenant, on a connection whose transaction is bound to its schema."""
@@ -50,7 +51,7 @@ _log = structlog.get_logger(__name__)
 
 
 class SlugTaken(Conflict):
-    """Another tenant already has this slug."""
+    """Another tenant has this slug, or had it until lately."""
 
     type = "slug-taken"
     title = "Slug taken"
@@ -113,7 +114,7 @@ class Provisioner:
 
         Raises:
             InvalidSlug: the slug cannot be one.
-            SlugTaken: another tenant has it.
+            SlugTaken: another tenant has it, or had it until lately.
             IdempotencyKeyInUse: there is a receipt for the key, written since the caller looked for one.
             NoOwner: this process has no owner URL.
             FleetNotReady: the platform was not migrated to the revision of this code.
@@ -171,7 +172,8 @@ class Provisioner:
         # The receipt first: who made the same request before, and died, may have left a backend that still commits it.
         receipt = receipt_sql(key, tenant.id) if key else ""
         row, schema = _row_sql(tenant, name), self._schema_sql(target)
-        work = message("BEGIN", receipt, row, schema, build_sql(target, rendering))
+        taken = taking_sql(tenant.id, tenant.slug)
+        work = message("BEGIN", receipt, row, taken, schema, build_sql(target, rendering))
         if self._new_tables is None:
             await connection.execute(work)
             work = ""
@@ -206,7 +208,7 @@ def _problem_of(error: Exception) -> Problem | None:
     """Return what to tell whoever wants a tenant, or None for what is our own fault."""
     if not isinstance(error, asyncpg.PostgresError):
         return DatabaseUnavailable()
-    if error.constraint_name == "uq_tenants_slug":
+    if error.constraint_name in SLUG_TAKEN:
         return SlugTaken()
     return IdempotencyKeyInUse() if error.constraint_name == RECEIPT_TAKEN else problem_of_driver(error)
 

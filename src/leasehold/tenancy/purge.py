@@ -63,6 +63,7 @@ UPDATE platform.audit_events SET changes = changes - ARRAY['slug', 'name', 'host
 """,
     "UPDATE platform.fleet_results SET error = 'purged' WHERE tenant_id = $1 AND error IS NOT NULL",
     "DELETE FROM platform.tenant_domains WHERE tenant_id = $1",
+    "DELETE FROM platform.former_slugs WHERE tenant_id = $1",
     "DELETE FROM platform.jobs WHERE tenant_id = $1",
     "DELETE FROM platform.impersonations WHERE tenant_id = $1",
 )

@@ -83,6 +83,23 @@ def resolve_tenant(
     return tenant
 
 
+def moved_tenant(
+    directory: TenantDirectory, *, host: str, base_domain: str, window: RevisionWindow
+) -> TenantRef | None:
+    """Return the tenant whose slug a host named until lately, None where it names another, or nobody.
+
+    Raises:
+        Problem: a request for that tenant would be refused where it is now; see `resolve_tenant`.
+    """
+    slug, _, parent = host.partition(".")
+    tenant = directory.by_former_slug(slug) if parent == base_domain else None
+    if tenant is None:
+        return None
+    return resolve_tenant(
+        directory, host=base_domain, base_domain=base_domain, header=None, credential_tenant=tenant.id, window=window
+    )
+
+
 def _by_host(directory: TenantDirectory, host: str, base_domain: str) -> TenantRef | None:
     slug, dot, parent = host.partition(".")
     if dot and parent == base_domain:

@@ -9,6 +9,7 @@ from leasehold.core.database import PlatformSession
 from leasehold.tenancy.audit import AuditLog
 from leasehold.tenancy.context import TenantRef, TenantState
 from leasehold.tenancy.registry import Tenant, announce_tenant, tenant_ref
+from leasehold.tenancy.slugs import take_slug
 
 # A migration holds the row of the vacancy that it is at, and another claim that of the one it takes.
 _NEXT = (
@@ -28,7 +29,7 @@ async def claim_vacancy(
     It takes no rights of the owner, and holds from the commit on. With the transaction it is undone.
 
     Raises:
-        sqlalchemy.exc.IntegrityError: another tenant has the slug.
+        sqlalchemy.exc.IntegrityError: another tenant has the slug, or had it until lately.
     """
     now = utc_now()
     statement = (
@@ -41,6 +42,7 @@ async def claim_vacancy(
     if row is None:
         return None
     tenant = tenant_ref(row)
+    await take_slug(session, tenant.id, slug)
     await AuditLog(session, by).record_to(tenant, "tenant.provisioned", changes=created(slug=slug))
     await announce_tenant(session, tenant.id)
     return tenant

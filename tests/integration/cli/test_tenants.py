@@ -90,7 +90,9 @@ def test_a_created_tenant_comes_as_json_alone_when_asked(fleet: Environment) -> 
 
 
 def test_a_slug_that_is_taken_is_one_sentence(fleet: Environment) -> None:
-    assert refusal_of(leasehold("tenants", "create", "acme", env=fleet)) == "Another tenant already has this slug."
+    assert refusal_of(leasehold("tenants", "create", "acme", env=fleet)) == (
+        "Another tenant has this slug, or had it until lately."
+    )
 
 
 @pytest.mark.parametrize("slug", ["www", "a'; DROP SCHEMA platform CASCADE; --"])
@@ -118,6 +120,37 @@ def test_a_domain_goes_to_one_tenant(fleet: Environment) -> None:
     assert refusal_of(taken) == "The hostname already belongs to a tenant."
     wrong = leasehold("tenants", "add-domain", "globex", "https://Globex", env=fleet)
     assert refusal_of(wrong).startswith("The hostname must be a full domain name")
+
+
+def test_domains_are_listed_and_taken_away(fleet: Environment) -> None:
+    assert succeeded(leasehold("tenants", "domains", "globex", env=fleet)) == "globex has no domain of its own.\n"
+    for hostname in ("app.globex.example", "globex.example"):
+        succeeded(leasehold("tenants", "add-domain", "globex", hostname, env=fleet))
+    listed = succeeded(leasehold("tenants", "domains", "globex", env=fleet))
+    assert listed == "app.globex.example\nglobex.example\n"
+    removed = succeeded(leasehold("tenants", "remove-domain", "globex", "globex.example", env=fleet))
+    assert removed == "globex does not answer on globex.example any more.\n"
+    described = json.loads(succeeded(leasehold("tenants", "domains", "globex", "--json", env=fleet)))
+    assert [(set(row), row["hostname"]) for row in described] == [
+        ({"id", "hostname", "created_at"}, "app.globex.example")
+    ]
+    for slug, hostname in (("globex", "globex.example"), ("acme", "app.globex.example")):
+        gone = leasehold("tenants", "remove-domain", slug, hostname, env=fleet)
+        assert refusal_of(gone) == "There is no such thing."
+
+
+def test_a_renamed_tenant_keeps_its_former_slug_for_as_long_as_the_setting_says(fleet: Environment) -> None:
+    succeeded(leasehold("tenants", "create", "hooli", env=fleet))
+    assert succeeded(leasehold("tenants", "rename", "hooli", "hooli-two", env=fleet)) == "hooli is hooli-two now.\n"
+    taken = refusal_of(leasehold("tenants", "create", "hooli", env=fleet))
+    assert taken == "Another tenant has this slug, or had it until lately."
+    at_once = {**fleet, "LEASEHOLD_FORMER_SLUG_SECONDS": "0"}
+    back = tenant_of(succeeded(leasehold("tenants", "rename", "hooli-two", "hooli", "--json", env=at_once)))
+    assert back["slug"] == "hooli"
+    assert succeeded(leasehold("tenants", "create", "hooli-two", env=fleet)).startswith("hooli-two is active")
+    nobody = leasehold("tenants", "rename", "nobody", "somebody", env=fleet)
+    assert refusal_of(nobody) == "There is no tenant nobody."
+    assert refusal_of(leasehold("tenants", "rename", "hooli", "www", env=fleet)) == "The slug www is reserved."
 
 
 def test_a_client_gets_the_scopes_that_were_named(fleet: Environment) -> None:

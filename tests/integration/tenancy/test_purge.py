@@ -73,7 +73,7 @@ async def test_nothing_that_names_the_tenant_or_its_people_is_left_in_the_whole_
     address, domain, email = f"{TENANTS}/{tenant.id}", f"{slug}.example", f"sam.{slug}@people.example"
     key = {"Idempotency-Key": new_slug()}
     await http.post(f"{address}/domains", headers=root | key, json={"hostname": domain})
-    await http.patch(address, headers=root, json={"name": f"Renamed {slug}"})
+    await http.patch(address, headers=root, json={"name": f"Renamed {slug}", "slug": f"{slug}-two"})
     await user(process, tenant, email)
     ours = await bearer(process, tenant)
     await http.post("/v1/invitations", headers=ours, json={"email": f"new.{email}", "role": "member"})
@@ -95,6 +95,7 @@ async def test_nothing_that_names_the_tenant_or_its_people_is_left_in_the_whole_
     assert made.status_code == 201
     before = await places_of(owner, slug)
     assert {"platform.tenants.slug", "platform.idempotency_keys.body", "platform.audit_events.changes"} <= set(before)
+    assert "platform.former_slugs.slug" in before
     kept = await item(process, globex, "Kept")
     await deleted(process, tenant)
     assert await process.purger.purge(tenant.id, by=OPERATOR) is True
@@ -144,14 +145,16 @@ async def test_a_tenant_is_purged_no_sooner_than_its_grace_is_over(
         assert (await lifecycle(session).restore(acme.id, by=OPERATOR)).state == "active"
 
 
-async def test_a_slug_and_a_domain_are_free_again_afterwards(
+async def test_slugs_former_ones_too_and_domains_are_free_again_afterwards(
     http: httpx.AsyncClient, process: Process, acme: TenantRef, globex: TenantRef
 ) -> None:
     root, domain = await admin(process), f"{acme.slug}.example"
     await http.post(f"{TENANTS}/{acme.id}/domains", headers=root, json={"hostname": domain})
+    await http.patch(f"{TENANTS}/{acme.id}", headers=root, json={"slug": (second := new_slug())})
     await deleted(process, acme)
     await process.purger.purge(acme.id, by=OPERATOR)
-    assert (await provisioned(process, acme.slug)).slug == acme.slug
+    for slug in (acme.slug, second):
+        assert (await provisioned(process, slug)).slug == slug
     taken = await http.post(f"{TENANTS}/{globex.id}/domains", headers=root, json={"hostname": domain})
     assert taken.status_code == 201
 

@@ -146,6 +146,24 @@ async def test_of_many_with_one_slug_one_gets_it_and_the_vacancies_of_the_others
     assert await ready(process) == 4
 
 
+async def test_the_former_slug_of_another_is_refused_and_the_vacancy_stays(process: Process, owner: Any) -> None:
+    tenant, slug = await sign_up(process, new_slug()), new_slug()
+    await fill(process, 1)
+    await owner.execute(
+        "INSERT INTO platform.former_slugs (id, slug, tenant_id, expires_at)"
+        " VALUES (gen_random_uuid(), $1, $2, now() + interval '1 hour')",
+        slug,
+        tenant.id,
+    )
+    with pytest.raises(SlugTaken):
+        await sign_up(process, slug)
+    assert await ready(process) == 1
+    await owner.execute("UPDATE platform.former_slugs SET expires_at = now() WHERE slug = $1", slug)
+    assert (await sign_up(process, slug)).slug == slug
+    assert await ready(process) == 0
+    assert await owner.fetchval("SELECT count(*) FROM platform.former_slugs WHERE slug = $1", slug) == 0
+
+
 async def test_where_few_are_left_others_are_asked_for_once(process: Process, owner: Any) -> None:
     await fill(process, 4)
     asked = "SELECT count(*) FROM platform.jobs WHERE name = 'lifecycle.fill_vacancies' AND state = 'ready'"

@@ -6,7 +6,7 @@ from typing import Any, cast
 import pytest
 from litestar.types import Scope
 
-from leasehold.http.address import client_address
+from leasehold.http.address import client_address, forwarded_scheme
 
 _TRUSTED = (ip_network("10.0.0.0/8"), ip_network("fd00::/8"))
 
@@ -40,3 +40,25 @@ def test_only_a_trusted_proxy_is_believed(peer: str | None, forwarded: tuple[str
 
 def test_nobody_is_believed_where_no_proxy_is_trusted() -> None:
     assert client_address(_scope("10.0.0.1", "203.0.113.9"), trusted=()) == "10.0.0.1"
+
+
+@pytest.mark.parametrize(
+    ("peer", "said", "scheme"),
+    [
+        ("10.0.0.1", ("https",), "https"),
+        ("10.0.0.1", (" HTTP ",), "http"),
+        ("10.0.0.1", ("http, https",), "https"),
+        ("10.0.0.1", ("http", "https"), "https"),
+        ("10.0.0.1", ("javascript",), None),
+        ("10.0.0.1", ("",), None),
+        ("10.0.0.1", (), None),
+        ("198.51.100.7", ("http",), None),
+        (None, ("http",), None),
+    ],
+)
+def test_a_scheme_is_believed_of_a_trusted_proxy_alone(
+    peer: str | None, said: tuple[str, ...], scheme: str | None
+) -> None:
+    scope = _scope(peer)
+    scope["headers"] = [(b"x-forwarded-proto", line.encode()) for line in said]
+    assert forwarded_scheme(scope, trusted=_TRUSTED) == scheme

@@ -123,12 +123,45 @@ def test_removing_a_tenant_leaves_the_heir_of_its_slug_alone(directory: TenantDi
 
 def test_replacing_everything_leaves_nothing_of_before(directory: TenantDirectory) -> None:
     initech = _tenant(3, "initech")
-    directory.replace_all([(initech, ["initech.example"])])
+    directory.replace_all([(initech, ["initech.example"], {})])
     assert len(directory) == 1
     assert directory.by_slug("initech") is directory.by_id(UUID(int=3)) is initech
     assert directory.by_slug("acme") is None
     assert directory.by_id(UUID(int=1)) is None
     assert _seen(directory, "initech.example", "acme.example") == ["initech", None]
+
+
+def test_a_former_slug_leads_to_its_tenant_until_its_time_is_over(directory: TenantDirectory) -> None:
+    now = time.monotonic()
+    directory.put(replace(_ACME, slug="acme-2"), (), {"acme": now + 60, "acme-0": now - 0.001})
+    assert directory.by_former_slug("acme") is directory.by_slug("acme-2")
+    assert directory.by_former_slug("acme-0") is None
+    assert directory.by_former_slug("acme-2") is None
+    assert directory.by_slug("acme") is None
+
+
+@pytest.mark.parametrize("first", [1, 2])
+def test_a_slug_that_a_tenant_has_is_nobodys_former_one(directory: TenantDirectory, first: int) -> None:
+    changes = [(replace(_ACME, slug="acme-2"), {"acme": time.monotonic() + 60}), (replace(_GLOBEX, slug="acme"), {})]
+    for tenant, former_slugs in changes if first == 1 else reversed(changes):
+        directory.put(tenant, (), former_slugs)
+    assert directory.by_former_slug("acme") is None
+    assert directory.by_slug("acme") is directory.by_id(UUID(int=2))
+
+
+def test_the_former_slugs_of_one_tenant_change_without_those_of_another(directory: TenantDirectory) -> None:
+    later = time.monotonic() + 60
+    directory.put(_ACME, (), {"acme-0": later, "acme-1": later})
+    directory.put(_GLOBEX, (), {"globex-0": later})
+    directory.put(_ACME, (), {"acme-1": later})
+    found = [directory.by_former_slug(slug) for slug in ("acme-0", "acme-1", "globex-0")]
+    assert found == [None, _ACME, _GLOBEX]
+    directory.remove(_ACME.id)
+    found = [directory.by_former_slug(slug) for slug in ("acme-1", "globex-0")]
+    assert found == [None, _GLOBEX]
+    directory.replace_all([(_ACME, [], {"acme-0": later})])
+    found = [directory.by_former_slug(slug) for slug in ("acme-0", "globex-0")]
+    assert found == [_ACME, None]
 
 
 @pytest.mark.parametrize("age_s", [0, 9])

@@ -16,6 +16,7 @@ from leasehold.tenancy.resolve import (
     UnknownTenant,
     hostname_of,
     is_base_host,
+    moved_tenant,
     resolve_tenant,
 )
 from leasehold.tenancy.window import RevisionWindow, TenantNotMigrated
@@ -207,3 +208,41 @@ def test_a_tenant_whose_schema_this_code_cannot_serve_is_refused(directory: Tena
     directory.put(dataclasses.replace(_tenant("acme", TenantState.ACTIVE), revision="0007", served_by="0006"))
     with pytest.raises(TenantNotMigrated):
         _resolve(directory, "acme.leasehold.test")
+
+
+@pytest.mark.parametrize(
+    ("host", "slug"),
+    [
+        ("old-acme.leasehold.test", "acme"),
+        ("acme.leasehold.test", None),
+        ("nobody.leasehold.test", None),
+        ("old-acme.example", None),
+        ("old-acme", None),
+        ("www.old-acme.leasehold.test", None),
+        (_BASE, None),
+        ("", None),
+    ],
+)
+def test_only_the_host_of_a_former_slug_has_moved(directory: TenantDirectory, host: str, slug: str | None) -> None:
+    directory.put(_tenant("acme", TenantState.ACTIVE), (), {"old-acme": time.monotonic() + 60})
+    moved = moved_tenant(directory, host=host, base_domain=_BASE, window=_WINDOW)
+    assert (moved.slug if moved else None) == slug
+
+
+@pytest.mark.parametrize(
+    ("state", "problem"),
+    [(TenantState.SUSPENDED, TenantSuspended), (TenantState.MAINTENANCE, TenantInMaintenance)],
+)
+def test_a_tenant_that_is_refused_where_it_is_now_is_refused_where_it_was(
+    directory: TenantDirectory, state: TenantState, problem: type[Problem]
+) -> None:
+    directory.put(_tenant("acme", state), (), {"old-acme": time.monotonic() + 60})
+    with pytest.raises(problem):
+        moved_tenant(directory, host="old-acme.leasehold.test", base_domain=_BASE, window=_WINDOW)
+
+
+def test_a_directory_that_was_not_confirmed_lately_sends_nobody_on(directory: TenantDirectory) -> None:
+    directory.put(_tenant("acme", TenantState.ACTIVE), (), {"old-acme": time.monotonic() + 60})
+    directory.confirm(time.monotonic() - 11)
+    with pytest.raises(DirectoryStale):
+        moved_tenant(directory, host="old-acme.leasehold.test", base_domain=_BASE, window=_WINDOW)

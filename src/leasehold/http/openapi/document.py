@@ -16,6 +16,7 @@ from leasehold.http.openapi.entity_tags import describe_tags
 from leasehold.http.openapi.examples import add_examples
 from leasehold.http.openapi.limits import HEADERS, describe_limits
 from leasehold.http.openapi.lists import describe_list
+from leasehold.http.openapi.moves import MOVED_HEADERS, describe_move
 from leasehold.http.openapi.names import give_plain_names
 from leasehold.http.problems import ProblemType
 from leasehold.platform.scopes import PLATFORM_SCOPES
@@ -85,6 +86,7 @@ def document_of(app: Litestar) -> dict[str, Any]:
             problems = problems_of(path, handler, operation)
             describe_problems(operation, problems, is_oauth=path.startswith("/oauth/"))
             describe_limits(operation, handler)
+            describe_move(operation, path, handler)
             named.update(problems)
             operation["security"] = _security(path, handler.opt)
             if TAKES_KEY in handler.opt:
@@ -97,7 +99,7 @@ def document_of(app: Litestar) -> dict[str, Any]:
     add_examples(document)
     document["components"]["schemas"] |= SCHEMAS
     document["components"]["examples"] = examples_of(sorted(named))
-    document["components"]["headers"] = HEADERS
+    document["components"]["headers"] = HEADERS | MOVED_HEADERS
     give_plain_names(document)
     return document
 

@@ -29,6 +29,9 @@ TENANTS = Listing(
 )
 
 
+DOMAINS = Listing(TenantDomain, schemas.Domain, filters={"tenant_id": Equal(TenantDomain.tenant_id, UUID)})
+
+
 class TenantRepository(KeysetRepository[Tenant]):
     """The tenants of the platform."""
 

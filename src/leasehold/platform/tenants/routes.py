@@ -31,9 +31,16 @@ def provide_tenants(
     provisioner: NamedDependency[Provisioner],
     base_domain: NamedDependency[str],
     vacancies: NamedDependency[int],
+    former_slug_seconds: NamedDependency[int],
 ) -> TenantService:
     """Return the service on the session of the request."""
-    return TenantService(session, provisioner, base_domain=base_domain, vacancies=vacancies)
+    return TenantService(
+        session,
+        provisioner,
+        base_domain=base_domain,
+        vacancies=vacancies,
+        former_slug_seconds=former_slug_seconds,
+    )
 
 
 @get("/", operation_id="listTenants", summary="List tenants", lists=TENANTS, scopes=READ)
@@ -84,8 +91,20 @@ async def update_tenant(
     tenants: NamedDependency[TenantService],
     actor: NamedDependency[Actor],
 ) -> Tenant:
-    """Change slug or name; the data stays where it is."""
+    """Change slug or name; the data stays where it is, and the host of a former slug sends requests on for a while."""
     return await tenants.change(tenant_id, data, by=actor)
+
+
+@get("/{tenant_id:uuid}/domains", operation_id="listDomains", summary="List custom domains", scopes=READ)
+async def list_domains(
+    tenant_id: FromPath[UUID],
+    tenants: NamedDependency[TenantService],
+    cursors: NamedDependency[Cursors],
+    limit: Limit = DEFAULT_LIMIT,
+    cursor: CursorText = None,
+) -> Page[Domain]:
+    """Return one page of the domains on which a tenant answers, in the order they were added."""
+    return await tenants.domains(tenant_id, Pager(cursors, limit, cursor))
 
 
 @post(
@@ -129,6 +148,7 @@ router = Router(
         create_tenant,
         get_tenant,
         update_tenant,
+        list_domains,
         add_domain,
         remove_domain,
     ],

@@ -1,5 +1,6 @@
 """What an admin does with tenants. Every change is announced to all processes in its own transaction."""
 
+from datetime import timedelta
 from uuid import UUID
 
 from advanced_alchemy.service import SQLAlchemyAsyncRepositoryService
@@ -11,12 +12,12 @@ from leasehold.core.changes import applied, created
 from leasehold.core.database import PlatformSession
 from leasehold.core.errors import Conflict, FieldError, NotFound
 from leasehold.core.idempotency.key import IdempotencyKey
-from leasehold.core.listing.asked import PLAIN, Asked
+from leasehold.core.listing.asked import MADE, PLAIN, Asked
 from leasehold.core.pagination import Page, Pager
 from leasehold.core.sqlstate import violated_constraint
 from leasehold.platform.lifecycle.jobs import fill_vacancies
 from leasehold.platform.tenants import schemas
-from leasehold.platform.tenants.repository import TENANTS, TenantDomainRepository, TenantRepository
+from leasehold.platform.tenants.repository import DOMAINS, TENANTS, TenantDomainRepository, TenantRepository
 from leasehold.tenancy import registry
 from leasehold.tenancy.audit import AuditLog, by_action
 from leasehold.tenancy.context import TenantState
@@ -26,6 +27,7 @@ from leasehold.tenancy.names import check_hostname, check_slug
 from leasehold.tenancy.provision import Provisioner, SlugTaken
 from leasehold.tenancy.receipts import tenant_on_receipt
 from leasehold.tenancy.registry import announce_tenant, tenant_ref
+from leasehold.tenancy.slugs import SLUG_TAKEN, keep_former, take_slug
 from leasehold.tenancy.states import LIVING, demand_state
 from leasehold.tenancy.vacancies import claim_vacancy, count_vacancies
 
@@ -55,13 +57,22 @@ class TenantService(SQLAlchemyAsyncRepositoryService[registry.Tenant, TenantRepo
 
     repository_type = TenantRepository
 
-    def __init__(self, session: PlatformSession, provisioner: Provisioner, *, base_domain: str, vacancies: int) -> None:
-        """Take how many vacancies there shall be."""
+    def __init__(
+        self,
+        session: PlatformSession,
+        provisioner: Provisioner,
+        *,
+        base_domain: str,
+        vacancies: int,
+        former_slug_seconds: int = 0,
+    ) -> None:
+        """Take how many vacancies there shall be, and for how long a slug that a tenant gives up is nobody else's."""
         super().__init__(session=session)
         self._vacancies = vacancies
         self._session = session
         self._provisioner = provisioner
         self._base_domain = base_domain
+        self._former_slugs_kept = timedelta(seconds=former_slug_seconds)
 
     async def page(self, pager: Pager, asked: Asked = PLAIN) -> Page[schemas.Tenant]:
         """Return one page of tenants in the order they were made, or another, whatever their state.
@@ -119,11 +130,11 @@ class TenantService(SQLAlchemyAsyncRepositoryService[registry.Tenant, TenantRepo
         return tenant.id if tenant else None
 
     async def change(self, tenant_id: UUID, patch: schemas.TenantPatch, *, by: Actor) -> schemas.Tenant:
-        """Rename a tenant; its data stays where it is.
+        """Rename a tenant; its data stays where it is, and its former slug is nobody else's for a while.
 
         Raises:
             InvalidSlug: the new slug cannot be one.
-            SlugTaken: another tenant has it.
+            SlugTaken: another tenant has it, or had it until lately.
             WrongTenantState: the tenant is deleted.
             InsufficientScope: who is migrated first is a matter of the fleet, and whoever asks may not write that.
         """
@@ -133,15 +144,30 @@ class TenantService(SQLAlchemyAsyncRepositoryService[registry.Tenant, TenantRepo
             by.demand("platform:fleet:write")
         row = await self.repository.locked(tenant_id)
         demand_state(row, *LIVING)
+        former = row.slug
         changes = applied(row, patch, unkept={"name"})
         try:
             await self._session.flush()
+            if row.slug != former:
+                await take_slug(self._session, tenant_id, row.slug)
+                await keep_former(self._session, tenant_id, former, kept=self._former_slugs_kept)
         except IntegrityError as error:
             raise _refused(error) from error
         for action, told in by_action(changes, _ACTIONS).items():
             await AuditLog(self._session, by).record_to(tenant_ref(row), action, changes=told)
         await announce_tenant(self._session, tenant_id)
         return schemas.described(row)
+
+    async def domains(self, tenant_id: UUID, pager: Pager) -> Page[schemas.Domain]:
+        """Return one page of a tenant's custom domains, in the order they were added, whatever its state.
+
+        Raises:
+            NotFound: there is no such tenant.
+            InvalidCursor: the cursor was issued for another list.
+        """
+        await self.find(tenant_id)
+        of_tenant = Asked(MADE, is_descending=False, values={"tenant_id": tenant_id})
+        return await DOMAINS.page_in(self._session, pager, of_tenant)
 
     async def add_domain(self, tenant_id: UUID, hostname: str, *, by: Actor) -> schemas.Domain:
         """Let a tenant answer on a domain of its own.
@@ -181,4 +207,4 @@ class TenantService(SQLAlchemyAsyncRepositoryService[registry.Tenant, TenantRepo
 
 
 def _refused(error: IntegrityError) -> Exception:
-    return SlugTaken() if violated_constraint(error) == "uq_tenants_slug" else error
+    return SlugTaken() if violated_constraint(error) in SLUG_TAKEN else error
