@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 import click
 from rich_click import RichGroup
 
+from leasehold.cli.entitlements import COMMANDS
 from leasehold.cli.operator import operator
 from leasehold.cli.options import as_json
 from leasehold.cli.session import run, show, tenant_service
@@ -22,7 +23,8 @@ def tenants() -> None:
     """Provision tenants and rule over them."""
 
 
-tenants.add_command(top)
+for command in (top, *COMMANDS):
+    tenants.add_command(command)
 
 
 @tenants.command()

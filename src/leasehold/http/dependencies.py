@@ -206,6 +206,7 @@ def platform_dependencies(process: Process) -> Mapping[str, Provide]:
         "idempotency_key": Provide(provide_idempotency_key, sync_to_thread=False),
         "provisioner": Provide(lambda: process.provisioner, sync_to_thread=False),
         "window": Provide(lambda: process.window, sync_to_thread=False),
+        "catalogue": Provide(lambda: process.catalogue, sync_to_thread=False),
         "base_domain": Provide(lambda: process.settings.base_domain, sync_to_thread=False),
         "cursors": Provide(lambda: process.cursors, sync_to_thread=False),
         "asked": Provide(provide_asked, sync_to_thread=False),

@@ -20,3 +20,6 @@ PROBLEMS = "problems"
 
 LISTS = "lists"
 """Names the list that a route shows, with what may be asked of it."""
+
+FEATURE = "feature"
+"""Names the feature that a tenant must have for a route to be open to it."""

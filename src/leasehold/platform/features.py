@@ -7,12 +7,14 @@ from leasehold.platform.audit.routes import router as audit_router
 from leasehold.platform.auth.jobs import expire_sessions
 from leasehold.platform.auth.routes import router as auth_router
 from leasehold.platform.auth.second_factor import ADMIN_SECRETS
+from leasehold.platform.entitlements.routes import router as entitlements_router
 from leasehold.platform.fleet.routes import router as fleet_router
 from leasehold.platform.idempotency.jobs import forget_answers
 from leasehold.platform.idempotency.models import KeptAnswer
 from leasehold.platform.impersonations.routes import router as impersonations_router
 from leasehold.platform.jobs.routes import router as jobs_router
 from leasehold.platform.keys.jobs import forget_gone
+from leasehold.platform.plans.routes import router as plans_router
 from leasehold.platform.tenants.routes import router as tenants_router
 from leasehold.platform.tokens.jobs import expire_tokens
 from leasehold.platform.tokens.routes import router as tokens_router
@@ -27,6 +29,8 @@ from leasehold.tenancy.upkeep import tidy_up
 
 PLATFORM_ROUTES = (
     tenants_router,
+    plans_router,
+    entitlements_router,
     usage_router,
     fleet_router,
     jobs_router,

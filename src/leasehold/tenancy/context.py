@@ -5,6 +5,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from leasehold.core.errors import NotFound
+from leasehold.tenancy.entitlements import UNRESTRICTED, Entitlements
 
 
 class TenantState(StrEnum):
@@ -39,3 +40,5 @@ class TenantRef:
     """The Alembic revision of the tenant's schema."""
     served_by: str | None = None
     """The oldest head that code may have been built with and serve this revision; None where nobody said."""
+    entitlements: Entitlements = UNRESTRICTED
+    """What it may have, as far as it was read: one that only names the tenant says nothing of it."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import BigInteger, literal_column, text
 
 from leasehold.core.database import PlatformSession
 from leasehold.tenancy.bind import note_met
@@ -29,6 +29,19 @@ SELECT t.id AS tenant_id, now() AS measured_at,
  ORDER BY t.id
 """
 )
+
+OWN_BYTES = literal_column(
+    """
+(SELECT coalesce(sum(pg_catalog.pg_total_relation_size(c.oid)), 0)::bigint
+   FROM pg_catalog.pg_namespace n
+   JOIN pg_catalog.pg_depend d
+     ON d.refclassid = 'pg_catalog.pg_namespace'::regclass AND d.refobjid = n.oid
+    AND d.classid = 'pg_catalog.pg_class'::regclass
+   JOIN pg_catalog.pg_class c ON c.oid = d.objid AND c.relkind IN ('r', 'm')
+  WHERE n.nspname = current_schema())""",
+    BigInteger,
+)
+"""What the bound tenant keeps at this moment, in bytes."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,19 @@ import pytest
 from leasehold.workspace.scopes import ALL_SCOPES
 from tests.integration.cli.shell import Environment, leasehold, refusal_of, settings_of, succeeded
 
-FIELDS = {"id", "slug", "name", "state", "revision", "is_canary", "created_at", "updated_at", "deleted_at"}
+FIELDS = {
+    "id",
+    "slug",
+    "name",
+    "state",
+    "revision",
+    "is_canary",
+    "created_at",
+    "updated_at",
+    "deleted_at",
+    "plan",
+    "deletion_requested_at",
+}
 
 
 @pytest.fixture(scope="session")

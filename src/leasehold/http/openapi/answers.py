@@ -25,11 +25,12 @@ from leasehold.core.sqlstate import TooSlow
 from leasehold.core.uploads import TAKES_LINES, UploadCutOff, UploadTooSlow
 from leasehold.http.errors import MEDIA_TYPE, TYPE_PREFIX
 from leasehold.http.idempotency import TAKES_KEY
-from leasehold.http.marks import CREDENTIAL_ENDPOINT, IS_PUBLIC, PROBLEMS, SCOPES, TAKES_FORM
+from leasehold.http.marks import CREDENTIAL_ENDPOINT, FEATURE, IS_PUBLIC, PROBLEMS, SCOPES, TAKES_FORM
 from leasehold.http.problems import ProblemType
 from leasehold.http.refusals import BodyTooLarge, InternalError, RepeatedHeader, TenantRequired, WrongMediaType
 from leasehold.tenancy.context import UnknownTenant
 from leasehold.tenancy.directory import DirectoryStale
+from leasehold.tenancy.entitlements import FeatureNotAvailable
 from leasehold.tenancy.resolve import TenantInMaintenance, TenantMismatch, TenantSuspended
 from leasehold.tenancy.window import TenantNotMigrated
 
@@ -108,6 +109,7 @@ def _by_mark(path: str, handler: HTTPRouteHandler) -> set[type[Problem]]:
         found.update((TooManyAttempts,) if is_of_platform else (TooManyAttempts, TenantRequired))
     else:
         found.update(_WITH_TOKEN, (InsufficientScope,) if opt[SCOPES] else ())
+    found.update((FeatureNotAvailable,) if FEATURE in opt else ())
     return found
 
 
@@ -171,6 +173,10 @@ SCHEMAS: dict[str, Any] = {
                 "description": "Of `quota-exceeded` alone: the policies in RateLimit-Policy that have no room",
                 "items": _TEXT,
             },
+            "limit": {"type": "string", "description": "Of `limit-exceeded` alone: the name of the limit"},
+            "allowed": {"type": "integer", "description": "Of `limit-exceeded` alone: how much the tenant may have"},
+            "used": {"type": "integer", "description": "Of `limit-exceeded` alone: how much of it is used"},
+            "feature": {"type": "string", "description": "Of `feature-not-available` alone: the name of the feature"},
         },
     },
     OAUTH_SCHEMA: {

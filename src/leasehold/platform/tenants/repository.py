@@ -14,6 +14,8 @@ TENANTS = Listing(
         "slug": Equal(Tenant.slug, str),
         "state": Equal(Tenant.state, schemas.State),
         "is_canary": Equal(Tenant.is_canary, bool),
+        "plan": Equal(Tenant.plan, str),
+        "deletion_requested_at": Between(Tenant.deletion_requested_at),
         "created_at": Between(Tenant.created_at),
         "updated_at": Between(Tenant.updated_at),
     },

@@ -73,3 +73,6 @@ class Tenant(Struct):
     created_at: datetime
     updated_at: datetime
     deleted_at: datetime | None
+    plan: str
+    deletion_requested_at: datetime | None
+    """When the tenant itself asked to be deleted; null if it does not."""

@@ -1,0 +1,75 @@
+"""How much of what is limited there is, and how much more may be made."""
+
+from typing import Any
+
+from msgspec import Struct
+from sqlalchemy import Select, func, select, update
+from sqlalchemy.dialects.postgresql import insert
+
+from leasehold.core.ids import new_id
+from leasehold.core.reads import Read, Reader
+from leasehold.tenancy.bind import TenantSession
+from leasehold.tenancy.entitlements import Limit
+from leasehold.tenancy.sizes import OWN_BYTES
+from leasehold.workspace.catalogue import ITEMS, STORAGE, USERS
+from leasehold.workspace.items.models import Item
+from leasehold.workspace.limits.models import LimitRoom
+from leasehold.workspace.users.models import User
+
+
+class _Used(Struct):
+    used: int
+
+
+_Statement = Select[*tuple[Any, ...]]
+_COUNTED: dict[Limit, _Statement] = {
+    USERS: select(func.count().label("used")).select_from(User).where(User.is_active),
+    ITEMS: select(func.count().label("used")).select_from(Item).where(Item.deleted_at.is_(None)),
+    STORAGE: select(OWN_BYTES.label("used")),
+}
+"""How it is found out how much of each limit is used."""
+_READS = {limit: Read(statement, _Used) for limit, statement in _COUNTED.items()}
+
+
+class LimitReads:
+    """What is used of the limits of the bound tenant."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+
+    async def used(self, limit: Limit) -> int:
+        """Count how much of it is used."""
+        found = await self._reader.one(_READS[limit])
+        return found.used if found else 0
+
+
+class LimitRepository:
+    """The limits of the bound tenant, for who makes something."""
+
+    def __init__(self, session: TenantSession) -> None:
+        self._session = session
+
+    async def used(self, limit: Limit) -> int:
+        """Count how much of it is used, with what this transaction has made."""
+        return int(await self._session.scalar(_COUNTED[limit]) or 0)
+
+    async def take_known(self, limit: Limit, most: int, wanted: int) -> bool:
+        """Take room that is certainly there, and say whether it was. Nobody else takes any until this has committed."""
+        taken = (
+            update(LimitRoom)
+            .where(LimitRoom.name == limit.name, LimitRoom.most == most, LimitRoom.room >= wanted)
+            .values(room=LimitRoom.room - wanted)
+            .returning(LimitRoom.room)
+            .execution_options(synchronize_session=False)
+        )
+        return await self._session.scalar(taken) is not None
+
+    async def lock(self, limit: Limit) -> None:
+        """Let nobody else take room until this has committed, and wait for those who have taken some."""
+        row = insert(LimitRoom).values(id=new_id(), name=limit.name, most=0, room=0)
+        await self._session.execute(row.on_conflict_do_update(index_elements=["name"], set_={"room": 0}))
+
+    async def set_room(self, limit: Limit, most: int, room: int) -> None:
+        """Say how much room there is; it must be locked."""
+        changed = update(LimitRoom).where(LimitRoom.name == limit.name).values(most=most, room=room)
+        await self._session.execute(changed.execution_options(synchronize_session=False))
