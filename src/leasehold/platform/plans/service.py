@@ -61,7 +61,7 @@ class PlanService:
         Raises:
             NoSuchPlan: there is none of this name.
         """
-        return _described(_found(await self._plans.get_one_or_none(name=name), name))
+        return _described(_found(await self._plans.named(name), name))
 
     async def create(self, data: schemas.PlanCreate, *, by: Actor) -> schemas.Plan:
         """Make a plan.
