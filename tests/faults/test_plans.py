@@ -1,4 +1,4 @@
-"""Two processes of the server obey a changed plan within a second, and a process that is killed leaves no room behind."""
+"""Other processes obey a changed plan within a second, and a process that is killed takes no room with it."""
 
 import asyncio
 import time
