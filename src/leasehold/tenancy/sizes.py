@@ -33,12 +33,11 @@ SELECT t.id AS tenant_id, now() AS measured_at,
 OWN_BYTES = literal_column(
     """
 (SELECT coalesce(sum(pg_catalog.pg_total_relation_size(c.oid)), 0)::bigint
-   FROM pg_catalog.pg_namespace n
-   JOIN pg_catalog.pg_depend d
-     ON d.refclassid = 'pg_catalog.pg_namespace'::regclass AND d.refobjid = n.oid
-    AND d.classid = 'pg_catalog.pg_class'::regclass
+   FROM pg_catalog.pg_depend d
    JOIN pg_catalog.pg_class c ON c.oid = d.objid AND c.relkind IN ('r', 'm')
-  WHERE n.nspname = current_schema())""",
+  WHERE d.refclassid = 'pg_catalog.pg_namespace'::regclass
+    AND d.refobjid = pg_catalog.to_regnamespace(current_schema()::text)
+    AND d.classid = 'pg_catalog.pg_class'::regclass)""",
     BigInteger,
 )
 """What the bound tenant keeps at this moment, in bytes."""

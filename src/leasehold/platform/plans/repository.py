@@ -37,6 +37,6 @@ class PlanRepository(KeysetRepository[Plan]):
         return bool(await self.session.scalar(select(exists().where(Tenant.plan == name))))
 
 
-def _of_name(name: str) -> Select[tuple[Plan]]:
+def _of_name(name: str) -> Select[Plan]:
     # A NUL, which an address may have, is in no name, and PostgreSQL would refuse to look for it.
     return select(Plan).where(Plan.name == name.replace("\x00", " "))

@@ -3,7 +3,7 @@
 from typing import Any
 
 from msgspec import Struct
-from sqlalchemy import Select, func, select, update
+from sqlalchemy import Select, Table, Text, bindparam, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from leasehold.core.ids import new_id
@@ -28,6 +28,21 @@ _COUNTED: dict[Limit, _Statement] = {
     STORAGE: select(OWN_BYTES.label("used")),
 }
 """How it is found out how much of each limit is used."""
+# On the table, not on the model: entities that nobody wants would cost as much as the statement.
+_ROOMS: Table = LimitRoom.__table__  # pyright: ignore[reportAssignmentType]
+_NAME = bindparam("limit_name", type_=Text)
+_TAKE = (
+    update(_ROOMS)
+    .where(_ROOMS.c.name == _NAME, _ROOMS.c.most == bindparam("limit_most"), _ROOMS.c.room >= bindparam("wanted"))
+    .values(room=_ROOMS.c.room - bindparam("wanted"))
+    .returning(_ROOMS.c.room)
+)
+_LOCK = (
+    insert(_ROOMS)
+    .values(id=bindparam("new_id"), name=_NAME, most=0, room=0)
+    .on_conflict_do_update(index_elements=["name"], set_={"room": 0})
+)
+_SET = update(_ROOMS).where(_ROOMS.c.name == _NAME).values(most=bindparam("limit_most"), room=bindparam("limit_room"))
 _READS = {limit: Read(statement, _Used) for limit, statement in _COUNTED.items()}
 
 
@@ -55,21 +70,13 @@ class LimitRepository:
 
     async def take_known(self, limit: Limit, most: int, wanted: int) -> bool:
         """Take room that is certainly there, and say whether it was. Nobody else takes any until this has committed."""
-        taken = (
-            update(LimitRoom)
-            .where(LimitRoom.name == limit.name, LimitRoom.most == most, LimitRoom.room >= wanted)
-            .values(room=LimitRoom.room - wanted)
-            .returning(LimitRoom.room)
-            .execution_options(synchronize_session=False)
-        )
-        return await self._session.scalar(taken) is not None
+        values = {"limit_name": limit.name, "limit_most": most, "wanted": wanted}
+        return await self._session.scalar(_TAKE, values) is not None
 
     async def lock(self, limit: Limit) -> None:
         """Let nobody else take room until this has committed, and wait for those who have taken some."""
-        row = insert(LimitRoom).values(id=new_id(), name=limit.name, most=0, room=0)
-        await self._session.execute(row.on_conflict_do_update(index_elements=["name"], set_={"room": 0}))
+        await self._session.execute(_LOCK, {"new_id": new_id(), "limit_name": limit.name})
 
     async def set_room(self, limit: Limit, most: int, room: int) -> None:
         """Say how much room there is; it must be locked."""
-        changed = update(LimitRoom).where(LimitRoom.name == limit.name).values(most=most, room=room)
-        await self._session.execute(changed.execution_options(synchronize_session=False))
+        await self._session.execute(_SET, {"limit_name": limit.name, "limit_most": most, "limit_room": room})

@@ -74,11 +74,15 @@ class LimitService:
         most = self._limits.get(limit.name)
         if most is None or wanted == 0 or await self._repository.take_known(limit, most, wanted):
             return wanted, None
-        await self._repository.lock(limit)
         used = await self._repository.used(limit) - made
+        # Who is refused makes nobody wait: many who ask in vain would else hold a connection each, one behind another.
+        if used < most:
+            await self._repository.lock(limit)
+            used = await self._repository.used(limit) - made
         room = max(most - used, 0)
         granted = min(wanted, room)
-        await self._repository.set_room(limit, most, room - granted)
+        if granted:
+            await self._repository.set_room(limit, most, room - granted)
         return granted, LimitExceeded(limit.name, allowed=most, used=used) if granted < wanted else None
 
 
