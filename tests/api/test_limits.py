@@ -155,8 +155,27 @@ async def test_what_was_made_without_a_limit_counts_when_there_is_one(
     assert await make(http, headers, 1) == [201]
     await decided(http, process, acme, limits={"items": None})
     assert await make(http, headers, 3) == [201] * 3
-    await decided(http, process, acme, limits={"items": 6})
-    assert await make(http, headers, 4) == [201, 201, 403, 403]
+    for limit, statuses in ((6, [201, 201, 403, 403]), (None, [201] * 4), (6, [403] * 4), (5, [403] * 4)):
+        await decided(http, process, acme, limits={"items": limit})
+        assert await make(http, headers, 4) == statuses
+
+
+async def test_a_limit_that_was_lifted_for_a_while_counts_what_was_made_meanwhile(
+    http: httpx.AsyncClient, process: Process, acme: TenantRef, globex: TenantRef
+) -> None:
+    ours, theirs = await bearer(process, acme), await bearer(process, globex)
+    plan = await plan_of(http, process, acme, globex, limits={"items": 5})
+    assert await make(http, ours, 1) == [201]
+    await changed(http, process, plan, limits={"items": None})
+    assert await make(http, ours, 3) == [201] * 3
+    await changed(http, process, plan, limits={"items": 5})
+    assert await make(http, ours, 3) == [201, 403, 403]
+    other = await plan_of(http, process, acme)
+    assert await make(http, ours, 2) == [201, 201]
+    assert other != plan
+    await decided(http, process, acme, plan=plan)
+    assert await make(http, ours, 1) == [403]
+    assert await make(http, theirs, 6) == [201] * 5 + [403]
 
 
 async def test_a_tenants_own_limit_stands_over_that_of_its_plan(
@@ -256,13 +275,13 @@ async def test_room_is_kept_in_the_tenants_own_schema_and_nowhere_without_a_limi
 ) -> None:
     async def rooms(tenant: TenantRef) -> list[tuple[Any, ...]]:
         async with open_tenant_session(process.database, tenant) as session:
-            rows = await session.execute(text("SELECT name, most, room FROM limit_rooms"))
+            rows = await session.execute(text("SELECT name, room FROM limit_rooms"))
             return [tuple(row) for row in rows]
 
     await decided(http, process, acme, limits={"items": 10})
     for tenant in (acme, globex):
         assert await make(http, await bearer(process, tenant), 3) == [201] * 3
-    assert await rooms(acme) == [("items", 10, 7)]
+    assert await rooms(acme) == [("items", 7)]
     assert await rooms(globex) == []
 
 

@@ -155,10 +155,11 @@ def upgrade() -> None:
 def downgrade() -> None:
     for function in FUNCTIONS:
         op.execute(f"DROP FUNCTION {function}")
-    for column in ("deletion_requested_at", *reversed(TERMS), "plan"):
+    for column in ("deletion_requested_at", "terms_version", *reversed(TERMS), "plan"):
         op.drop_column("tenants", column, schema="platform")
     op.drop_table("plans", schema="platform")
 
 
 def _terms() -> list[sa.Column[object]]:
-    return [sa.Column(name, postgresql.JSONB(), server_default="{}", nullable=False) for name in TERMS]
+    objects = [sa.Column(name, postgresql.JSONB(), server_default="{}", nullable=False) for name in TERMS]
+    return [*objects, sa.Column("terms_version", sa.BigInteger(), server_default="0", nullable=False)]

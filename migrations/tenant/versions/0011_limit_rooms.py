@@ -18,7 +18,7 @@ def upgrade() -> None:
         "limit_rooms",
         sa.Column("id", sa.UUID(), nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
-        sa.Column("most", sa.BigInteger(), nullable=False),
+        sa.Column("terms", sa.Text(), nullable=False),
         sa.Column("room", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_limit_rooms")),
         sa.UniqueConstraint("name", name=op.f("uq_limit_rooms_name")),

@@ -42,3 +42,5 @@ class TenantRef:
     """The oldest head that code may have been built with and serve this revision; None where nobody said."""
     entitlements: Entitlements = UNRESTRICTED
     """What it may have, as far as it was read: one that only names the tenant says nothing of it."""
+    terms: str = ""
+    """Which terms they follow from: another text after each change of them, also one that was taken back."""

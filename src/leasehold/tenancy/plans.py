@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import CheckConstraint
+from sqlalchemy import BigInteger, CheckConstraint
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, declared_attr, mapped_column
 
@@ -15,6 +15,8 @@ class Terms:
     limits: Mapped[dict[str, int]] = mapped_column(JSONB, server_default="{}")
     features: Mapped[dict[str, bool]] = mapped_column(JSONB, server_default="{}")
     rate_limits: Mapped[dict[str, str]] = mapped_column(JSONB, server_default="{}")
+    terms_version: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    """Grows by one with each change of them."""
 
 
 def are_objects(*columns: str) -> tuple[CheckConstraint, ...]:

@@ -176,7 +176,8 @@ def announcement_sql(tenant_id: UUID) -> str:
 
 
 TERMS_SQL = """t.plan, p.limits || t.limits AS limits, p.features || t.features AS features,
-       p.rate_limits || t.rate_limits AS rates"""
+       p.rate_limits || t.rate_limits AS rates,
+       concat_ws('/', p.name, p.terms_version, t.terms_version) AS terms"""
 """The columns of what a tenant `t` of the plan `p` may have: its own terms over those of its plan."""
 
 
@@ -191,6 +192,7 @@ def tenant_ref_of(row: asyncpg.Record) -> TenantRef:
         revision=row["revision"],
         served_by=row["served_by"],
         entitlements=entitlements_of(row["plan"], row["limits"], row["features"], row["rates"]),
+        terms=row["terms"],
     )
 
 
@@ -215,7 +217,8 @@ async def tenant_ref_by_slug(session: AsyncSession, slug: str) -> TenantRef:
     if found is None:
         raise NoActiveTenant(slug=slug)
     tenant, plan = found
-    return replace(tenant_ref(tenant), entitlements=laid_over(plan, tenant))
+    terms = f"{plan.name}/{plan.terms_version}/{tenant.terms_version}"
+    return replace(tenant_ref(tenant), entitlements=laid_over(plan, tenant), terms=terms)
 
 
 def laid_over(plan: Plan, tenant: Tenant) -> Entitlements:

@@ -73,6 +73,8 @@ class EntitlementService:
             raise UnknownPlan(name)
         before, tenant.plan = tenant.plan, name
         changed = apply_terms(tenant, patch)
+        if before != name:
+            tenant.terms_version += 1
         await self._session.flush()
         log, ref = AuditLog(self._session, by), tenant_ref(tenant)
         if before != name:

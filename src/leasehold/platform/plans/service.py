@@ -71,7 +71,7 @@ class PlanService:
             PlanNameTaken: there is one of this name.
         """
         check_terms(data, self._catalogue)
-        plan = Plan(name=data.name, limits={}, features={}, rate_limits={})
+        plan = Plan(name=data.name, limits={}, features={}, rate_limits={}, terms_version=0)
         changes = _told(plan, data)
         try:
             await self._plans.add(plan)

@@ -57,6 +57,8 @@ def apply_terms(row: Terms, patch: TermsPatch) -> Mapping[str, Changes]:
             for name in sorted(before.keys() | after.keys())
             if before.get(name) != after.get(name)
         }
+    if found:
+        row.terms_version += 1
     return found
 
 

@@ -16,6 +16,6 @@ class LimitRoom(Identified, TenantModel):
     __tablename__ = "limit_rooms"
 
     name: Mapped[str] = mapped_column(unique=True)
-    most: Mapped[int] = mapped_column(BigInteger)
-    """The limit by which room was counted; under another one it means nothing."""
+    terms: Mapped[str]
+    """Under which terms it was counted. Under others it means nothing: what is not limited is made without it."""
     room: Mapped[int] = mapped_column(BigInteger)

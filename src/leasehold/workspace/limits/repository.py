@@ -33,16 +33,16 @@ _ROOMS: Table = LimitRoom.__table__  # pyright: ignore[reportAssignmentType]
 _NAME = bindparam("limit_name", type_=Text)
 _TAKE = (
     update(_ROOMS)
-    .where(_ROOMS.c.name == _NAME, _ROOMS.c.most == bindparam("limit_most"), _ROOMS.c.room >= bindparam("wanted"))
+    .where(_ROOMS.c.name == _NAME, _ROOMS.c.terms == bindparam("known_terms"), _ROOMS.c.room >= bindparam("wanted"))
     .values(room=_ROOMS.c.room - bindparam("wanted"))
     .returning(_ROOMS.c.room)
 )
 _LOCK = (
     insert(_ROOMS)
-    .values(id=bindparam("new_id"), name=_NAME, most=0, room=0)
+    .values(id=bindparam("new_id"), name=_NAME, terms="", room=0)
     .on_conflict_do_update(index_elements=["name"], set_={"room": 0})
 )
-_SET = update(_ROOMS).where(_ROOMS.c.name == _NAME).values(most=bindparam("limit_most"), room=bindparam("limit_room"))
+_SET = update(_ROOMS).where(_ROOMS.c.name == _NAME).values(terms=bindparam("known_terms"), room=bindparam("known_room"))
 _READS = {limit: Read(statement, _Used) for limit, statement in _COUNTED.items()}
 
 
@@ -68,15 +68,16 @@ class LimitRepository:
         """Count how much of it is used, with what this transaction has made."""
         return int(await self._session.scalar(_COUNTED[limit]) or 0)
 
-    async def take_known(self, limit: Limit, most: int, wanted: int) -> bool:
+    async def take_known(self, limit: Limit, wanted: int) -> bool:
         """Take room that is certainly there, and say whether it was. Nobody else takes any until this has committed."""
-        values = {"limit_name": limit.name, "limit_most": most, "wanted": wanted}
+        values = {"limit_name": limit.name, "known_terms": self._session.tenant.terms, "wanted": wanted}
         return await self._session.scalar(_TAKE, values) is not None
 
     async def lock(self, limit: Limit) -> None:
         """Let nobody else take room until this has committed, and wait for those who have taken some."""
         await self._session.execute(_LOCK, {"new_id": new_id(), "limit_name": limit.name})
 
-    async def set_room(self, limit: Limit, most: int, room: int) -> None:
+    async def set_room(self, limit: Limit, room: int) -> None:
         """Say how much room there is; it must be locked."""
-        await self._session.execute(_SET, {"limit_name": limit.name, "limit_most": most, "limit_room": room})
+        values = {"limit_name": limit.name, "known_terms": self._session.tenant.terms, "known_room": room}
+        await self._session.execute(_SET, values)

@@ -72,7 +72,7 @@ class LimitService:
 
     async def _take(self, limit: Limit, wanted: int, made: int) -> tuple[int, LimitExceeded | None]:
         most = self._limits.get(limit.name)
-        if most is None or wanted == 0 or await self._repository.take_known(limit, most, wanted):
+        if most is None or wanted == 0 or await self._repository.take_known(limit, wanted):
             return wanted, None
         used = await self._repository.used(limit) - made
         # Who is refused makes nobody wait: many who ask in vain would else hold a connection each, one behind another.
@@ -82,7 +82,7 @@ class LimitService:
         room = max(most - used, 0)
         granted = min(wanted, room)
         if granted:
-            await self._repository.set_room(limit, most, room - granted)
+            await self._repository.set_room(limit, room - granted)
         return granted, LimitExceeded(limit.name, allowed=most, used=used) if granted < wanted else None
 
 
