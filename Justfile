@@ -44,9 +44,9 @@ test-on major: setup
 faults *args: setup
     @LEASEHOLD_TEST_LONG=1 pytest tests/faults {{ args }}
 
-# Ask every operation for what its description allows and what it does not, for as long as it takes
+# Ask every operation for what its description allows and what it does not, and do with items whatever can be done, for as long as it takes
 fuzz *args: setup
-    @LEASEHOLD_TEST_LONG=1 pytest tests/api/test_fuzzed.py {{ args }}
+    @LEASEHOLD_TEST_LONG=1 pytest tests/api/test_fuzzed.py tests/api/test_items_machine.py {{ args }}
 
 # Migrate the platform and every tenant; part of every deploy
 migrate-all *args: setup
@@ -76,6 +76,11 @@ downgrade history="tenant" *args="": setup
 new-tenant slug: setup
     @leasehold tenants create {{ slug }}
     @leasehold clients create {{ slug }}
+
+# Write the skeleton of a resource and name it where resources are named: just new-resource notes
+new-resource *args: setup
+    @python -m scaffold {{ args }}
+    @leasehold reference openapi --output docs/reference/openapi.json
 
 # Write what the documentation has from the code; --allow-breaking if API clients shall break
 reference *args: setup

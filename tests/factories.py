@@ -7,9 +7,10 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from leasehold.core.actor import Actor
-from leasehold.core.database import platform_session
+from leasehold.core.database import PlatformSession, platform_session
 from leasehold.core.principal import Principal
 from leasehold.platform.admins.service import AdminService
+from leasehold.platform.lifecycle.service import LifecycleService
 from leasehold.platform.scopes import PLATFORM_SCOPES
 from leasehold.platform.tokens.service import AdminTokenService
 from leasehold.process import Process
@@ -25,6 +26,11 @@ from leasehold.workspace.keys.service import ApiKeyService
 from leasehold.workspace.scopes import ALL_SCOPES
 
 OPERATOR = Actor.operator("tests")
+
+
+def lifecycle(session: PlatformSession) -> LifecycleService:
+    """Return the service that moves tenants from state to state."""
+    return LifecycleService(session, grace=timedelta(days=30))
 
 
 def new_slug() -> str:

@@ -9,6 +9,7 @@ from leasehold.tenancy.context import TenantRef
 from leasehold.tenancy.fleet.history import TenantHistory
 from leasehold.tenancy.fleet.plan import RunOptions
 from leasehold.tenancy.fleet.run import RunSummary
+from leasehold.tenancy.owner import Owner
 from leasehold.tenancy.provision import Provisioner
 from tests.factories import OPERATOR, new_slug
 
@@ -97,10 +98,11 @@ async def run(settings: Settings, **options: Any) -> RunSummary:
 def unseeded(settings: Settings) -> Provisioner:
     """Return what makes tenants without their first rows, for which a history of a test has no tables."""
     return Provisioner(
-        owner_url=settings.owner_url.get_secret_value() if settings.owner_url else None,
-        migrations_dir=settings.migrations_dir,
+        owner=Owner(settings.owner_url.get_secret_value() if settings.owner_url else None),
+        history=TenantHistory.load(settings.migrations_dir),
         metadata=TenantModel.metadata,
         seeds=[],
+        record=None,
         tenant_roles=True,
     )
 
@@ -108,7 +110,7 @@ def unseeded(settings: Settings) -> Provisioner:
 async def provision(settings: Settings, count: int) -> list[TenantRef]:
     provisioner = unseeded(settings)
     made = [await provisioner.provision(slug=new_slug(), name="x", by=OPERATOR) for _ in range(count)]
-    await provisioner.close()
+    await provisioner.owner.close()
     return made
 
 

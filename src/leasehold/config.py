@@ -4,6 +4,7 @@ Nothing here is read at import. Every field has a line in `.env.example`; a test
 """
 
 import re
+from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Literal
@@ -208,6 +209,12 @@ class Settings(BaseSettings):
     hsts_seconds: int = Field(default=0, ge=0)
     """For so many seconds browsers come back by TLS alone, to each host that has told them (RFC 6797); 0 tells none."""
 
+    client_timeout_s: float = Field(default=30.0, gt=0, le=3600)
+    """Seconds for the head of a request, for its body, and for the next part of an answer; then the client is cut off.
+
+    A connection on which nothing is asked is closed after as many. An import and an export get five minutes in all.
+    """
+
     max_body_bytes: int = Field(default=1024 * 1024, ge=1024)
     """Largest request body in bytes; a route may raise it."""
 
@@ -259,6 +266,12 @@ class Settings(BaseSettings):
     mail_dir: Path | None = None
     """Where mails are kept as .eml files when there is no `smtp_url`. With neither they are only logged."""
 
+    vacancies: int = Field(default=5, ge=0, le=1000)
+    """Schemas that the workers keep ready for new tenants."""
+
+    deletion_grace_days: int = Field(default=30, ge=0, le=3650)
+    """Days after which all that a deleted tenant had is destroyed, and until which it can be restored."""
+
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """The least severe event that is logged."""
 
@@ -267,3 +280,8 @@ class Settings(BaseSettings):
 
     migrations_dir: Path = PROJECT_ROOT / "migrations"
     """The folder that holds the two Alembic histories, `platform` and `tenant`."""
+
+    @property
+    def deletion_grace(self) -> timedelta:
+        """How long a deleted tenant can be restored."""
+        return timedelta(days=self.deletion_grace_days)

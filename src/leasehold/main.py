@@ -28,6 +28,7 @@ from leasehold.http.bodies import StrictRequest
 from leasehold.http.cors import AllowedOrigins, CrossOrigin
 from leasehold.http.errors import exception_handlers
 from leasehold.http.headers import AnswerHeaders
+from leasehold.http.marks import CLIENT_TIMEOUT_S
 from leasehold.http.openapi.document import openapi_config
 from leasehold.http.openapi.pages import SCRIPT
 from leasehold.http.request_log import RequestLog
@@ -42,7 +43,9 @@ from leasehold.tenancy.bind import BindableConnection, ReaderPool, prepare_engin
 from leasehold.tenancy.directory import KnownSubjects, TenantDirectory
 from leasehold.tenancy.feed import DirectoryFeed
 from leasehold.tenancy.fleet.history import TenantHistory
+from leasehold.tenancy.owner import Owner
 from leasehold.tenancy.provision import Provisioner
+from leasehold.tenancy.purge import Purger
 from leasehold.tenancy.quotas import PostgresQuotas
 from leasehold.tenancy.readiness import outdated_revisions
 from leasehold.tenancy.signing import SigningKeyWatch
@@ -73,7 +76,7 @@ def build_process(settings: Settings, *, budget: ConnectionBudget | None = None)
     """
     key = installation_key(settings)
     tokens = AccessTokens(KeyRing(), issuer=settings.issuer, lifetime_s=settings.access_token_seconds)
-    owner_url = settings.owner_url.get_secret_value() if settings.owner_url else None
+    owner = Owner(settings.owner_url.get_secret_value() if settings.owner_url else None)
     database_url = settings.database_url.get_secret_value()
     direct_url = settings.direct_url.get_secret_value() if settings.direct_url else None
     history = TenantHistory.load(settings.migrations_dir)
@@ -118,13 +121,16 @@ def build_process(settings: Settings, *, budget: ConnectionBudget | None = None)
             poll_s=settings.directory_poll_s,
         ),
         window=RevisionWindow(known=history.revisions, served=history.served_revisions()),
+        owner=owner,
         provisioner=Provisioner(
-            owner_url=owner_url,
-            migrations_dir=settings.migrations_dir,
+            owner=owner,
+            history=history,
             metadata=TenantModel.metadata,
-            seeds=[pepper_seed(key), record_provisioning],
+            seeds=[pepper_seed(key)],
+            record=record_provisioning,
             tenant_roles=settings.tenant_roles,
         ),
+        purger=Purger(owner),
         key=key,
         tokens=tokens,
         passwords=Passwords(
@@ -196,7 +202,7 @@ async def running(process: Process) -> AsyncGenerator[None]:
         yield
     finally:
         await process.feed.close()
-        await process.provisioner.close()
+        await process.owner.close()
         if process.shared_quotas is not None:
             await process.shared_quotas.close()
         process.passwords.close()
@@ -272,6 +278,7 @@ def create_app(settings: Settings | None = None) -> RequestLog:
         exception_handlers=exception_handlers(),
         openapi_config=openapi_config(version("leasehold")),
         request_max_body_size=settings.max_body_bytes,
+        opt={CLIENT_TIMEOUT_S: settings.client_timeout_s},
         request_class=StrictRequest,
         response_class=JsonResponse,
         plugins=[OneDependencyAfterAnother(), IdempotentPosts()],

@@ -16,7 +16,9 @@ from leasehold.tenancy.bind import ReaderPool
 from leasehold.tenancy.directory import KnownSubjects, TenantDirectory
 from leasehold.tenancy.entitlements import Catalogue
 from leasehold.tenancy.feed import DirectoryFeed
+from leasehold.tenancy.owner import Owner
 from leasehold.tenancy.provision import Provisioner
+from leasehold.tenancy.purge import Purger
 from leasehold.tenancy.window import RevisionWindow
 from leasehold.workspace.keys.verification import ApiKeys
 from leasehold.workspace.sessions.service import Lifetimes
@@ -34,7 +36,9 @@ class Process:
     subjects: KnownSubjects
     feed: DirectoryFeed
     window: RevisionWindow
+    owner: Owner
     provisioner: Provisioner
+    purger: Purger
     key: InstallationKey
     tokens: AccessTokens
     passwords: Passwords

@@ -9,6 +9,14 @@ USERS = "users"
 ADMINS = "admins"
 """Any token of an admin who has logged in, and no script's."""
 
+MEMBER_SCOPES = {
+    "items:read",
+    "items:write",
+    "tenant:read",
+    "users:read",
+}
+"""What a user holds who is a member of a tenant, and neither owner nor admin."""
+
 MATRIX: dict[str, str] = {
     "getPublicKeys": ANYBODY,
     "getServerMetadata": ANYBODY,
@@ -83,6 +91,10 @@ MATRIX: dict[str, str] = {
     "deleteTenant": "platform:tenants:write",
     "suspendTenant": "platform:tenants:write",
     "resumeTenant": "platform:tenants:write",
+    "beginMaintenance": "platform:tenants:write",
+    "endMaintenance": "platform:tenants:write",
+    "restoreTenant": "platform:tenants:write",
+    "purgeTenant": "platform:tenants:purge",
     "addDomain": "platform:tenants:write",
     "removeDomain": "platform:tenants:write",
     "getEntitlements": "platform:tenants:read",

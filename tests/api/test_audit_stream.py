@@ -14,13 +14,12 @@ from leasehold.core import streaming
 from leasehold.core.actor import Actor
 from leasehold.core.database import platform_session
 from leasehold.http.request_log import RequestLog
-from leasehold.platform.tenants.service import TenantService
 from leasehold.process import Process
 from leasehold.tenancy.audit.models import TenantAuditEvent
 from leasehold.tenancy.audit.row import event_row
 from leasehold.tenancy.bind import open_tenant_session
 from leasehold.tenancy.context import TenantRef
-from tests.factories import OPERATOR, bearer
+from tests.factories import OPERATOR, bearer, lifecycle
 
 EVENTS = 20_000
 BATCH = 1000
@@ -117,7 +116,7 @@ async def test_an_export_ends_when_its_tenant_is_suspended(app: RequestLog, proc
     async def suspend(piece: int) -> None:
         if piece == 2:
             async with platform_session(process.database) as session:
-                service = TenantService(session, process.provisioner, base_domain="leasehold.test")
+                service = lifecycle(session)
                 await service.suspend(long.id, by=OPERATOR)
             await process.feed.caught_up()
 

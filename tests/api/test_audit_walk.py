@@ -85,6 +85,10 @@ ACTIONS = {
     "updateTenant": {"tenant.renamed", "tenant.canary_flagged"},
     "deleteTenant": {"tenant.deleted"},
     "suspendTenant": {"tenant.suspended"},
+    "beginMaintenance": {"tenant.maintenance_began"},
+    "endMaintenance": {"tenant.maintenance_ended"},
+    "restoreTenant": {"tenant.restored"},
+    "purgeTenant": {"tenant.purge_requested"},
     "resumeTenant": {"tenant.resumed"},
     "addDomain": {"tenant.domain_added"},
     "removeDomain": {"tenant.domain_removed"},
@@ -162,6 +166,10 @@ class World:
             await self.http.post(f"{address}/domains", headers=self.root, json={"hostname": hostname})
         if operation == "resumeTenant":
             await self.http.put(f"{address}/suspension", headers=self.root)
+        if operation == "endMaintenance":
+            await self.http.put(f"{address}/maintenance", headers=self.root, json={})
+        if operation in {"restoreTenant", "purgeTenant"}:
+            await self.http.delete(address, headers=self.root)
         plan = new_slug()
         if operation == "updateEntitlements":
             await self.http.post("/platform/v1/plans", headers=self.root, json={"name": plan})
@@ -170,6 +178,8 @@ class World:
             "createTenant": {"slug": new_slug(), "name": NAME},
             "updateTenant": {"slug": new_slug(), "name": NAME, "is_canary": True},
             "addDomain": {"hostname": hostname},
+            "beginMaintenance": {"is_read_only": True},
+            "purgeTenant": {"slug": tenant.slug},
             "updateEntitlements": {"plan": plan, "limits": {"items": 1}, "features": {"bulk_import": False}},
             "impersonate": {"scopes": ["items:read"], "reason": "Ticket 4711"},
         }

@@ -146,6 +146,18 @@ async def test_changes_are_made_where_they_can_be_and_told_line_by_line(
     assert (theirs.json()["title"], theirs.json()["version"]) == ("Theirs", 1)
 
 
+async def test_each_line_of_a_change_tells_the_moment_that_is_kept(
+    http: httpx.AsyncClient, process: Process, acme: TenantRef
+) -> None:
+    headers = await bearer(process, acme)
+    lines = [{"id": str((await item(process, acme)).id), "status": "done"} for _ in range(5)]
+    answer = await http.patch("/v1/items/bulk", headers=headers, json={"items": lines[::-1]})
+    told = {line["item"]["id"]: line["item"] for line in answer.json()["results"]}
+    kept = (await http.get("/v1/items", headers=headers)).json()["items"]
+    assert [told[row["id"]] for row in kept] == kept
+    assert all(row["updated_at"] > row["created_at"] for row in kept)
+
+
 async def test_an_owner_is_looked_at_in_a_change_of_many_too(
     http: httpx.AsyncClient, process: Process, acme: TenantRef
 ) -> None:

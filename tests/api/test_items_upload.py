@@ -14,12 +14,11 @@ from leasehold.core.database import platform_session
 from leasehold.http import uploads
 from leasehold.http.request_log import RequestLog
 from leasehold.main import create_app, running
-from leasehold.platform.tenants.service import TenantService
 from leasehold.process import Process
 from leasehold.tenancy.context import TenantRef
 from tests.api.problems import refusal_of
 from tests.api.test_items_import import NDJSON, count_of
-from tests.factories import OPERATOR, bearer
+from tests.factories import OPERATOR, bearer, lifecycle
 
 PART = b'{"title": "Desk"}\n' * 50
 
@@ -97,7 +96,7 @@ async def test_who_goes_away_in_the_middle_has_done_nothing(app: RequestLog, pro
 
     sender = Sender(30, nothing, leaves=True)
     await sender.post(app, await bearer(process, acme))
-    assert (sender.status, sender.problem) == (400, "upload-cut-off")
+    assert (sender.status, sender.problem) == (400, "body-cut-off")
     assert connections_of(process) == 0
     assert await count_of(process, acme) == 0
 
@@ -114,7 +113,7 @@ async def test_who_does_not_come_to_an_end_is_cut_off(
     sender = Sender(30, stop)
     async with asyncio.timeout(10):
         await sender.post(app, await bearer(process, acme))
-    assert (sender.status, sender.problem) == (408, "upload-too-slow")
+    assert (sender.status, sender.problem) == (408, "body-too-slow")
     assert await count_of(process, acme) == 0
 
 
@@ -124,7 +123,7 @@ async def test_a_tenant_that_is_suspended_meanwhile_gets_nothing(
     async def suspend(sent: int) -> None:
         if sent == 2:
             async with platform_session(process.database) as session:
-                service = TenantService(session, process.provisioner, base_domain="leasehold.test")
+                service = lifecycle(session)
                 await service.suspend(acme.id, by=OPERATOR)
             await process.feed.caught_up()
 

@@ -5,6 +5,7 @@ import pytest
 
 from leasehold.process import Process
 from leasehold.tenancy.context import TenantRef
+from tests.api.access_matrix import MEMBER_SCOPES
 from tests.api.problems import on, pointers_of, problem_of, refusal_of
 from tests.factories import api_client, bearer
 from tests.people import PASSWORD, login, set_registration
@@ -80,7 +81,7 @@ async def test_a_login_gives_a_token_with_the_scopes_of_the_role(
     body = answer.json()
     assert set(body) == {"access_token", "token_type", "expires_in", "scope", "refresh_token"}
     assert (body["token_type"], body["expires_in"]) == ("Bearer", 900)
-    assert body["scope"] == "items:read items:write tenant:read users:read"
+    assert body["scope"] == " ".join(sorted(MEMBER_SCOPES))
     headers = {"Authorization": f"Bearer {body['access_token']}"}
     assert (await http.get(on(acme.slug, "/v1/items"), headers=headers)).status_code == 200
     assert refusal_of(await http.get(on(globex.slug, "/v1/items"), headers=headers)) == (403, "tenant-mismatch")
@@ -170,5 +171,5 @@ async def test_a_user_is_told_the_same(http: httpx.AsyncClient, acme: TenantRef,
             "kind": "user",
             "subject": user_id,
             "name": "sam@acme.example",
-            "scopes": ["items:read", "items:write", "tenant:read", "users:read"],
+            "scopes": sorted(MEMBER_SCOPES),
         }

@@ -81,6 +81,8 @@ async def test_a_name_is_given_once_also_to_two_at_once(http: httpx.AsyncClient,
         ({"limits": {"items": "1"}}, ["/limits"]),
         ({"features": {"bulk_import": 1}}, ["/features"]),
         ({"limits": None}, ["/limits"]),
+        ({"limits": {"x" * 101: 1}}, ["/limits"]),
+        ({"features": {f"f{number}": True for number in range(101)}}, ["/features"]),
         ({"price": 1}, ["/price"]),
     ],
 )
@@ -110,6 +112,8 @@ async def test_a_plan_that_is_not_there_is_not_found(
     for method, body in (("GET", None), ("PATCH", {}), ("DELETE", None)):
         answer = await http.request(method, f"{PLANS}/{name}", headers=headers, json=body)
         assert answer.status_code == 404, (method, answer.text)
+        longer = await http.request(method, f"{PLANS}/{'x' * 64}", headers=headers, json=body)
+        assert longer.status_code == 422
 
 
 async def test_a_plan_with_tenants_and_the_default_one_are_not_deleted(

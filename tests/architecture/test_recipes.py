@@ -40,6 +40,7 @@ def recipes() -> dict[str, str | None]:
         "current",
         "downgrade",
         "new-tenant",
+        "new-resource",
         "lock",
         "bench",
     ],

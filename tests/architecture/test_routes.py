@@ -1,6 +1,5 @@
 """Every route says who may call it, and stands behind the gate of its plane."""
 
-from collections.abc import Generator
 from typing import Any, get_args, get_type_hints
 
 import pytest
@@ -9,34 +8,17 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.middleware import DefineMiddleware
 from litestar.routes import HTTPRoute
 from msgspec import Struct
-from pydantic import SecretStr
 
-from leasehold.config import Settings
-from leasehold.core.vault import InstallationKey
 from leasehold.http.gates import PlatformGate, TenantGate
 from leasehold.http.idempotency import TAKES_KEY
 from leasehold.http.marks import CREDENTIAL_ENDPOINT, IS_PUBLIC, SCOPES
-from leasehold.main import create_app
 from leasehold.platform.scopes import PLATFORM_SCOPES
 from leasehold.workspace.scopes import ALL_SCOPES
 
-_CHANGING = (":write", ":impersonate")
+_CHANGING = (":write", ":impersonate", ":purge")
 _PUBLIC = ("/health", "/docs", "/openapi", "/.well-known")
 _OF_A_TENANT = {"session", "reader", "identity", "credential_reader", "tenant"}
 Routes = dict[str, HTTPRouteHandler]
-
-
-@pytest.fixture(scope="module")
-def litestar() -> Generator[Litestar]:
-    """The application as it is built, connected to nothing."""
-    settings = Settings(
-        database_url=SecretStr("postgresql://nobody@127.0.0.1:1/nothing"),
-        installation_key=SecretStr(InstallationKey.generate()),
-        log_level="error",
-    )
-    app = create_app(settings).app
-    yield app
-    app.state.process.passwords.close()
 
 
 @pytest.fixture(scope="module")

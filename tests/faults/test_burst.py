@@ -16,8 +16,8 @@ from leasehold.config import Settings
 from leasehold.core.database import driver_url
 from leasehold.process import Process
 from leasehold.tenancy.context import TenantRef
-from leasehold.tenancy.feed import APPLICATION_NAME
 from tests.factories import bearer, item, until
+from tests.faults.backends import Backends, backends_of
 from tests.faults.serving import served
 
 CLIENTS = 2_000
@@ -75,37 +75,10 @@ async def requests(process: Process, acme: TenantRef) -> Requests:
     return Requests(await bearer(process, acme), f"/v1/items/{made.id}")
 
 
-class Backends:
-    """The backends of a server that was started after this."""
-
-    def __init__(self, connection: Any, others: list[int]) -> None:
-        self._connection, self._others = connection, others
-
-    async def states(self) -> list[str]:
-        """Return the states of all that serve requests; the directory's has transactions whenever it likes."""
-        rows = await self._of_server("application_name <> $2", APPLICATION_NAME)
-        return [row["state"] for row in rows]
-
-    async def count(self) -> int:
-        return len(await self._of_server("true"))
-
-    async def blocked(self) -> int:
-        """Return how many wait for a lock."""
-        return len(await self._of_server("wait_event_type = 'Lock'"))
-
-    async def _of_server(self, condition: str, *values: str) -> list[Any]:
-        return await self._connection.fetch(
-            f"SELECT state FROM pg_stat_activity WHERE datname = current_database() AND pid <> ALL($1) AND {condition}",
-            self._others,
-            *values,
-        )
-
-
 @pytest.fixture
 async def backends(settings: Settings, process: Process) -> AsyncGenerator[Backends]:
-    connection: Any = await asyncpg.connect(driver_url(settings.database_url.get_secret_value()))
-    yield Backends(connection, [row["pid"] for row in await connection.fetch("SELECT pid FROM pg_stat_activity")])
-    await connection.close()
+    async with backends_of(settings) as found:
+        yield found
 
 
 @asynccontextmanager

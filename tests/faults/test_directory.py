@@ -11,11 +11,10 @@ import pytest
 
 from leasehold.config import Settings
 from leasehold.core.database import driver_url, platform_session
-from leasehold.platform.tenants.service import TenantService
 from leasehold.process import Process
 from leasehold.tenancy.context import TenantRef
 from leasehold.tenancy.feed import APPLICATION_NAME
-from tests.factories import OPERATOR, bearer
+from tests.factories import OPERATOR, bearer, lifecycle
 from tests.faults.serving import served
 
 WITHIN_S = 1.0
@@ -42,7 +41,7 @@ async def test_two_processes_obey_within_a_second(
 
         async def change(verb: str, status: int) -> None:
             async with platform_session(process.database) as session:
-                service = TenantService(session, process.provisioner, base_domain=settings.base_domain)
+                service = lifecycle(session)
                 await getattr(service, verb)(acme.id, by=OPERATOR)
             committed = time.monotonic()
             seconds = await asyncio.gather(
@@ -60,7 +59,7 @@ async def test_two_processes_obey_within_a_second(
         # The loss and the change at the same moment: the notification goes to nobody.
         async with platform_session(process.database) as session:
             await cut_feeds(settings)
-            service = TenantService(session, process.provisioner, base_domain=settings.base_domain)
+            service = lifecycle(session)
             await service.suspend(acme.id, by=OPERATOR)
         committed = time.monotonic()
         for address in addresses:

@@ -10,7 +10,8 @@ from uuid import UUID
 
 import pytest
 
-from leasehold.cli.session import run_with, tenant_service
+from leasehold.cli.session import run_with, tenant_services
+from leasehold.platform.lifecycle.service import LifecycleService
 from leasehold.platform.tenants.schemas import TenantPatch
 from leasehold.platform.tenants.service import TenantService
 from leasehold.process import Process
@@ -41,8 +42,8 @@ class Admin:
     async def act(self, verb: str | None = None) -> None:
         """Do one thing to some tenant."""
         verb = verb or self._dice.choice(["provision", "rename", "suspend", "resume", "remove"])
-        async with tenant_service(self._process) as service:
-            await getattr(self, f"_{verb}")(service)
+        async with tenant_services(self._process) as (tenants, states):
+            await getattr(self, f"_{verb}")(tenants if verb in {"provision", "rename"} else states)
         self.done.add(verb)
 
     async def _provision(self, service: TenantService) -> None:
@@ -55,19 +56,19 @@ class Admin:
         await service.change(tenant_id, TenantPatch(slug=slug), by=OPERATOR)
         self.tenants[tenant_id] = (slug, state)
 
-    async def _suspend(self, service: TenantService) -> None:
+    async def _suspend(self, service: LifecycleService) -> None:
         tenant_id, (slug, _) = self._some("active")
         await service.suspend(tenant_id, by=OPERATOR)
         self.tenants[tenant_id] = (slug, "suspended")
 
-    async def _resume(self, service: TenantService) -> None:
+    async def _resume(self, service: LifecycleService) -> None:
         tenant_id, (slug, _) = self._some("active", "suspended")
         await service.resume(tenant_id, by=OPERATOR)
         self.tenants[tenant_id] = (slug, "active")
 
-    async def _remove(self, service: TenantService) -> None:
+    async def _remove(self, service: LifecycleService) -> None:
         tenant_id, (slug, _) = self._some("active", "suspended")
-        await service.remove(tenant_id, by=OPERATOR)
+        await service.delete(tenant_id, by=OPERATOR)
         self.tenants[tenant_id] = (slug, "deleted")
 
     def _some(self, *states: str) -> tuple[UUID, tuple[str, str]]:
@@ -90,7 +91,7 @@ async def test_tenants_made_renamed_suspended_and_deleted_in_mid_run_end_at_head
 
         provisioner = unseeded(fleet.settings)
         admin, ended = await run_with(fleet.settings, migrate_meanwhile)
-        await provisioner.close()
+        await provisioner.owner.close()
         assert ended.status == 0, ended.all_said
         assert admin.done == {"provision", "rename", "suspend", "resume", "remove"}
         await demand_agreement(owner)

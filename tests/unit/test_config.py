@@ -81,6 +81,7 @@ def test_what_is_required_must_be_set(environment: pytest.MonkeyPatch, name: str
         ("DIRECTORY_MAX_AGE_S", "-1"),
         ("ACCESS_TOKEN_SECONDS", "901"),
         ("MAX_BODY_BYTES", "1"),
+        ("CLIENT_TIMEOUT_S", "0"),
         ("APP_URL", "{slug}.example.com"),
         ("APP_URL", "https://{host}"),
         ("TRUSTED_PROXIES", "10.0.0.0/8,everybody"),

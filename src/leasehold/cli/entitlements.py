@@ -12,7 +12,8 @@ from leasehold.cli.terms import converted_terms, said_terms, terms_of
 from leasehold.core.database import platform_session
 from leasehold.platform.entitlements.schemas import EntitlementsPatch, TenantEntitlements
 from leasehold.platform.entitlements.service import EntitlementService
-from leasehold.platform.tenants.service import TenantService
+from leasehold.platform.tenants.repository import TenantRepository
+from leasehold.platform.tenants.service import UnknownSlug
 from leasehold.process import Process
 
 slug_argument = click.argument("slug")
@@ -72,8 +73,10 @@ def _run(slug: str, said: dict[str, Any] | None, *, as_json: bool) -> None:
 
     async def work(process: Process) -> TenantEntitlements:
         async with platform_session(process.database) as session:
-            tenants = TenantService(session, process.provisioner, base_domain=process.settings.base_domain)
-            tenant, service = await tenants.find_by_slug(slug), EntitlementService(session, process.catalogue)
+            tenant = await TenantRepository(session=session).get_one_or_none(slug=slug)
+            if tenant is None:
+                raise UnknownSlug(slug=slug)
+            service = EntitlementService(session, process.catalogue)
             if patch is None:
                 return await service.of(tenant.id)
             return await service.change(tenant.id, patch, by=operator())

@@ -8,11 +8,13 @@ import socket
 import threading
 from asyncio import AbstractEventLoop
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from granian import _signals
 from granian._granian import WorkerSignal
 from granian.constants import HTTPModes, Interfaces, Loops
+from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.server.mp import MPServer
 from pydantic import SecretStr
@@ -27,6 +29,9 @@ _BACKLOG = 4096
 _MAX_CLIENTS = 4096
 _OTHER_FILES = 100
 """What a worker may have open besides its clients and its database."""
+_MAX_HEAD_BYTES = 64 * 1024
+"""Granian's own is 408 KiB, which every client may make it keep."""
+_run_worker: Callable[..., None] = MPServer._spawn_asgi_lifespan_worker  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
 
 
 class PortTaken(RuntimeError):
@@ -101,6 +106,21 @@ def _end_on_first_signal(loop: AbstractEventLoop) -> WorkerSignal:
     return signalled
 
 
+def _run_impatient_worker(
+    client_timeout_ms: int, number: int, name: Any, app: Any, sockets: Any, *options: Any
+) -> None:
+    """Run a worker whose clients are cut off when they have taken nothing of an answer for so long.
+
+    Granian itself waits for them for ever. So the worker is given the socket that it would have made from the same
+    description: the kernel hands the time on to each connection that is accepted on it. Not every system can.
+    """
+    (described, made), shared = sockets
+    made = made or described.build()
+    with socket.socket(fileno=os.dup(made.get_fd())) as listening:
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, client_timeout_ms)
+    _run_worker(number, name, app, ((None, made), shared), *options)
+
+
 class _InterruptibleServer(MPServer):
     """Granian's server, which ends on the first of any number of signals.
 
@@ -109,8 +129,13 @@ class _InterruptibleServer(MPServer):
     a process manager that signals the whole process group sends two.
     """
 
-    def __init__(self, *args: Any, after_start: Callable[[], None] | None, **options: Any) -> None:
+    def __init__(
+        self, *args: Any, client_timeout_ms: int, after_start: Callable[[], None] | None, **options: Any
+    ) -> None:
         super().__init__(*args, **options)  # pyright: ignore[reportUnknownMemberType]
+        if hasattr(socket, "TCP_USER_TIMEOUT"):
+            run: Any = partial(_run_impatient_worker, client_timeout_ms)
+            self._spawn_asgi_lifespan_worker = run
         self._after_start = after_start
 
     def signal_handler_interrupt(self, *_args: Any, **_options: Any) -> None:
@@ -132,6 +157,7 @@ def run_server(settings: Settings, *, after_start: Callable[[], None] | None = N
     `after_start` is called in a thread once the workers are started, which is before they answer.
     """
     os.environ.update(_environment(settings))
+    timeout_ms = max(1, round(settings.client_timeout_s * 1000))
     # Granian has no hook for it. Workers are forked from this process, and so have it too.
     _signals.set_loop_signals = _end_on_first_signal
     _InterruptibleServer(
@@ -142,6 +168,8 @@ def run_server(settings: Settings, *, after_start: Callable[[], None] | None = N
         factory=True,
         loop=Loops.uvloop,
         http=HTTPModes.http1,
+        http1_settings=HTTP1Settings(header_read_timeout=timeout_ms, max_buffer_size=_MAX_HEAD_BYTES),
+        client_timeout_ms=timeout_ms,
         workers=settings.workers,
         websockets=False,
         backlog=_BACKLOG,

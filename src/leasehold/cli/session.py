@@ -12,6 +12,7 @@ from leasehold.cli.installation import installation
 from leasehold.config import Settings
 from leasehold.core.database import platform_session
 from leasehold.main import build_process
+from leasehold.platform.lifecycle.service import LifecycleService
 from leasehold.platform.tenants.service import TenantService
 from leasehold.process import Process
 from leasehold.tenancy.context import TenantRef
@@ -32,7 +33,7 @@ async def run_with(settings: Settings, work: Callable[[Process], Coroutine[Any, 
     try:
         return await work(process)
     finally:
-        await process.provisioner.close()
+        await process.owner.close()
         process.passwords.close()
         await process.database.close()
 
@@ -40,8 +41,19 @@ async def run_with(settings: Settings, work: Callable[[Process], Coroutine[Any, 
 @asynccontextmanager
 async def tenant_service(process: Process) -> AsyncGenerator[TenantService]:
     """Open a transaction on the platform with the service that admins use."""
+    async with tenant_services(process) as (tenants, _):
+        yield tenants
+
+
+@asynccontextmanager
+async def tenant_services(process: Process) -> AsyncGenerator[tuple[TenantService, LifecycleService]]:
+    """Open a transaction on the platform with the services of tenants and of their states."""
     async with platform_session(process.database) as session:
-        yield TenantService(session, process.provisioner, base_domain=process.settings.base_domain)
+        settings = process.settings
+        tenants = TenantService(
+            session, process.provisioner, base_domain=settings.base_domain, vacancies=settings.vacancies
+        )
+        yield tenants, LifecycleService(session, grace=settings.deletion_grace)
 
 
 async def find_tenant(process: Process, slug: str) -> TenantRef:

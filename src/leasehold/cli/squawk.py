@@ -4,7 +4,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from leasehold.config import PROJECT_ROOT
@@ -16,11 +16,7 @@ _FINDING = re.compile(r"migration\.sql:(\d+):\d+: ")
 
 def findings_of(renderings: Iterable[Rendering]) -> list[str]:
     """Return squawk's findings, a line each with its place, or one line that says why there are none to be had."""
-    said = {
-        statement: place
-        for rendering in renderings
-        for statement, place in zip(rendering.statements, rendering.places, strict=True)
-    }
+    said = [line for rendering in renderings for line in _lines_of(rendering)]
     if not said:
         return []
     program = _program()
@@ -30,12 +26,26 @@ def findings_of(renderings: Iterable[Rendering]) -> list[str]:
     if (config := PROJECT_ROOT / ".squawk.toml").exists():
         command += ["--config", str(config)]
     try:
-        text = "".join(f"{statement};\n" for statement in said)
+        text = "".join(f"{statement};\n" for statement, _ in said)
         ran = subprocess.run(command, input=text, capture_output=True, text=True, check=False, timeout=_TIMEOUT_S)  # noqa: S603
     except (OSError, subprocess.TimeoutExpired) as error:
         return [f"squawk could not look at the SQL: {error}"]
-    places = [place for statement, place in said.items() for _ in range(statement.count("\n") + 1)]
-    return [_placed(line, places) for line in ran.stdout.splitlines() if line.strip()]
+    places = [place for statement, place in said for _ in range(statement.count("\n") + 1)]
+    # Renderings from several revisions end alike, and are complained about once.
+    return list(dict.fromkeys(_placed(line, places) for line in ran.stdout.splitlines() if line.strip()))
+
+
+def _lines_of(rendering: Rendering) -> Iterator[tuple[str, str]]:
+    """Yield each statement with its place, and where transactions begin and end: a table made in one may be locked."""
+    places = iter(rendering.places)
+    for segment in rendering.segments:
+        is_transaction = bool(segment.statements) and not segment.autocommit
+        if is_transaction:
+            yield "BEGIN", ""
+        for statement in segment.statements:
+            yield statement, next(places)
+        if is_transaction:
+            yield "COMMIT", ""
 
 
 def _placed(finding: str, places: list[str]) -> str:

@@ -9,6 +9,7 @@ from leasehold.cli.entitlements import COMMANDS
 from leasehold.cli.operator import operator
 from leasehold.cli.options import as_json
 from leasehold.cli.session import run, show, tenant_service
+from leasehold.cli.tenant_states import STATES, told
 from leasehold.cli.top import top
 from leasehold.core.pagination import MAX_LIMIT, Pager
 from leasehold.platform.tenants.schemas import Domain, Tenant, TenantPatch
@@ -23,7 +24,7 @@ def tenants() -> None:
     """Provision tenants and rule over them."""
 
 
-for command in (top, *COMMANDS):
+for command in (top, *STATES, *COMMANDS):
     tenants.add_command(command)
 
 
@@ -77,33 +78,6 @@ def show_one(slug: str, as_json: bool) -> None:
     _show_tenant(run(work), as_json=as_json)
 
 
-@tenants.command()
-@slug_argument
-@as_json
-def suspend(slug: str, as_json: bool) -> None:
-    """Refuse all requests of a tenant, within a second."""
-    _change(slug, lambda service, tenant: service.suspend(tenant.id, by=operator()), as_json=as_json)
-
-
-@tenants.command()
-@slug_argument
-@as_json
-def resume(slug: str, as_json: bool) -> None:
-    """Serve a suspended tenant again."""
-    _change(slug, lambda service, tenant: service.resume(tenant.id, by=operator()), as_json=as_json)
-
-
-@tenants.command()
-@slug_argument
-@click.option("--yes", is_flag=True, help="Do not ask.")
-@as_json
-def delete(slug: str, yes: bool, as_json: bool) -> None:
-    """Stop serving a tenant; its data is kept."""
-    if not yes:
-        click.confirm(f"Delete the tenant {slug}?", abort=True, err=True)
-    _change(slug, lambda service, tenant: service.remove(tenant.id, by=operator()), as_json=as_json)
-
-
 @tenants.command("flag-canary")
 @slug_argument
 @click.option("--off", is_flag=True, help="Take the flag away.")
@@ -139,5 +113,4 @@ def _change(slug: str, change: Callable[[TenantService, Tenant], Awaitable[Tenan
 
 
 def _show_tenant(tenant: Tenant, *, as_json: bool) -> None:
-    lines = [f"{tenant.slug} is {tenant.state}: {tenant.name}, id {tenant.id}, at revision {tenant.revision}."]
-    show(tenant, lines, as_json=as_json)
+    show(tenant, [told(tenant)], as_json=as_json)

@@ -12,6 +12,9 @@ from typing import ClassVar
 TYPE_PREFIX = "/docs/problems/"
 """What stands before the `type` of a problem in its document."""
 
+MOST_FAULTS = 100
+"""So many faults a problem names at most: a body can have a fault every few bytes."""
+
 
 @dataclass(frozen=True, slots=True)
 class FieldError:
@@ -38,7 +41,7 @@ class Problem(Exception):
         **fields: object,
     ) -> None:
         self.detail = detail or inspect.cleandoc(self.__doc__ or self.title).replace("\n", " ").format(**fields)
-        self.errors = tuple(errors)
+        self.errors = tuple(errors[:MOST_FAULTS])
         self.headers = dict(headers or {})
         self.extensions = dict(extensions or {})
         """Further members of the problem document (RFC 9457, section 3.2), by their name there."""

@@ -27,8 +27,12 @@ CreatedFrom = Annotated[str | None, moment("created_at[gte]", "From this moment 
 CreatedBefore = Annotated[str | None, moment("created_at[lt]", "Before this moment")]
 
 ActorId = Annotated[UUID | None, QueryParameter(description="Only what this user, client, key or admin did")]
-Action = Annotated[str | None, QueryParameter(pattern=_WORD, description="Only this action, as `client.created`")]
-TargetKind = Annotated[str | None, QueryParameter(pattern=_WORD, description="Only what was done to such a thing")]
+Action = Annotated[
+    str | None, QueryParameter(max_length=100, pattern=_WORD, description="Only this action, as `client.created`")
+]
+TargetKind = Annotated[
+    str | None, QueryParameter(max_length=100, pattern=_WORD, description="Only what was done to such a thing")
+]
 TargetId = Annotated[UUID | None, QueryParameter(description="Only what was done to the thing with this id")]
 
 

@@ -4,32 +4,16 @@ import asyncio
 from collections.abc import AsyncGenerator
 from typing import IO
 
-from leasehold.core.errors import FieldError, Invalid, Problem
+from leasehold.core.errors import FieldError, Invalid
 
 TAKES_LINES = "takes_lines"
 """Marks a route whose body is lines of JSON, and that is given it as an `Upload`."""
 
 MOST_LINES = 100_000
-MOST_FAULTS = 100
 LONGEST_LINE_BYTES = 256 * 1024
 BATCH = 1000
 RawLine = tuple[int, bytes]
 """The number of a line, from 1, and what stands there."""
-
-
-class UploadTooSlow(Problem):
-    """The body did not arrive in time."""
-
-    status = 408
-    type = "upload-too-slow"
-    title = "Upload too slow"
-
-
-class UploadCutOff(Problem):
-    """The client went away before it had sent all."""
-
-    type = "upload-cut-off"
-    title = "Upload cut off"
 
 
 class Upload:

@@ -1,10 +1,12 @@
 """What is wrong with a value from a client: a pointer to each fault. msgspec stops at the first; this looks again."""
 
+from collections.abc import Iterator
+from itertools import islice
 from typing import Any, TypeVar, cast
 
 import msgspec
 
-from leasehold.core.errors import FieldError, Invalid
+from leasehold.core.errors import MOST_FAULTS, FieldError, Invalid
 
 StructT = TypeVar("StructT", bound=msgspec.Struct)
 
@@ -30,18 +32,24 @@ def within(place: str, errors: tuple[FieldError, ...]) -> list[FieldError]:
 
 
 def faults_of(struct: type[msgspec.Struct], raw: Any) -> list[FieldError]:
-    """Return every fault of a value against a struct."""
+    """Return the faults of a value against a struct, up to `MOST_FAULTS`."""
+    return list(islice(_faults(struct, raw), MOST_FAULTS))
+
+
+def _faults(struct: type[msgspec.Struct], raw: Any) -> Iterator[FieldError]:
     if not isinstance(raw, dict):
-        return [FieldError("", "must be an object")]
+        yield FieldError("", "must be an object")
+        return
     given = cast("dict[str, Any]", raw)
     fields = {field.encode_name: field for field in msgspec.structs.fields(struct)}
-    faults = [FieldError(_pointer(name), "is not a known field") for name in given if name not in fields]
+    for name in given:
+        if name not in fields:
+            yield FieldError(_pointer(name), "is not a known field")
     for name, field in fields.items():
         if name in given:
-            faults += _fault_of_value(name, given[name], field.type)
+            yield from _fault_of_value(name, given[name], field.type)
         elif field.required:
-            faults.append(FieldError(_pointer(name), "is missing"))
-    return faults
+            yield FieldError(_pointer(name), "is missing")
 
 
 def _fault_of_value(name: str, value: Any, kind: Any) -> list[FieldError]:

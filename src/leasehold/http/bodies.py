@@ -3,11 +3,16 @@
 Litestar reads them into dictionaries first, and then believes that "false" is a boolean and "900" a number.
 """
 
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import msgspec
 from litestar import Request
 from litestar.datastructures import State
+from litestar.types import Empty
+
+from leasehold.http.arriving import arriving
+from leasehold.http.marks import CLIENT_TIMEOUT_S
 
 
 class NotAcceptable:
@@ -19,7 +24,21 @@ class NotAcceptable:
 
 
 class StrictRequest(Request[Any, Any, State]):
-    """A request whose JSON is what its route takes, or nothing."""
+    """A request whose JSON is what its route takes, or nothing, and whose body has arrived in time, or not at all."""
+
+    def stream(self) -> AsyncGenerator[bytes]:
+        """Return the parts of the body, as they arrive where it was not read yet.
+
+        Raises:
+            BodyTooLarge, BodyTooSlow, BodyCutOff: see `arriving`.
+        """
+        if self._body is not Empty:
+            return _whole(self._body)
+        route = self.route_handler
+        limit, within_s = route.resolve_request_max_body_size(), route.opt[CLIENT_TIMEOUT_S]
+        if limit is None:
+            raise LookupError(f"the route {route} takes bodies without an end")
+        return arriving(self.scope, self.receive, max_bytes=limit, whole_s=within_s, part_s=within_s)
 
     async def json(self) -> Any:
         """Return the body as the struct that the route takes, or `NotAcceptable`; as it is where it takes none.
@@ -35,3 +54,7 @@ class StrictRequest(Request[Any, Any, State]):
             return msgspec.json.decode(await self.body(), type=kind)
         except msgspec.ValidationError:
             return NotAcceptable()
+
+
+async def _whole(body: bytes) -> AsyncGenerator[bytes]:
+    yield body

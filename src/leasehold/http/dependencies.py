@@ -205,6 +205,8 @@ def platform_dependencies(process: Process) -> Mapping[str, Provide]:
         "access_tokens": Provide(lambda: process.tokens, sync_to_thread=False),
         "idempotency_key": Provide(provide_idempotency_key, sync_to_thread=False),
         "provisioner": Provide(lambda: process.provisioner, sync_to_thread=False),
+        "vacancies": Provide(lambda: process.settings.vacancies, sync_to_thread=False),
+        "deletion_grace": Provide(lambda: process.settings.deletion_grace, sync_to_thread=False),
         "window": Provide(lambda: process.window, sync_to_thread=False),
         "catalogue": Provide(lambda: process.catalogue, sync_to_thread=False),
         "base_domain": Provide(lambda: process.settings.base_domain, sync_to_thread=False),

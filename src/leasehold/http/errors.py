@@ -12,11 +12,12 @@ from litestar.exceptions import HTTPException, ValidationException
 from msgspec import Struct
 
 from leasehold.core.errors import TYPE_PREFIX, FieldError, Invalid, NotFound, Problem
+from leasehold.core.sqlstate import OF_VALUES, told_of_fields
 from leasehold.core.validation import UNREADABLE
 from leasehold.http.idempotency import AnswerReplayed, on_replayed
 from leasehold.http.refusals import BodyTooLarge, InternalError, MethodNotAllowed, WrongMediaType
 from leasehold.http.request_log import request_id_of
-from leasehold.http.validation import explain_body, explain_parameters
+from leasehold.http.validation import body_fields, explain_body, explain_parameters
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -71,6 +72,8 @@ AnyRequest = Request[Any, Any, State]
 def _on_problem(request: AnyRequest, error: Problem) -> Response[ProblemDocument]:
     if error.status >= 500:
         _log.warning("request_refused", problem=error.type, cause=repr(error.__cause__), path=request.scope["path"])
+    if isinstance(error, OF_VALUES):
+        error = told_of_fields(error, body_fields(request.route_handler))
     answer = _render(request, error, error.headers)
     if error.extensions:
         answer.content = msgspec.to_builtins(answer.content) | error.extensions

@@ -20,12 +20,12 @@ from leasehold.core.streaming import NDJSON
 from leasehold.core.uploads import TAKES_LINES
 from leasehold.http.idempotency import note_key
 from leasehold.http.limits import RequestLimits
-from leasehold.http.marks import CREDENTIAL_ENDPOINT, FEATURE, MERGE_PATCH, SCOPES, TAKES_FORM
+from leasehold.http.marks import CREDENTIAL_ENDPOINT, FEATURE, MERGE_PATCH, ONLY_READS, SCOPES, TAKES_FORM
 from leasehold.http.refusals import NoCredential, RepeatedHeader, TenantRequired, WrongMediaType
 from leasehold.platform.auth.service import logged_in
 from leasehold.platform.tokens.service import AdminTokenService
 from leasehold.process import Process
-from leasehold.tenancy.context import TenantRef
+from leasehold.tenancy.context import TenantInMaintenance, TenantRef
 from leasehold.tenancy.entitlements import Feature
 from leasehold.tenancy.resolve import hostname_of, is_base_host, resolve_tenant
 
@@ -54,6 +54,7 @@ class TenantGate:
         headers = _named_headers(scope)
         if handler.opt.get(CREDENTIAL_ENDPOINT):
             tenant = scope["state"]["tenant"] = self._tenant(headers, None) or _raise(TenantRequired())
+            _demand_writable(scope, tenant, handler)
             shared = self._limits.hold_address(scope, tenant)
             if shared is not None:
                 await shared
@@ -80,6 +81,7 @@ class TenantGate:
             if FEATURE in handler.opt:
                 feature: Feature = handler.opt[FEATURE]
                 feature.demand(tenant.entitlements)
+            _demand_writable(scope, tenant, handler)
             note_key(scope, headers.get("idempotency-key"))
         _demand_json(scope)
         await self._app(scope, receive, send)
@@ -222,6 +224,18 @@ async def _tell_methods(scope: Scope, send: Send) -> None:
 def _is_options(scope: Scope) -> bool:
     """Tell whether a request only asks what it may ask, which needs no tenant and shows no data."""
     return scope["type"] == ScopeType.HTTP and scope["method"] == "OPTIONS"
+
+
+def _demand_writable(scope: Scope, tenant: TenantRef, handler: BaseRouteHandler) -> None:
+    """Pass unless a request may change what can only be read now; where one does after all, PostgreSQL refuses it.
+
+    Raises:
+        TenantInMaintenance: it may.
+    """
+    if tenant.maintenance is None or scope["type"] != ScopeType.HTTP:
+        return
+    if scope["method"] != "GET" and not handler.opt.get(ONLY_READS):
+        raise TenantInMaintenance(tenant.maintenance)
 
 
 def _demand_scopes(principal: Principal, handler: BaseRouteHandler) -> None:

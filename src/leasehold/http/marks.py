@@ -6,6 +6,9 @@ CREDENTIAL_ENDPOINT = "is_credential_endpoint"
 TAKES_FORM = "takes_form"
 """Marks a route whose body is a form, as the OAuth standards want it."""
 
+ONLY_READS = "only_reads"
+"""Marks a route that changes nothing although it is no GET: it is served where a tenant can only be read."""
+
 IS_PUBLIC = "is_public"
 """Marks a route that anybody may call, and that touches no tenant's data."""
 
@@ -17,6 +20,9 @@ SCOPES = "scopes"
 
 PROBLEMS = "problems"
 """Names the problems that a route may answer besides those that follow from what it is."""
+
+CLIENT_TIMEOUT_S = "client_timeout_s"
+"""Names the seconds in which the body of a request must have arrived, or the next part of an import."""
 
 LISTS = "lists"
 """Names the list that a route shows, with what may be asked of it."""

@@ -37,6 +37,24 @@ class BodyTooLarge(Problem):
     title = "Body too large"
 
 
+class BodyTooSlow(Problem):
+    """The body did not arrive in time."""
+
+    status = 408
+    type = "body-too-slow"
+    title = "Body too slow"
+
+    def __init__(self) -> None:
+        super().__init__(headers={"Connection": "close"})
+
+
+class BodyCutOff(Problem):
+    """The body ended before all of it had arrived."""
+
+    type = "body-cut-off"
+    title = "Body cut off"
+
+
 class WrongMediaType(Problem):
     """Send the body as {wanted}."""
 

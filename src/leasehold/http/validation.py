@@ -36,14 +36,25 @@ def _name_of(key: str, handler: BaseRouteHandler | None) -> str:
     return key
 
 
+def body_fields(handler: BaseRouteHandler) -> tuple[str, ...]:
+    """Return the fields that the body of an operation can have, none where it takes no struct."""
+    struct = _body_struct(handler)
+    return struct.__struct_encode_fields__ if struct else ()
+
+
 def explain_body(handler: BaseRouteHandler, body: bytes) -> list[FieldError]:
     """Return every fault of a JSON body against the struct that the handler takes."""
-    field = handler.parsed_data_field
-    struct = field.annotation if field else None
-    if not isinstance(struct, type) or not issubclass(struct, msgspec.Struct):
+    struct = _body_struct(handler)
+    if struct is None:
         return []
     try:
         raw = msgspec.json.decode(body)
     except UNREADABLE:
         return [FieldError("", "is not valid JSON, or nested too deeply")]
     return faults_of(struct, raw)
+
+
+def _body_struct(handler: BaseRouteHandler) -> type[msgspec.Struct] | None:
+    field = handler.parsed_data_field
+    struct = field.annotation if field else None
+    return struct if isinstance(struct, type) and issubclass(struct, msgspec.Struct) else None

@@ -14,6 +14,8 @@ from leasehold.platform.idempotency.models import KeptAnswer
 from leasehold.platform.impersonations.routes import router as impersonations_router
 from leasehold.platform.jobs.routes import router as jobs_router
 from leasehold.platform.keys.jobs import forget_gone
+from leasehold.platform.lifecycle.jobs import fill_vacancies, purge_due, purge_tenant
+from leasehold.platform.lifecycle.routes import router as lifecycle_router
 from leasehold.platform.plans.routes import router as plans_router
 from leasehold.platform.tenants.routes import router as tenants_router
 from leasehold.platform.tokens.jobs import expire_tokens
@@ -23,12 +25,14 @@ from leasehold.platform.usage.routes import router as usage_router
 from leasehold.tenancy.jobs.definition import Periodic
 from leasehold.tenancy.jobs.models import JobWorker, PeriodicTask, QueuedJob
 from leasehold.tenancy.receipts import ProvisioningReceipt
+from leasehold.tenancy.registry import TenantPurge
 from leasehold.tenancy.secrets import SIGNING_KEYS
 from leasehold.tenancy.signing import StoredSigningKey
 from leasehold.tenancy.upkeep import tidy_up
 
 PLATFORM_ROUTES = (
     tenants_router,
+    lifecycle_router,
     plans_router,
     entitlements_router,
     usage_router,
@@ -43,10 +47,10 @@ PLATFORM_ROUTES = (
 )
 """What is served under `/platform/v1`. Importing it also registers the tables of the shared schema."""
 
-MODELS = (KeptAnswer, ProvisioningReceipt, QueuedJob, JobWorker, PeriodicTask, StoredSigningKey)
+MODELS = (KeptAnswer, ProvisioningReceipt, TenantPurge, QueuedJob, JobWorker, PeriodicTask, StoredSigningKey)
 """Tables of features that have no routes."""
 
-PLATFORM_JOBS = ()
+PLATFORM_JOBS = (purge_tenant,)
 """Jobs that the platform asks for."""
 
 PERIODIC = (
@@ -56,6 +60,8 @@ PERIODIC = (
     Periodic("47 * * * *", forget_gone),
     Periodic("37 * * * *", forget_answers),
     Periodic("*/10 * * * *", tidy_up),
+    Periodic("* * * * *", fill_vacancies),
+    Periodic("*/5 * * * *", purge_due),
     Periodic("41 * * * *", measure_sizes),
     Periodic("23 4 * * *", forget_usage),
 )

@@ -17,6 +17,7 @@ PLATFORM_SCOPES = frozenset(
         "platform:plans:read",
         "platform:plans:write",
         IMPERSONATE,
+        "platform:tenants:purge",
         "platform:tenants:read",
         "platform:tenants:write",
     }

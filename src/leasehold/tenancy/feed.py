@@ -11,13 +11,14 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Iterable
+from dataclasses import replace
 from uuid import UUID
 
 import asyncpg
 import structlog
 
 from leasehold.core.database import DriverConnection, driver_url
-from leasehold.tenancy.context import TenantRef
+from leasehold.tenancy.context import Maintenance, TenantRef, TenantState
 from leasehold.tenancy.directory import KnownSubjects, TenantDirectory
 from leasehold.tenancy.registry import CHANNEL, TERMS_SQL, tenant_ref_of
 from leasehold.tenancy.signing import KEYS_VERSION, SigningKeyWatch
@@ -29,7 +30,8 @@ _CAUGHT_UP_TIMEOUT_S = 1.0
 _RETRY_S = 0.2
 
 _TENANTS = f"""
-SELECT t.id, t.slug, t.schema_name, t.role_name, t.state, t.revision, {TERMS_SQL},
+SELECT t.id, t.slug, t.schema_name, t.role_name, t.state, t.revision, t.is_read_only, t.maintenance_ends_at,
+       {TERMS_SQL},
        (SELECT r.served_by FROM platform.tenant_revisions r WHERE r.revision = t.revision) AS served_by,
        ARRAY(SELECT d.hostname FROM platform.tenant_domains d WHERE d.tenant_id = t.id) AS hostnames
   FROM platform.tenants t JOIN platform.plans p ON p.name = t.plan
@@ -187,7 +189,7 @@ class DirectoryFeed:
 
 def _tenant_refs(rows: Iterable[asyncpg.Record]) -> Iterable[tuple[TenantRef, list[str]]]:
     for row in rows:
-        yield (
-            tenant_ref_of(row),
-            row["hostnames"],
-        )
+        tenant = tenant_ref_of(row)
+        if tenant.state is TenantState.MAINTENANCE:
+            tenant = replace(tenant, maintenance=Maintenance(row["is_read_only"], row["maintenance_ends_at"]))
+        yield tenant, row["hostnames"]

@@ -11,6 +11,8 @@ TENANT_GROUP = "lh_tenant"
 REFERENCE_SCHEMA = "tenant_reference"
 SCRATCH_SCHEMA = "tenant_scratch"
 VERSION_TABLE = "alembic_version"
+NO_SLUG = "-"
+"""How what stands in the place of a slug begins. No slug does, so no host, no header and no admin can name it."""
 
 SLUG_PATTERN = r"^[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?$(?!\n)"
 """A DNS label (RFC 1035, section 2.3.1), so that it can be a subdomain: 1 to 63 letters, digits and inner hyphens."""
@@ -122,6 +124,11 @@ def schema_name(tenant_id: UUID) -> str:
 def role_name(tenant_id: UUID) -> str:
     """Return the name of a tenant's role, which holds the rights on its schema and owns nothing."""
     return f"lh_t_{tenant_id.hex}"
+
+
+def vacant_slug(tenant_id: UUID) -> str:
+    """Return what stands in the place of a slug where a tenant has none: before it has customers, and after."""
+    return f"{NO_SLUG}{tenant_id.hex}"
 
 
 def reference_role(database_oid: int) -> str:

@@ -4,34 +4,45 @@ Registry row, role, schema, tables, rights, seed rows; then the new schema's fin
 Roles and schemas are as transactional as rows in PostgreSQL, so a crash at any point leaves nothing behind.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import asyncpg
 import structlog
 from sqlalchemy import MetaData
 
 from leasehold.core.actor import Actor
-from leasehold.core.budget import OWNER_CONNECTIONS
-from leasehold.core.database import DriverConnection, DriverPool, driver_url
-from leasehold.core.errors import Conflict, DatabaseUnavailable, FieldError, Unavailable
+from leasehold.core.database import DriverConnection
+from leasehold.core.errors import Conflict, DatabaseUnavailable, FieldError, Problem, Unavailable
 from leasehold.core.idempotency.key import IdempotencyKey, IdempotencyKeyInUse
 from leasehold.core.ids import new_id
+from leasehold.core.sqlstate import LOST_CONNECTION, problem_of_driver
 from leasehold.tenancy.context import TenantRef, TenantState
 from leasehold.tenancy.fleet.fingerprint import fingerprint
 from leasehold.tenancy.fleet.history import TenantHistory
 from leasehold.tenancy.fleet.rendering import render_provisioning
 from leasehold.tenancy.fleet.replay import SchemaTarget, build_sql, held_rights, message, undone_by_an_error
 from leasehold.tenancy.fleet.segments import Rendering
-from leasehold.tenancy.names import APP_ROLE, TENANT_GROUP, check_slug, literal, quoted, role_name, schema_name
+from leasehold.tenancy.names import (
+    APP_ROLE,
+    TENANT_GROUP,
+    check_slug,
+    literal,
+    quoted,
+    role_name,
+    schema_name,
+    vacant_slug,
+)
+from leasehold.tenancy.owner import Owner
 from leasehold.tenancy.receipts import RECEIPT_TAKEN, receipt_sql
 from leasehold.tenancy.registry import announcement_sql
 from leasehold.tenancy.rights import rights_sql
 
-Seed = Callable[[DriverConnection, TenantRef, Actor], Awaitable[None]]
-"""Writes the first rows of a tenant that somebody makes, on a connection whose transaction is bound to its schema."""
+Seed = Callable[[DriverConnection, TenantRef], Awaitable[None]]
+"""Writes the first rows of a tenant, on a connection whose transaction is bound to its schema."""
+
+Record = Callable[[DriverConnection, TenantRef, Actor], Awaitable[None]]
+"""Writes down who has made a tenant, on the same connection."""
 
 _FINGERPRINT = "SELECT fingerprint FROM platform.tenant_revisions WHERE revision = $1"
 
@@ -46,13 +57,6 @@ class SlugTaken(Conflict):
 
     def __init__(self) -> None:
         super().__init__(errors=[FieldError("/slug", "is taken")])
-
-
-class NoOwner(Unavailable):
-    """This process may not create schemas: it has no LEASEHOLD_OWNER_URL."""
-
-    type = "no-owner"
-    title = "Cannot create schemas"
 
 
 class FleetNotReady(Unavailable):
@@ -70,34 +74,39 @@ class FingerprintMismatch(RuntimeError):
 
 
 class Provisioner:
-    """Makes tenants. It holds up to two connections of the owner, opened when needed, and the rendering."""
+    """Makes tenants and vacancies on connections of the owner. It holds the rendering."""
 
     def __init__(
         self,
         *,
-        owner_url: str | None,
-        migrations_dir: Path,
+        owner: Owner,
+        history: TenantHistory,
         metadata: MetaData,
         seeds: Sequence[Seed],
+        record: Record | None,
         tenant_roles: bool,
     ) -> None:
-        self._owner_url = owner_url
-        self._migrations_dir = migrations_dir
+        self.owner = owner
+        self._history = history
         self._metadata = metadata
         self._seeds = seeds
+        self._record = record
         self._tenant_roles = tenant_roles
-        self._pool: DriverPool | None = None
         self._rendering: Rendering | None = None
         self._expected: str | None = None
         """The fingerprint that a new schema must have."""
         self._new_tables: list[dict[str, Any]] | None = None
         """The tables of a new schema, on which nobody holds any right yet; known from the first one on."""
-        self._opening = asyncio.Lock()
 
-    async def close(self) -> None:
-        """Close the owner's connections."""
-        if self._pool:
-            await self._pool.close()
+    @property
+    def may_build(self) -> bool:
+        """Whether this process has the owner's URL."""
+        return self.owner.is_there
+
+    @property
+    def revision(self) -> str:
+        """The revision at which it makes tenants."""
+        return self._history.head
 
     async def provision(self, *, slug: str, name: str, by: Actor, key: IdempotencyKey | None = None) -> TenantRef:
         """Return a new active tenant, complete and committed; with a key it leaves a receipt in the same transaction.
@@ -109,36 +118,43 @@ class Provisioner:
             NoOwner: this process has no owner URL.
             FleetNotReady: the platform was not migrated to the revision of this code.
             DatabaseUnavailable: the database does not answer.
+            Problem: what else the database refuses, where its SQLSTATE says so.
         """
         check_slug(slug)
-        pool, rendering = await self._open()
-        tenant_id = new_id()
+        return await self._make(slug, name, by, key)
+
+    async def make_vacancy(self) -> TenantRef:
+        """Return a new vacancy, complete and committed: a tenant that waits for a slug, a name and somebody's order.
+
+        Raises:
+            NoOwner, FleetNotReady, DatabaseUnavailable: as for `provision`.
+        """
+        return await self._make(None, "", None, None)
+
+    async def _make(self, slug: str | None, name: str, by: Actor | None, key: IdempotencyKey | None) -> TenantRef:
+        rendering, tenant_id = self._rendered(), new_id()
         tenant = TenantRef(
             id=tenant_id,
-            slug=slug,
+            slug=slug or vacant_slug(tenant_id),
             schema=schema_name(tenant_id),
             role=role_name(tenant_id),
-            state=TenantState.ACTIVE,
+            state=TenantState.ACTIVE if slug else TenantState.VACANT,
             revision=rendering.target,
         )
         try:
-            async with pool.acquire() as acquired:
-                connection = cast("DriverConnection", acquired)
+            async with self.owner.connection() as connection:
                 if self._expected is None:
                     self._expected = await connection.fetchval(_FINGERPRINT, rendering.target)
                 if self._expected is None:
                     raise FleetNotReady
                 async with undone_by_an_error(connection):
                     await self._build(connection, tenant, name, rendering, by, key)
-        except asyncpg.UniqueViolationError as error:
-            if error.constraint_name == "uq_tenants_slug":
-                raise SlugTaken from error
-            if error.constraint_name == RECEIPT_TAKEN:
-                raise IdempotencyKeyInUse from error
-            raise
-        except (OSError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError) as error:
-            raise DatabaseUnavailable from error
-        _log.info("tenant_provisioned", tenant=str(tenant.id), slug=slug)
+        except (*LOST_CONNECTION, asyncpg.PostgresError) as error:
+            problem = _problem_of(error)
+            if problem is None:
+                raise
+            raise problem from error
+        _log.info("tenant_provisioned" if slug else "vacancy_made", tenant=str(tenant.id), slug=slug)
         return tenant
 
     async def _build(
@@ -147,7 +163,7 @@ class Provisioner:
         tenant: TenantRef,
         name: str,
         rendering: Rendering,
-        by: Actor,
+        by: Actor | None,
         key: IdempotencyKey | None,
     ) -> None:
         """Make all of a tenant, in one message as soon as the tables of a new schema are known."""
@@ -163,7 +179,9 @@ class Provisioner:
         rights = rights_sql(self._metadata, self._new_tables, schema=target.schema, role=target.role)
         await connection.execute(message(work, *rights))
         for seed in self._seeds:
-            await seed(connection, tenant, by)
+            await seed(connection, tenant)
+        if by is not None and self._record is not None:
+            await self._record(connection, tenant, by)
         if await fingerprint(connection, target) != self._expected:
             self._expected = None  # what was remembered may be what is wrong
             raise FingerprintMismatch
@@ -178,15 +196,19 @@ class Provisioner:
             f"GRANT {role} TO {APP_ROLE} WITH INHERIT FALSE, SET TRUE"
         )
 
-    async def _open(self) -> tuple[DriverPool, Rendering]:
-        if self._owner_url is None:
-            raise NoOwner
-        async with self._opening:
-            if self._rendering is None:
-                self._rendering = render_provisioning(TenantHistory.load(self._migrations_dir))
-            if self._pool is None:
-                self._pool = await _open_pool(self._owner_url)
-        return self._pool, self._rendering
+    def _rendered(self) -> Rendering:
+        if self._rendering is None:
+            self._rendering = render_provisioning(self._history)
+        return self._rendering
+
+
+def _problem_of(error: Exception) -> Problem | None:
+    """Return what to tell whoever wants a tenant, or None for what is our own fault."""
+    if not isinstance(error, asyncpg.PostgresError):
+        return DatabaseUnavailable()
+    if error.constraint_name == "uq_tenants_slug":
+        return SlugTaken()
+    return IdempotencyKeyInUse() if error.constraint_name == RECEIPT_TAKEN else problem_of_driver(error)
 
 
 def _row_sql(tenant: TenantRef, name: str) -> str:
@@ -194,25 +216,11 @@ def _row_sql(tenant: TenantRef, name: str) -> str:
 
     It comes first, so that of several with one slug all but one wait there and make no schema in vain.
     """
-    texts = (str(tenant.id), tenant.slug, tenant.schema, tenant.role, tenant.revision)
+    texts = (str(tenant.id), tenant.slug, tenant.schema, tenant.role, tenant.revision, tenant.state)
     values = ", ".join(map(literal, texts))
     # Whatever people call a tenant, as hexadecimal digits it cannot be taken for SQL.
     spelt = f"convert_from(decode('{name.encode().hex()}', 'hex'), 'UTF8')"
     return (
-        "INSERT INTO platform.tenants (id, slug, schema_name, role_name, revision, name, state, cluster, created_at, "
-        f"updated_at) VALUES ({values}, {spelt}, 'active', 'main', clock_timestamp(), clock_timestamp())"
+        "INSERT INTO platform.tenants (id, slug, schema_name, role_name, revision, state, name, cluster, created_at, "
+        f"updated_at) VALUES ({values}, {spelt}, 'main', clock_timestamp(), clock_timestamp())"
     )
-
-
-async def _open_pool(url: str) -> DriverPool:
-    try:
-        # Nothing is set on a connection beyond its transaction, so nothing is to be reset.
-        return await asyncpg.create_pool(
-            driver_url(url), min_size=0, max_size=OWNER_CONNECTIONS, timeout=5, reset=_leave_as_it_is
-        )
-    except (OSError, asyncpg.PostgresError) as error:
-        raise DatabaseUnavailable from error
-
-
-async def _leave_as_it_is(_connection: object) -> None:
-    """Spare a round trip."""

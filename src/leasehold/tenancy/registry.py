@@ -7,11 +7,13 @@ the id of their transaction, because a plain sequence is handed out before commi
 
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import asyncpg
 import msgspec
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, UniqueConstraint, func, insert, select, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -40,6 +42,8 @@ class Tenant(Terms, Identified, Timestamped, PlatformModel):
     __table_args__ = (
         CheckConstraint(f"state IN ({_STATES})", name="state"),
         *are_objects("limits", "features", "rate_limits"),
+        Index("ix_tenants_vacant", "id", postgresql_where=text("state = 'vacant'")),
+        Index("ix_tenants_purge_at", "purge_at", postgresql_where=text("state IN ('deleted', 'purging')")),
         {"info": {"rights": "read_update"}},
     )
 
@@ -51,7 +55,15 @@ class Tenant(Terms, Identified, Timestamped, PlatformModel):
     cluster: Mapped[str] = mapped_column(server_default="main")
     revision: Mapped[str]
     is_canary: Mapped[bool] = mapped_column(server_default="false")
+    is_read_only: Mapped[bool] = mapped_column(server_default="false")
+    """Whether it can be read in maintenance; false in every other state."""
+    maintenance_ends_at: Mapped[datetime | None]
+    """How long the maintenance is planned for."""
     deleted_at: Mapped[datetime | None]
+    deleted_from: Mapped[str | None]
+    """The state in which it was deleted, to which it can be restored."""
+    purge_at: Mapped[datetime | None]
+    """When all that it has is destroyed, if it is not restored before."""
     plan: Mapped[str] = mapped_column(ForeignKey(Plan.name), index=True, server_default=DEFAULT_PLAN)
     deletion_requested_at: Mapped[datetime | None]
     """When the tenant itself asked to be deleted."""
@@ -69,6 +81,19 @@ class TenantDomain(Identified, PlatformModel):
     tenant_id: Mapped[UUID] = mapped_column(ForeignKey(Tenant.id), index=True)
     hostname: Mapped[str] = mapped_column(unique=True)
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
+
+
+class TenantPurge(Identified, PlatformModel):
+    """The destruction of all that a tenant had; without `finished_at` it is under way."""
+
+    __tablename__ = "tenant_purges"
+    __table_args__ = ({"info": {"rights": "read_only"}},)
+
+    tenant_id: Mapped[UUID] = mapped_column(unique=True)
+    started_at: Mapped[datetime]
+    finished_at: Mapped[datetime | None]
+    row_counts: Mapped[Any] = mapped_column(JSONB)
+    """How many rows each table had when it was dropped."""
 
 
 class RegistryChange(Identified, PlatformModel):

@@ -3,8 +3,8 @@
 from functools import lru_cache
 from uuid import UUID
 
-from leasehold.core.errors import Forbidden, Unavailable
-from leasehold.tenancy.context import TenantRef, TenantState, UnknownTenant
+from leasehold.core.errors import Forbidden
+from leasehold.tenancy.context import TenantInMaintenance, TenantRef, TenantState, UnknownTenant
 from leasehold.tenancy.directory import TenantDirectory
 from leasehold.tenancy.window import RevisionWindow
 
@@ -16,14 +16,6 @@ class TenantSuspended(Forbidden):
 
     type = "tenant-suspended"
     title = "Tenant suspended"
-
-
-class TenantInMaintenance(Unavailable):
-    """This tenant is in maintenance."""
-
-    type = "tenant-maintenance"
-    title = "Tenant in maintenance"
-    retry_after_s = 60
 
 
 class TenantMismatch(Forbidden):
@@ -62,7 +54,7 @@ def resolve_tenant(
         UnknownTenant: something names a tenant that does not exist, or no longer.
         TenantMismatch: two of the three name different tenants.
         TenantSuspended: the tenant is suspended.
-        TenantInMaintenance: the tenant is in maintenance.
+        TenantInMaintenance: the tenant is in maintenance, and cannot even be read.
         TenantNotMigrated: this code cannot serve the revision of its schema.
     """
     directory.demand_fresh()
@@ -83,8 +75,9 @@ def resolve_tenant(
     if tenant.state is TenantState.SUSPENDED:
         raise TenantSuspended
     if tenant.state is TenantState.MAINTENANCE:
-        raise TenantInMaintenance
-    if tenant.state is not TenantState.ACTIVE:
+        if not tenant.is_read_only:
+            raise TenantInMaintenance(tenant.maintenance)
+    elif tenant.state is not TenantState.ACTIVE:
         raise UnknownTenant
     window.demand(tenant)
     return tenant

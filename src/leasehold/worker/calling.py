@@ -138,6 +138,8 @@ class Caller:
             return of_either | {
                 "open_session": lambda: partial(platform_session, process.database),
                 "provisioner": lambda: process.provisioner,
+                "purger": lambda: process.purger,
+                "vacancies": lambda: process.settings.vacancies,
             }
         return of_either | {
             "tenant": lambda: tenant,
@@ -152,5 +154,5 @@ _OF_EITHER = frozenset({"job", "mailer"})
 _GIVEN_TO: Mapping[Plane, frozenset[str]] = {
     Plane.EITHER: _OF_EITHER,
     Plane.TENANT: _OF_EITHER | {"session", "open_session", "reader", "tenant", "installation_key", "links"},
-    Plane.PLATFORM: _OF_EITHER | {"session", "open_session", "provisioner"},
+    Plane.PLATFORM: _OF_EITHER | {"session", "open_session", "provisioner", "purger", "vacancies"},
 }

@@ -14,7 +14,14 @@ CLIENT_SCOPES = frozenset({"clients:read", "clients:write"})
 KEY_SCOPES = frozenset({"keys:read", "keys:write"})
 TENANT_SCOPES = frozenset({"tenant:read", "tenant:write"})
 AUDIT_SCOPES = frozenset({"audit:read"})
-ALL_SCOPES = ITEM_SCOPES | USER_SCOPES | CLIENT_SCOPES | KEY_SCOPES | TENANT_SCOPES | AUDIT_SCOPES
+ALL_SCOPES = frozenset[str]().union(
+    ITEM_SCOPES,
+    USER_SCOPES,
+    CLIENT_SCOPES,
+    KEY_SCOPES,
+    TENANT_SCOPES,
+    AUDIT_SCOPES,
+)
 IMPERSONATION_SCOPES = ALL_SCOPES - {"users:write", "clients:write", "keys:write", "tenant:write"}
 """What an admin of the platform may do in a tenant: nothing by which they would stay, or let somebody in."""
 

@@ -9,19 +9,8 @@ import pytest
 from leasehold.workspace.scopes import ALL_SCOPES
 from tests.integration.cli.shell import Environment, leasehold, refusal_of, settings_of, succeeded
 
-FIELDS = {
-    "id",
-    "slug",
-    "name",
-    "state",
-    "revision",
-    "is_canary",
-    "created_at",
-    "updated_at",
-    "deleted_at",
-    "plan",
-    "deletion_requested_at",
-}
+TIMES = {"created_at", "updated_at", "deleted_at", "maintenance_ends_at", "purge_at", "deletion_requested_at"}
+FIELDS = {"id", "slug", "name", "state", "revision", "is_canary", "is_read_only", "plan"} | TIMES
 
 
 @pytest.fixture(scope="session")
@@ -62,6 +51,30 @@ def test_a_tenant_is_created_shown_suspended_resumed_and_deleted(fleet: Environm
     assert refusal_of(leasehold("tenants", "suspend", "initech", env=fleet)) == (
         "The tenant is deleted; that cannot be done with it now."
     )
+
+
+def test_a_tenant_is_maintained_deleted_restored_and_purged(fleet: Environment) -> None:
+    succeeded(leasehold("tenants", "create", "weyland", env=fleet))
+    maintained = succeeded(leasehold("tenants", "maintain", "weyland", "--read-only", "--minutes", "90", env=fleet))
+    assert maintained.startswith("weyland is maintenance: weyland, id ")
+    assert " It can be read. This is planned until " in maintained
+    deleted = succeeded(leasehold("tenants", "delete", "weyland", "--yes", env=fleet))
+    assert deleted.rstrip().endswith(" UTC it is purged, unless it is restored.")
+    restored = tenant_of(succeeded(leasehold("tenants", "restore", "weyland", "--json", env=fleet)))
+    assert (restored["state"], restored["is_read_only"], restored["purge_at"]) == ("maintenance", True, None)
+    resumed = tenant_of(succeeded(leasehold("tenants", "resume", "weyland", "--json", env=fleet)))
+    assert (resumed["state"], resumed["is_read_only"], resumed["maintenance_ends_at"]) == ("active", False, None)
+    assert refusal_of(leasehold("tenants", "purge", "--yes-really", "weyland", env=fleet)) == (
+        "The tenant is active; that cannot be done with it now."
+    )
+    succeeded(leasehold("tenants", "delete", "weyland", "--yes", env=fleet))
+    unsure = leasehold("tenants", "purge", "weyland", env=fleet)
+    assert unsure.returncode == 2
+    assert "--yes-really" in unsure.stderr
+    purged = succeeded(leasehold("tenants", "purge", "--yes-really", "weyland", env=fleet))
+    assert purged == f"weyland is purged; its id was {restored['id']}.\n"
+    assert refusal_of(leasehold("tenants", "show", "weyland", env=fleet)) == "There is no tenant weyland."
+    assert succeeded(leasehold("tenants", "create", "weyland", env=fleet)).startswith("weyland is active")
 
 
 def test_a_tenant_is_not_deleted_unless_the_question_is_answered_with_yes(fleet: Environment) -> None:

@@ -25,11 +25,11 @@ from leasehold.workspace.clients.service import ApiClientService
 from leasehold.workspace.items.schemas import ItemCreate
 from leasehold.workspace.items.service import ItemService
 from tests.audit import events_of
-from tests.factories import OPERATOR, api_client, item, provisioned
+from tests.factories import OPERATOR, api_client, item, lifecycle, provisioned
 
 
 def tenants(session: PlatformSession, process: Process) -> TenantService:
-    return TenantService(session, process.provisioner, base_domain="leasehold.test")
+    return TenantService(session, process.provisioner, base_domain="leasehold.test", vacancies=0)
 
 
 async def owned(settings: Settings, statement: str) -> None:
@@ -80,7 +80,7 @@ async def test_an_act_that_is_rolled_back_leaves_no_event(
 
     async def on_the_platform() -> None:
         async with platform_session(process.database) as session:
-            await tenants(session, process).suspend(acme.id, by=OPERATOR)
+            await lifecycle(session).suspend(acme.id, by=OPERATOR)
             raise LookupError
 
     for act in (in_the_tenant, on_the_platform):
@@ -99,7 +99,7 @@ async def test_an_act_whose_event_cannot_be_written_is_rolled_back(
             await ApiClientService(session=session).remove(client.client_id, by=OPERATOR)
     with pytest.raises(ValueRefused):
         async with platform_session(process.database) as session:
-            await tenants(session, process).remove(acme.id, by=OPERATOR)
+            await lifecycle(session).delete(acme.id, by=OPERATOR)
     async with platform_session(process.database) as session:
         assert (await tenants(session, process).find(acme.id)).state == "active"
     async with open_tenant_session(process.database, acme) as session:
@@ -113,13 +113,15 @@ async def test_what_an_admin_does_to_a_tenant_is_in_both_logs_as_one_event(
 ) -> None:
     admin = Actor("admin", new_id(), request_id="request-2")
     async with platform_session(process.database) as session:
-        service = tenants(session, process)
-        await service.suspend(acme.id, by=admin)
-        await service.suspend(acme.id, by=admin)  # it is suspended: nothing happens
-        await service.resume(acme.id, by=admin)
+        service, states = tenants(session, process), lifecycle(session)
+        await states.suspend(acme.id, by=admin)
+        await states.suspend(acme.id, by=admin)  # it is suspended: nothing happens
+        await states.resume(acme.id, by=admin)
         await service.add_domain(acme.id, f"{acme.slug}.example", by=admin)
         await service.remove_domain(acme.id, f"{acme.slug}.example", by=admin)
-        await service.remove(acme.id, by=admin)
+        deleted = await states.delete(acme.id, by=admin)
+    assert deleted.purge_at is not None
+    purge_at = deleted.purge_at.isoformat().replace("+00:00", "Z")
     theirs = events_of(settings, acme)
     assert [(event["action"], event["changes"]) for event in theirs] == [
         ("tenant.provisioned", {"slug": {"from": None, "to": acme.slug}}),
@@ -127,7 +129,7 @@ async def test_what_an_admin_does_to_a_tenant_is_in_both_logs_as_one_event(
         ("tenant.resumed", {"state": {"from": "suspended", "to": "active"}}),
         ("tenant.domain_added", {"hostname": {"from": None, "to": f"{acme.slug}.example"}}),
         ("tenant.domain_removed", {"hostname": {"from": f"{acme.slug}.example", "to": None}}),
-        ("tenant.deleted", {"state": {"from": "active", "to": "deleted"}}),
+        ("tenant.deleted", {"state": {"from": "active", "to": "deleted"}, "purge_at": {"from": None, "to": purge_at}}),
     ]
     assert [event for event in events_of(settings, None) if event["target_id"] == acme.id] == theirs
     assert {(event["actor_kind"], event["actor_id"], event["request_id"]) for event in theirs[1:]} == {
@@ -150,7 +152,7 @@ async def test_the_schema_of_a_tenant_that_was_not_migrated_yet_has_no_log_and_c
 ) -> None:
     await owned(settings, f'ALTER TABLE "{acme.schema}".audit_events RENAME TO later')
     async with platform_session(process.database) as session:
-        assert (await tenants(session, process).suspend(acme.id, by=OPERATOR)).state == "suspended"
+        assert (await lifecycle(session).suspend(acme.id, by=OPERATOR)).state == "suspended"
     suspended = events_of(settings, None, action="tenant.suspended")
     assert acme.id in {event["target_id"] for event in suspended}
 

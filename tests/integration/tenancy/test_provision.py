@@ -12,12 +12,14 @@ from leasehold.core.database import driver_url
 from leasehold.core.errors import DatabaseUnavailable
 from leasehold.core.models import TenantModel
 from leasehold.process import Process
-from leasehold.tenancy import provision
+from leasehold.tenancy import owner as owner_connections
 from leasehold.tenancy.bind import open_tenant_session
 from leasehold.tenancy.fleet.fingerprint import describe
+from leasehold.tenancy.fleet.history import TenantHistory
 from leasehold.tenancy.fleet.reference import open_reference
 from leasehold.tenancy.fleet.replay import SchemaTarget
-from leasehold.tenancy.provision import FingerprintMismatch, FleetNotReady, NoOwner, Provisioner, SlugTaken
+from leasehold.tenancy.owner import NoOwner, Owner
+from leasehold.tenancy.provision import FingerprintMismatch, FleetNotReady, Provisioner, SlugTaken
 from leasehold.workspace.auth.pepper import pepper_seed, read_pepper
 from tests.factories import OPERATOR, new_slug, provisioned
 
@@ -41,10 +43,11 @@ async def owner(settings: Settings) -> AsyncGenerator[Any]:
 def _provisioner(settings: Settings, process: Process, **changes: Any) -> Provisioner:
     assert settings.owner_url is not None
     arguments: dict[str, Any] = {
-        "owner_url": settings.owner_url.get_secret_value(),
-        "migrations_dir": settings.migrations_dir,
+        "owner": Owner(settings.owner_url.get_secret_value()),
+        "history": TenantHistory.load(settings.migrations_dir),
         "metadata": TenantModel.metadata,
         "seeds": [pepper_seed(process.key)],
+        "record": None,
         "tenant_roles": True,
     }
     return Provisioner(**(arguments | changes))
@@ -121,7 +124,7 @@ async def test_a_crash_at_any_statement_leaves_nothing_behind(
             driver_url(url), min_size=0, max_size=1, connection_class=DyingConnection, reset=_no_reset
         )
 
-    monkeypatch.setattr(provision, "_open_pool", open_dying_pool)
+    monkeypatch.setattr(owner_connections, "_open_pool", open_dying_pool)
     before = await owner.fetchrow(_LEFT)
     for step in range(1, 100):
         provisioner = _provisioner(settings, process)
@@ -133,7 +136,7 @@ async def test_a_crash_at_any_statement_leaves_nothing_behind(
         else:
             break
         finally:
-            await provisioner.close()
+            await provisioner.owner.close()
     assert step > 6
 
 
@@ -149,7 +152,7 @@ async def test_a_seed_that_fails_leaves_nothing_behind(settings: Settings, proce
     provisioner = _provisioner(settings, process, seeds=[broken])
     with pytest.raises(LookupError):
         await provisioner.provision(slug=new_slug(), name="x", by=OPERATOR)
-    await provisioner.close()
+    await provisioner.owner.close()
     assert await owner.fetchrow(_LEFT) == before
 
 
@@ -163,13 +166,13 @@ async def test_a_schema_that_differs_from_the_reference_is_not_let_in(
     provisioner = _provisioner(settings, process, seeds=[one_column_more])
     with pytest.raises(FingerprintMismatch):
         await provisioner.provision(slug=new_slug(), name="x", by=OPERATOR)
-    await provisioner.close()
+    await provisioner.owner.close()
     assert await owner.fetchrow(_LEFT) == before
 
 
 async def test_a_process_without_the_owner_says_so(settings: Settings, process: Process) -> None:
     with pytest.raises(NoOwner):
-        await _provisioner(settings, process, owner_url=None).provision(slug=new_slug(), name="x", by=OPERATOR)
+        await _provisioner(settings, process, owner=Owner(None)).provision(slug=new_slug(), name="x", by=OPERATOR)
 
 
 async def test_a_database_that_does_not_know_the_head_says_so(settings: Settings, process: Process, owner: Any) -> None:
@@ -182,7 +185,7 @@ async def test_a_database_that_does_not_know_the_head_says_so(settings: Settings
             await provisioner.provision(slug=new_slug(), name="x", by=OPERATOR)
     finally:
         await owner.execute("UPDATE platform.tenant_revisions SET revision = $1", rows[0]["revision"])
-        await provisioner.close()
+        await provisioner.owner.close()
 
 
 async def test_without_roles_a_tenant_is_made_for_the_login_of_the_app(
@@ -190,6 +193,6 @@ async def test_without_roles_a_tenant_is_made_for_the_login_of_the_app(
 ) -> None:
     provisioner = _provisioner(settings, process, tenant_roles=False)
     tenant = await provisioner.provision(slug=new_slug(), name="x", by=OPERATOR)
-    await provisioner.close()
+    await provisioner.owner.close()
     assert await owner.fetchval("SELECT 1 FROM pg_roles WHERE rolname = $1", tenant.role) is None
     assert await owner.fetchval("SELECT has_schema_privilege('lh_app', $1, 'USAGE')", tenant.schema) is True

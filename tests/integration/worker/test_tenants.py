@@ -5,7 +5,6 @@ import dataclasses
 import pytest
 
 from leasehold.core.database import DriverConnection, platform_session
-from leasehold.platform.tenants.service import TenantService
 from leasehold.process import Process
 from leasehold.tenancy.bind import TenantSession
 from leasehold.tenancy.context import TenantRef, TenantState
@@ -13,7 +12,7 @@ from leasehold.tenancy.directory import TenantDirectory
 from leasehold.tenancy.jobs.definition import tenant_job
 from leasehold.workspace.items.schemas import ItemCreate
 from leasehold.workspace.items.service import ItemService
-from tests.factories import OPERATOR, until
+from tests.factories import OPERATOR, lifecycle, until
 from tests.integration.worker.crew import Title, all_done, ask, at_work, came_to, titles
 
 
@@ -32,7 +31,7 @@ def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
 async def _change(process: Process, tenant: TenantRef, verb: str) -> None:
     """Do with a tenant what an admin does."""
     async with platform_session(process.database) as session:
-        service = TenantService(session, process.provisioner, base_domain="leasehold.test")
+        service = lifecycle(session)
         await getattr(service, verb)(tenant.id, by=OPERATOR)
 
 
@@ -55,7 +54,7 @@ async def test_jobs_of_a_deleted_tenant_are_dropped_with_a_record(
     process: Process, acme: TenantRef, owner: DriverConnection
 ) -> None:
     await ask(process, acme, write)
-    await _change(process, acme, "remove")
+    await _change(process, acme, "delete")
     async with at_work(process, write):
         (row,) = await came_to(owner, "dropped")
     assert (row["error"], row["attempts"]) == ("the tenant was deleted", 0)

@@ -40,7 +40,8 @@ class Holds:
     """Rows whose array of texts has this one: `?tag=oak`."""
 
     column: InstrumentedAttribute[list[str]]
-    kind = str
+    kind: Any
+    """What the text must be, as msgspec has it."""
 
     def parameters(self, name: str) -> Parameters:
         """Return the one parameter."""

@@ -21,24 +21,32 @@ from leasehold.core.idempotency.key import IdempotencyKeyInUse, IdempotencyKeyRe
 from leasehold.core.pagination import InvalidCursor
 from leasehold.core.preconditions import InvalidIfMatch, PreconditionFailed, PreconditionRequired
 from leasehold.core.quotas.limits import QuotaExceeded
-from leasehold.core.sqlstate import TooSlow
-from leasehold.core.uploads import TAKES_LINES, UploadCutOff, UploadTooSlow
+from leasehold.core.sqlstate import ReadOnly, TooSlow
+from leasehold.core.uploads import TAKES_LINES
 from leasehold.http.errors import MEDIA_TYPE, TYPE_PREFIX
 from leasehold.http.idempotency import TAKES_KEY
 from leasehold.http.marks import CREDENTIAL_ENDPOINT, FEATURE, IS_PUBLIC, PROBLEMS, SCOPES, TAKES_FORM
 from leasehold.http.problems import ProblemType
-from leasehold.http.refusals import BodyTooLarge, InternalError, RepeatedHeader, TenantRequired, WrongMediaType
-from leasehold.tenancy.context import UnknownTenant
+from leasehold.http.refusals import (
+    BodyCutOff,
+    BodyTooLarge,
+    BodyTooSlow,
+    InternalError,
+    RepeatedHeader,
+    TenantRequired,
+    WrongMediaType,
+)
+from leasehold.tenancy.context import TenantInMaintenance, UnknownTenant
 from leasehold.tenancy.directory import DirectoryStale
 from leasehold.tenancy.entitlements import FeatureNotAvailable
-from leasehold.tenancy.resolve import TenantInMaintenance, TenantMismatch, TenantSuspended
+from leasehold.tenancy.resolve import TenantMismatch, TenantSuspended
 from leasehold.tenancy.window import TenantNotMigrated
 
 SCHEMA = "ProblemDocument"
 _Problems = tuple[type[Problem], ...]
 
 _ALWAYS: _Problems = (InternalError,)
-_BEHIND_A_GATE: _Problems = (RepeatedHeader, QuotaExceeded, DatabaseUnavailable, TooSlow)
+_BEHIND_A_GATE: _Problems = (RepeatedHeader, QuotaExceeded, DatabaseUnavailable, TooSlow, ReadOnly)
 _OF_TENANTS: _Problems = (
     UnknownTenant,
     TenantMismatch,
@@ -50,11 +58,13 @@ _OF_TENANTS: _Problems = (
 _BY_WRITING: _Problems = (Invalid, Conflict)
 """What the database may make of a value, or of two who write the same."""
 _WITH_TOKEN: _Problems = (Unauthenticated, InvalidToken)
-_WITH_FORM: _Problems = (Problem, BodyTooLarge)
+_ARRIVING: _Problems = (BodyTooLarge, BodyTooSlow, BodyCutOff)
+_WITH_FORM: _Problems = (Problem, *_ARRIVING)
 _WITH_BODY: _Problems = (*_WITH_FORM, WrongMediaType, Invalid)
-_WITH_LINES: _Problems = (BodyTooLarge, WrongMediaType, Invalid, UploadTooSlow, UploadCutOff)
+_WITH_LINES: _Problems = (*_ARRIVING, WrongMediaType, Invalid)
 _WITH_PRECONDITION: _Problems = (InvalidIfMatch, PreconditionFailed, PreconditionRequired)
-_WITH_KEY: _Problems = (InvalidIdempotencyKey, IdempotencyKeyInUse, IdempotencyKeyReused)
+_WITH_KEY: _Problems = (InvalidIdempotencyKey, IdempotencyKeyInUse, IdempotencyKeyReused, *_ARRIVING)
+"""A body that nobody asked for is read too: it is part of what the key stands for."""
 
 
 def problems_of(path: str, handler: HTTPRouteHandler, operation: Mapping[str, Any]) -> list[ProblemType]:

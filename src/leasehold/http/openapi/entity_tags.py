@@ -34,13 +34,14 @@ def describe_tags(operation: dict[str, Any], handler: HTTPRouteHandler) -> None:
     """Say where an ETag is given, and where it is taken."""
     parameters: list[dict[str, Any]] = operation.get("parameters", [])
     takes_if_match = "precondition" in handler.parsed_fn_signature.parameters
-    has_tag = hasattr(handler.parsed_fn_signature.return_type.annotation, "tagged_by")
+    answered = handler.parsed_fn_signature.return_type.annotation
+    has_tag = hasattr(answered, "tagged_by")
     if takes_if_match:
         parameters = [*parameters, _IF_MATCH]
     if has_tag and "GET" in handler.http_methods:
         parameters = [*parameters, _IF_NONE_MATCH]
         operation["responses"]["304"] = {"description": "Still the same", "headers": {"ETag": _ETAG}}
-    if has_tag or takes_if_match:
+    if has_tag or (takes_if_match and answered not in {None, type(None)}):
         for status, response in operation["responses"].items():
             if status.startswith("2"):
                 response.setdefault("headers", {})["ETag"] = _ETAG

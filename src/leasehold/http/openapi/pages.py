@@ -7,9 +7,12 @@ from litestar.datastructures import State
 from litestar.static_files import create_static_files_router  # pyright: ignore[reportUnknownVariableType]
 from swagger_ui_bundle import swagger_ui_path
 
+from leasehold.core.errors import NotFound
 from leasehold.http.marks import IS_PUBLIC
 from leasehold.http.openapi.document import document_of
 
+_LONGEST_PATH_BYTES = 255
+"""No part of a path is longer where files are (NAME_MAX)."""
 SCRIPT = """
 SwaggerUIBundle({url: "/openapi.json", dom_id: "#swagger-ui", deepLinking: true, validatorUrl: null,
                  presets: [SwaggerUIBundle.presets.apis]});
@@ -47,5 +50,20 @@ def swagger_page() -> str:
 def docs_assets() -> Router:
     """Return the router of Swagger UI's files."""
     return create_static_files_router(
-        "/docs/assets", directories=[swagger_ui_path], opt={IS_PUBLIC: True}, include_in_schema=False
+        "/docs/assets",
+        directories=[swagger_ui_path],
+        before_request=_demand_a_name,
+        opt={IS_PUBLIC: True},
+        include_in_schema=False,
     )
+
+
+def _demand_a_name(request: Request[Any, Any, State]) -> None:
+    """Pass if a path can be that of a file: of other names the system complains, and the server would fail.
+
+    Raises:
+        NotFound: it cannot.
+    """
+    path = request.scope["path"]
+    if "\0" in path or len(path.encode()) > _LONGEST_PATH_BYTES:
+        raise NotFound

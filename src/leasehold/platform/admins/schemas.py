@@ -11,6 +11,7 @@ from leasehold.core.credentials import ShownOnce
 AdminName = Annotated[
     str,
     Meta(
+        max_length=63,
         pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$(?!\n)",
         description="By which the admin logs in: small letters, digits, `.`, `_` and `-`",
         examples=["robin"],

@@ -10,8 +10,8 @@ from leasehold.core.actor import Actor
 from leasehold.core.database import PlatformSession
 from leasehold.platform.entitlements.schemas import EntitlementsPatch, TenantEntitlements
 from leasehold.platform.entitlements.service import EntitlementService, UnknownPlan
-from leasehold.platform.tenants.service import WrongTenantState
 from leasehold.tenancy.entitlements import Catalogue
+from leasehold.tenancy.states import WrongTenantState
 
 
 def provide_entitlements(

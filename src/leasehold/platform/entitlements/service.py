@@ -6,18 +6,18 @@ from msgspec import UNSET
 
 from leasehold.core.actor import Actor
 from leasehold.core.database import PlatformSession
-from leasehold.core.errors import FieldError, Invalid
+from leasehold.core.errors import FieldError, Invalid, NotFound
 from leasehold.platform.entitlements.schemas import EntitlementsPatch, TenantEntitlements
 from leasehold.platform.plans.repository import PlanRepository
 from leasehold.platform.plans.schemas import Terms
 from leasehold.platform.plans.terms import apply_terms, check_terms
 from leasehold.platform.tenants.repository import TenantRepository
-from leasehold.platform.tenants.service import WrongTenantState
 from leasehold.tenancy.audit import AuditLog
 from leasehold.tenancy.context import TenantState
 from leasehold.tenancy.entitlements import Catalogue, Rates
 from leasehold.tenancy.plans import Plan
 from leasehold.tenancy.registry import Tenant, announce_tenant, laid_over, tenant_ref
+from leasehold.tenancy.states import LIVING, demand_state
 
 _ACTIONS = {
     "limits": "tenant.limits_changed",
@@ -49,24 +49,25 @@ class EntitlementService:
         """Return what a tenant may have.
 
         Raises:
-            advanced_alchemy.exceptions.NotFoundError: there is none with this id.
+            NotFound: there is none with this id.
         """
-        tenant = await self._tenants.get(tenant_id)
+        tenant = await self._tenants.get_one_or_none(id=tenant_id)
+        if tenant is None or tenant.state == TenantState.VACANT:
+            raise NotFound
         return self._described(tenant, await self._plans.get_one(name=tenant.plan))
 
     async def change(self, tenant_id: UUID, patch: EntitlementsPatch, *, by: Actor) -> TenantEntitlements:
         """Put a tenant on a plan, or decide something for it alone. Nothing is taken from it that it has by now.
 
         Raises:
-            advanced_alchemy.exceptions.NotFoundError: there is none with this id.
+            NotFound: there is none with this id.
             InvalidTerms: see `check_terms`.
             UnknownPlan: there is no such plan.
             WrongTenantState: the tenant is deleted.
         """
         check_terms(patch, self._catalogue)
-        tenant = await self._tenants.get_one(id=tenant_id, with_for_update=True)
-        if tenant.state not in {TenantState.ACTIVE, TenantState.SUSPENDED, TenantState.MAINTENANCE}:
-            raise WrongTenantState(state=tenant.state)
+        tenant = await self._tenants.locked(tenant_id)
+        demand_state(tenant, *LIVING)
         name = tenant.plan if patch.plan is UNSET else patch.plan
         plan = await self._plans.kept(name)
         if plan is None:

@@ -17,7 +17,7 @@ from leasehold.platform.auth.identity import LoggedInOnly
 from leasehold.platform.impersonations.schemas import Impersonation, ImpersonationCreate, ImpersonationToken
 from leasehold.platform.impersonations.service import ImpersonationService
 from leasehold.platform.scopes import IMPERSONATE
-from leasehold.platform.tenants.service import WrongTenantState
+from leasehold.tenancy.states import WrongTenantState
 
 
 def provide_impersonations(session: NamedDependency[PlatformSession]) -> ImpersonationService:

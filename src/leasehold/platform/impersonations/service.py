@@ -16,10 +16,10 @@ from leasehold.platform.impersonations import schemas
 from leasehold.platform.impersonations.models import Impersonation
 from leasehold.platform.impersonations.repository import ImpersonationRepository
 from leasehold.platform.tenants.repository import TenantRepository
-from leasehold.platform.tenants.service import WrongTenantState
 from leasehold.tenancy.audit import AuditLog
 from leasehold.tenancy.context import TenantState
 from leasehold.tenancy.registry import Tenant, tenant_ref
+from leasehold.tenancy.states import WrongTenantState
 
 
 class ImpersonationService:

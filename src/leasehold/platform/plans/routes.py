@@ -1,19 +1,23 @@
 """`/platform/v1/plans`."""
 
+from typing import Annotated
+
 from litestar import Router, delete, get, patch, post
 from litestar.di import NamedDependency, Provide
-from litestar.params import FromPath, JSONBody
+from litestar.params import JSONBody, PathParameter
 
 from leasehold.core.actor import Actor
 from leasehold.core.database import PlatformSession
+from leasehold.core.errors import Invalid
 from leasehold.core.listing.asked import Asked
 from leasehold.core.pagination import DEFAULT_LIMIT, Cursors, Page, Pager
 from leasehold.core.parameters import CursorText, Limit
 from leasehold.platform.plans.repository import PLANS
-from leasehold.platform.plans.schemas import Plan, PlanCreate, TermsPatch
+from leasehold.platform.plans.schemas import LONGEST_NAME, Plan, PlanCreate, TermsPatch
 from leasehold.platform.plans.service import PlanInUse, PlanNameTaken, PlanService
 from leasehold.tenancy.entitlements import Catalogue
 
+Name = Annotated[str, PathParameter(max_length=LONGEST_NAME)]
 READ, WRITE = ("platform:plans:read",), ("platform:plans:write",)
 
 
@@ -42,15 +46,15 @@ async def create_plan(
     return await plans.create(data, by=actor)
 
 
-@get("/{plan_name:str}", operation_id="getPlan", summary="Get a plan", scopes=READ)
-async def get_plan(plan_name: FromPath[str], plans: NamedDependency[PlanService]) -> Plan:
+@get("/{plan_name:str}", operation_id="getPlan", summary="Get a plan", problems=(Invalid,), scopes=READ)
+async def get_plan(plan_name: Name, plans: NamedDependency[PlanService]) -> Plan:
     """Return one plan."""
     return await plans.find(plan_name)
 
 
 @patch("/{plan_name:str}", operation_id="updatePlan", summary="Change a plan", scopes=WRITE)
 async def update_plan(
-    plan_name: FromPath[str],
+    plan_name: Name,
     data: JSONBody[TermsPatch],
     plans: NamedDependency[PlanService],
     actor: NamedDependency[Actor],
@@ -60,9 +64,7 @@ async def update_plan(
 
 
 @delete("/{plan_name:str}", operation_id="deletePlan", summary="Delete a plan", problems=(PlanInUse,), scopes=WRITE)
-async def delete_plan(
-    plan_name: FromPath[str], plans: NamedDependency[PlanService], actor: NamedDependency[Actor]
-) -> None:
+async def delete_plan(plan_name: Name, plans: NamedDependency[PlanService], actor: NamedDependency[Actor]) -> None:
     """Delete a plan that no tenant is on."""
     await plans.remove(plan_name, by=actor)
 

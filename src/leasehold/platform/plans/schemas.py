@@ -6,14 +6,19 @@ from uuid import UUID
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+LONGEST_NAME = 63
+_MOST_TERMS = 100
+
 PlanName = Annotated[
     str,
     Meta(
-        pattern=r"^[a-z0-9](?:[a-z0-9_-]{0,61}[a-z0-9])?$(?!\n)",
+        max_length=LONGEST_NAME,
+        pattern=r"^[a-z0-9](?:[a-z0-9_-]*[a-z0-9])?$(?!\n)",
         description="By which the plan is known; it never changes",
         examples=["pro"],
     ),
 ]
+_Term = Annotated[str, Meta(max_length=100)]
 Amount = Annotated[int, Meta(ge=0, le=10**15)]
 RateText = Annotated[
     str, Meta(max_length=200, description="Windows, as in the settings, or `off`", examples=["100/10s,5000/1h"])
@@ -23,11 +28,11 @@ RateText = Annotated[
 class TermsPatch(Struct, forbid_unknown_fields=True, kw_only=True):
     """What to change of terms (RFC 7396): what is absent stays, and of what is null nothing is said any more."""
 
-    limits: dict[str, Amount | None] | UnsetType = UNSET
+    limits: Annotated[dict[_Term, Amount | None], Meta(max_length=_MOST_TERMS)] | UnsetType = UNSET
     """How much of what."""
-    features: dict[str, bool | None] | UnsetType = UNSET
+    features: Annotated[dict[_Term, bool | None], Meta(max_length=_MOST_TERMS)] | UnsetType = UNSET
     """Which features, and which not."""
-    rate_limits: dict[str, RateText | None] | UnsetType = UNSET
+    rate_limits: Annotated[dict[_Term, RateText | None], Meta(max_length=_MOST_TERMS)] | UnsetType = UNSET
     """How often may be asked: of `client` and `tenant`."""
 
 

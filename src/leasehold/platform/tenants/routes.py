@@ -1,10 +1,11 @@
 """`/platform/v1/tenants`."""
 
+from typing import Annotated
 from uuid import UUID
 
-from litestar import Router, delete, get, patch, post, put
+from litestar import Router, delete, get, patch, post
 from litestar.di import NamedDependency, Provide
-from litestar.params import FromPath, JSONBody
+from litestar.params import FromPath, JSONBody, PathParameter
 
 from leasehold.core.actor import Actor
 from leasehold.core.database import PlatformSession
@@ -15,9 +16,11 @@ from leasehold.core.pagination import DEFAULT_LIMIT, Cursors, Page, Pager
 from leasehold.core.parameters import CursorText, Limit
 from leasehold.platform.tenants.repository import TENANTS
 from leasehold.platform.tenants.schemas import Domain, DomainCreate, Tenant, TenantCreate, TenantPatch
-from leasehold.platform.tenants.service import HostnameTaken, TenantService, WrongTenantState
+from leasehold.platform.tenants.service import HostnameTaken, TenantService
 from leasehold.tenancy.names import InvalidHostname, InvalidSlug
-from leasehold.tenancy.provision import FleetNotReady, NoOwner, Provisioner, SlugTaken
+from leasehold.tenancy.owner import NoOwner
+from leasehold.tenancy.provision import FleetNotReady, Provisioner, SlugTaken
+from leasehold.tenancy.states import WrongTenantState
 
 READ = ("platform:tenants:read",)
 WRITE = ("platform:tenants:write",)
@@ -27,9 +30,10 @@ def provide_tenants(
     session: NamedDependency[PlatformSession],
     provisioner: NamedDependency[Provisioner],
     base_domain: NamedDependency[str],
+    vacancies: NamedDependency[int],
 ) -> TenantService:
     """Return the service on the session of the request."""
-    return TenantService(session, provisioner, base_domain=base_domain)
+    return TenantService(session, provisioner, base_domain=base_domain, vacancies=vacancies)
 
 
 @get("/", operation_id="listTenants", summary="List tenants", lists=TENANTS, scopes=READ)
@@ -84,49 +88,6 @@ async def update_tenant(
     return await tenants.change(tenant_id, data, by=actor)
 
 
-@delete(
-    "/{tenant_id:uuid}",
-    operation_id="deleteTenant",
-    summary="Delete a tenant",
-    problems=(WrongTenantState,),
-    scopes=WRITE,
-)
-async def delete_tenant(
-    tenant_id: FromPath[UUID], tenants: NamedDependency[TenantService], actor: NamedDependency[Actor]
-) -> None:
-    """Stop serving a tenant; its data and its slug are kept."""
-    await tenants.remove(tenant_id, by=actor)
-
-
-@put(
-    "/{tenant_id:uuid}/suspension",
-    operation_id="suspendTenant",
-    summary="Suspend a tenant",
-    problems=(WrongTenantState,),
-    scopes=WRITE,
-)
-async def suspend_tenant(
-    tenant_id: FromPath[UUID], tenants: NamedDependency[TenantService], actor: NamedDependency[Actor]
-) -> Tenant:
-    """Refuse all requests of a tenant within a second."""
-    return await tenants.suspend(tenant_id, by=actor)
-
-
-@delete(
-    "/{tenant_id:uuid}/suspension",
-    operation_id="resumeTenant",
-    summary="Resume a tenant",
-    problems=(WrongTenantState,),
-    scopes=WRITE,
-    status_code=200,
-)
-async def resume_tenant(
-    tenant_id: FromPath[UUID], tenants: NamedDependency[TenantService], actor: NamedDependency[Actor]
-) -> Tenant:
-    """Serve a suspended tenant again."""
-    return await tenants.resume(tenant_id, by=actor)
-
-
 @post(
     "/{tenant_id:uuid}/domains",
     operation_id="addDomain",
@@ -153,7 +114,7 @@ async def add_domain(
 )
 async def remove_domain(
     tenant_id: FromPath[UUID],
-    hostname: FromPath[str],
+    hostname: Annotated[str, PathParameter(max_length=253)],
     tenants: NamedDependency[TenantService],
     actor: NamedDependency[Actor],
 ) -> None:
@@ -168,9 +129,6 @@ router = Router(
         create_tenant,
         get_tenant,
         update_tenant,
-        delete_tenant,
-        suspend_tenant,
-        resume_tenant,
         add_domain,
         remove_domain,
     ],

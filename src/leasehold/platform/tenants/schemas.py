@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
-from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType, convert
 
 from leasehold.core.text import TEXT_PATTERN
 from leasehold.tenancy.names import SLUG_PATTERN
@@ -12,11 +12,14 @@ from leasehold.tenancy.names import SLUG_PATTERN
 Slug = Annotated[
     str,
     Meta(
+        max_length=63,
         pattern=SLUG_PATTERN,
         description="The tenant's changeable public name: a DNS label in lower case",
         examples=["acme"],
     ),
 ]
+SoughtPlan = Annotated[str, Meta(max_length=63)]
+SoughtSlug = Annotated[str, Meta(max_length=63)]
 Name = Annotated[
     str,
     Meta(
@@ -58,7 +61,7 @@ class Domain(Struct):
     created_at: datetime
 
 
-State = Literal["vacant", "active", "suspended", "maintenance", "deleted", "purging", "purged"]
+State = Literal["active", "suspended", "maintenance", "deleted", "purging", "purged"]
 
 
 class Tenant(Struct):
@@ -70,9 +73,20 @@ class Tenant(Struct):
     state: State
     revision: str
     is_canary: bool
+    is_read_only: bool
+    """Whether it can be read in maintenance; false in every other state."""
+    maintenance_ends_at: datetime | None
+    """How long the maintenance is planned for."""
     created_at: datetime
     updated_at: datetime
     deleted_at: datetime | None
+    purge_at: datetime | None
+    """When all that it has is destroyed, if it is not restored before."""
     plan: str
     deletion_requested_at: datetime | None
     """When the tenant itself asked to be deleted; null if it does not."""
+
+
+def described(row: object) -> Tenant:
+    """Return a tenant of the registry as admins see it."""
+    return convert(row, Tenant, from_attributes=True)

@@ -8,22 +8,26 @@ from sqlalchemy.exc import IntegrityError
 
 from leasehold.core.actor import Actor
 from leasehold.core.changes import applied, created
-from leasehold.core.clock import utc_now
 from leasehold.core.database import PlatformSession
-from leasehold.core.errors import Conflict, FieldError, NotFound, WrongState
+from leasehold.core.errors import Conflict, FieldError, NotFound
 from leasehold.core.idempotency.key import IdempotencyKey
 from leasehold.core.listing.asked import PLAIN, Asked
 from leasehold.core.pagination import Page, Pager
 from leasehold.core.sqlstate import violated_constraint
+from leasehold.platform.lifecycle.jobs import fill_vacancies
 from leasehold.platform.tenants import schemas
 from leasehold.platform.tenants.repository import TENANTS, TenantDomainRepository, TenantRepository
 from leasehold.tenancy import registry
 from leasehold.tenancy.audit import AuditLog, by_action
 from leasehold.tenancy.context import TenantState
+from leasehold.tenancy.jobs.definition import NoArguments
+from leasehold.tenancy.jobs.enqueue import enqueue
 from leasehold.tenancy.names import check_hostname, check_slug
 from leasehold.tenancy.provision import Provisioner, SlugTaken
 from leasehold.tenancy.receipts import tenant_on_receipt
 from leasehold.tenancy.registry import announce_tenant, tenant_ref
+from leasehold.tenancy.states import LIVING, demand_state
+from leasehold.tenancy.vacancies import claim_vacancy, count_vacancies
 
 _ACTIONS = {
     "slug": "tenant.renamed",
@@ -34,10 +38,6 @@ _ACTIONS = {
 
 class UnknownSlug(NotFound):
     """There is no tenant {slug}."""
-
-
-class WrongTenantState(WrongState):
-    """The tenant is {state}; that cannot be done with it now."""
 
 
 class HostnameTaken(Conflict):
@@ -55,8 +55,10 @@ class TenantService(SQLAlchemyAsyncRepositoryService[registry.Tenant, TenantRepo
 
     repository_type = TenantRepository
 
-    def __init__(self, session: PlatformSession, provisioner: Provisioner, *, base_domain: str) -> None:
+    def __init__(self, session: PlatformSession, provisioner: Provisioner, *, base_domain: str, vacancies: int) -> None:
+        """Take how many vacancies there shall be."""
         super().__init__(session=session)
+        self._vacancies = vacancies
         self._session = session
         self._provisioner = provisioner
         self._base_domain = base_domain
@@ -73,9 +75,12 @@ class TenantService(SQLAlchemyAsyncRepositoryService[registry.Tenant, TenantRepo
         """Return a tenant.
 
         Raises:
-            advanced_alchemy.exceptions.NotFoundError: there is none with this id.
+            NotFound: there is none with this id.
         """
-        return self.to_schema(await self.get(tenant_id), schema_type=schemas.Tenant)
+        row = await self.repository.get_one_or_none(id=tenant_id)
+        if row is None or row.state == TenantState.VACANT:
+            raise NotFound
+        return schemas.described(row)
 
     async def find_by_slug(self, slug: str) -> schemas.Tenant:
         """Return the tenant with this slug.
@@ -86,7 +91,7 @@ class TenantService(SQLAlchemyAsyncRepositoryService[registry.Tenant, TenantRepo
         row = await self.repository.get_one_or_none(slug=slug)
         if row is None:
             raise UnknownSlug(slug=slug)
-        return self.to_schema(row, schema_type=schemas.Tenant)
+        return schemas.described(row)
 
     async def provision(self, *, slug: str, name: str, by: Actor, key: IdempotencyKey | None = None) -> schemas.Tenant:
         """Make a tenant, ready to be used, and return it; or the one that was made for the same request before.
@@ -96,9 +101,22 @@ class TenantService(SQLAlchemyAsyncRepositoryService[registry.Tenant, TenantRepo
             InvalidSlug, SlugTaken, IdempotencyKeyInUse, NoOwner, FleetNotReady: see `Provisioner.provision`.
         """
         made = await tenant_on_receipt(self._session, key) if key else None
+        made = made or await self._claim(check_slug(slug), name, by)
         if made is None:
             made = (await self._provisioner.provision(slug=slug, name=name, by=by, key=key)).id
         return await self.find(made)
+
+    async def _claim(self, slug: str, name: str, by: Actor) -> UUID | None:
+        """Make a vacancy the tenant; where few are left, others are asked for, all that are missing at once."""
+        revision = self._provisioner.revision
+        try:
+            tenant = await claim_vacancy(self._session, slug=slug, name=name, revision=revision, by=by)
+        except IntegrityError as error:
+            raise _refused(error) from error
+        left = await count_vacancies(self._session, revision=revision)
+        if left * 2 < self._vacancies:
+            await enqueue(self._session, fill_vacancies, NoArguments(), dedupe_key="few are left")
+        return tenant.id if tenant else None
 
     async def change(self, tenant_id: UUID, patch: schemas.TenantPatch, *, by: Actor) -> schemas.Tenant:
         """Rename a tenant; its data stays where it is.
@@ -113,46 +131,17 @@ class TenantService(SQLAlchemyAsyncRepositoryService[registry.Tenant, TenantRepo
             check_slug(patch.slug)
         if patch.is_canary is not UNSET:
             by.demand("platform:fleet:write")
-        row = await self._locked(tenant_id, TenantState.ACTIVE, TenantState.SUSPENDED, TenantState.MAINTENANCE)
+        row = await self.repository.locked(tenant_id)
+        demand_state(row, *LIVING)
         changes = applied(row, patch, unkept={"name"})
         try:
             await self._session.flush()
         except IntegrityError as error:
-            if violated_constraint(error) == "uq_tenants_slug":
-                raise SlugTaken from error
-            raise
+            raise _refused(error) from error
         for action, told in by_action(changes, _ACTIONS).items():
             await AuditLog(self._session, by).record_to(tenant_ref(row), action, changes=told)
         await announce_tenant(self._session, tenant_id)
-        return self.to_schema(row, schema_type=schemas.Tenant)
-
-    async def suspend(self, tenant_id: UUID, *, by: Actor) -> schemas.Tenant:
-        """Refuse all requests of a tenant, in every process within a second. One that is suspended stays so.
-
-        Raises:
-            WrongTenantState: the tenant is neither active nor suspended.
-        """
-        row = await self._locked(tenant_id, TenantState.ACTIVE, TenantState.SUSPENDED)
-        return await self._move(row, TenantState.SUSPENDED, "tenant.suspended", by)
-
-    async def resume(self, tenant_id: UUID, *, by: Actor) -> schemas.Tenant:
-        """Serve a suspended tenant again. One that is active stays so.
-
-        Raises:
-            WrongTenantState: the tenant is neither suspended nor active.
-        """
-        row = await self._locked(tenant_id, TenantState.SUSPENDED, TenantState.ACTIVE)
-        return await self._move(row, TenantState.ACTIVE, "tenant.resumed", by)
-
-    async def remove(self, tenant_id: UUID, *, by: Actor) -> schemas.Tenant:
-        """Delete a tenant: it is served no more, and its schema and slug are kept.
-
-        Raises:
-            WrongTenantState: the tenant is already deleted.
-        """
-        row = await self._locked(tenant_id, TenantState.ACTIVE, TenantState.SUSPENDED, TenantState.MAINTENANCE)
-        row.deleted_at = utc_now()
-        return await self._move(row, TenantState.DELETED, "tenant.deleted", by)
+        return schemas.described(row)
 
     async def add_domain(self, tenant_id: UUID, hostname: str, *, by: Actor) -> schemas.Domain:
         """Let a tenant answer on a domain of its own.
@@ -163,7 +152,8 @@ class TenantService(SQLAlchemyAsyncRepositoryService[registry.Tenant, TenantRepo
             WrongTenantState: the tenant is deleted.
         """
         check_hostname(hostname, base_domain=self._base_domain)
-        tenant = await self._locked(tenant_id, TenantState.ACTIVE, TenantState.SUSPENDED, TenantState.MAINTENANCE)
+        tenant = await self.repository.locked(tenant_id)
+        demand_state(tenant, *LIVING)
         domains = TenantDomainRepository(session=self._session)
         try:
             row = await domains.add(registry.TenantDomain(tenant_id=tenant_id, hostname=hostname))
@@ -189,18 +179,6 @@ class TenantService(SQLAlchemyAsyncRepositoryService[registry.Tenant, TenantRepo
         await AuditLog(self._session, by).record_to(tenant_ref(tenant), "tenant.domain_removed", changes=changes)
         await announce_tenant(self._session, tenant_id)
 
-    async def _locked(self, tenant_id: UUID, *allowed: TenantState) -> registry.Tenant:
-        """Return the row of a tenant, locked to the end of the transaction, if its state is an allowed one."""
-        row = await self.repository.get_one(id=tenant_id, with_for_update=True)
-        if row.state not in allowed:
-            raise WrongTenantState(state=row.state)
-        return row
 
-    async def _move(self, row: registry.Tenant, state: TenantState, action: str, by: Actor) -> schemas.Tenant:
-        before, row.state = row.state, state
-        await self._session.flush()
-        if before != state:
-            changes = {"state": {"from": before, "to": state}}
-            await AuditLog(self._session, by).record_to(tenant_ref(row), action, changes=changes)
-        await announce_tenant(self._session, row.id)
-        return self.to_schema(row, schema_type=schemas.Tenant)
+def _refused(error: IntegrityError) -> Exception:
+    return SlugTaken() if violated_constraint(error) == "uq_tenants_slug" else error

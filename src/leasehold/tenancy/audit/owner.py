@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
+import asyncpg
+
 from leasehold.core.actor import Actor
 from leasehold.core.changes import created
 from leasehold.core.database import DriverConnection
@@ -19,7 +21,7 @@ _TO_BOTH = f"WITH platform AS ({_TO_PLATFORM}) INSERT INTO {TABLE} {_VALUES}"
 
 
 async def record_provisioning(connection: DriverConnection, tenant: TenantRef, by: Actor) -> None:
-    """Write the first event of a new tenant, and the same one for the platform. It is a `Seed`."""
+    """Write the first event of a new tenant, and the same one for the platform."""
     row = event_row(by, "tenant.provisioned", ("tenant", tenant.id), changes=created(slug=tenant.slug))
     await connection.execute(_TO_BOTH, *_arguments(row))
 
@@ -27,6 +29,16 @@ async def record_provisioning(connection: DriverConnection, tenant: TenantRef, b
 async def record_run(connection: DriverConnection, run_id: UUID, by: Actor, *, kind: str, target: str) -> None:
     """Write down that a run over the fleet begins."""
     row = event_row(by, "fleet.run_started", ("fleet_run", run_id), changes=created(kind=kind, target=target))
+    await connection.execute(_TO_PLATFORM, *_arguments(row))
+
+
+async def record_purge(connection: DriverConnection, tenant_id: UUID, by: Actor, certificate: asyncpg.Record) -> None:
+    """Write the certificate of a purge: when it began, and how many rows each table had."""
+    changes = {
+        "started_at": {"from": None, "to": certificate["started_at"]},
+        "row_counts": {"from": json.loads(certificate["row_counts"]), "to": None},
+    }
+    row = event_row(by, "tenant.purged", ("tenant", tenant_id), changes=changes)
     await connection.execute(_TO_PLATFORM, *_arguments(row))
 
 

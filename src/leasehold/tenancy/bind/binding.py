@@ -17,6 +17,8 @@ def binding_sql(tenant: TenantRef, *, tenant_roles: bool) -> str:
     With pg_temp named and last, a temporary table cannot shadow a tenant's table.
     """
     path = f"SET LOCAL search_path = {quoted(tenant.schema)}, pg_temp"
+    if tenant.is_read_only:
+        path += "; SET LOCAL transaction_read_only = on"
     return f"{path}; SET LOCAL ROLE {quoted(tenant.role)}" if tenant_roles else path
 
 

@@ -10,7 +10,7 @@ import asyncpg
 
 from leasehold.core.errors import DatabaseUnavailable, Problem
 from leasehold.core.reads import Read, StructT
-from leasehold.core.sqlstate import problem_of_code
+from leasehold.core.sqlstate import problem_of_driver
 from leasehold.tenancy.bind.binding import begin_bound, binding_sql
 from leasehold.tenancy.bind.moved import REVISION, is_about_shape
 from leasehold.tenancy.bind.pool import ReaderConnection, ReaderPool
@@ -137,7 +137,7 @@ class TenantReader:
 def _problem_with_driver(error: Exception) -> Problem | None:
     """Return what an error of the driver or of the network is to the client, None for what is no such error."""
     if isinstance(error, asyncpg.PostgresError):
-        return problem_of_code(error.sqlstate or "")
+        return problem_of_driver(error)
     is_lost = isinstance(error, (OSError, asyncpg.InterfaceError, asyncpg.InternalClientError))
     return DatabaseUnavailable() if is_lost else None
 

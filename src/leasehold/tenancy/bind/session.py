@@ -17,10 +17,11 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from leasehold.core.clock import utc_now
 from leasehold.core.database import Database, DriverConnection, PlatformSession, platform_session, unit_of_work
 from leasehold.core.errors import Problem
+from leasehold.core.sqlstate import ReadOnly
 from leasehold.tenancy.bind.binding import begin_bound, binding_sql
 from leasehold.tenancy.bind.moved import is_about_shape
 from leasehold.tenancy.bind.trace import remarked, trace
-from leasehold.tenancy.context import TenantRef
+from leasehold.tenancy.context import TenantInMaintenance, TenantRef
 from leasehold.tenancy.registry import LedgerResult, Tenant, announce_change
 from leasehold.tenancy.window import TenantNotMigrated
 
@@ -186,6 +187,7 @@ async def open_tenant_session(database: Database, tenant: TenantRef) -> AsyncGen
     """Open one transaction on one tenant, as a unit of work.
 
     Raises:
+        TenantInMaintenance: the tenant can only be read, and this was no reading.
         TenantNotMigrated: the tenant was migrated since `tenant` was read, and does not fit this code any more.
         DatabaseUnavailable, Problem: as for any unit of work.
     """
@@ -193,6 +195,10 @@ async def open_tenant_session(database: Database, tenant: TenantRef) -> AsyncGen
     try:
         async with unit_of_work(TenantSession(database.engine, expire_on_commit=False, info=info)) as session:
             yield session
+    except ReadOnly as error:
+        if tenant.is_read_only:
+            raise TenantInMaintenance(tenant.maintenance) from error
+        raise
     except (DBAPIError, Problem) as error:  # a rule that is violated has become a Problem by now
         if is_about_shape(error) and await _has_moved(database, tenant):
             raise TenantNotMigrated from error

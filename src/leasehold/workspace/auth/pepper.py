@@ -11,7 +11,6 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from leasehold.core.actor import Actor
 from leasehold.core.database import DriverConnection
 from leasehold.core.ids import new_id
 from leasehold.core.reads import Reader
@@ -39,7 +38,7 @@ TENANT_SECRETS = SecretColumn(table="tenant_secrets", column="wrapped", name="na
 def pepper_seed(key: InstallationKey) -> Seed:
     """Return the seed that gives a new tenant its pepper."""
 
-    async def seed(connection: DriverConnection, tenant: TenantRef, _by: Actor) -> None:
+    async def seed(connection: DriverConnection, tenant: TenantRef) -> None:
         wrapped = key.wrap(os.urandom(32), purpose=secret_purpose(tenant.id, _NAME))
         await connection.execute(
             "INSERT INTO tenant_secrets (id, name, wrapped) VALUES ($1, $2, $3)", new_id(), _NAME, wrapped

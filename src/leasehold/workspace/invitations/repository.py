@@ -15,6 +15,7 @@ from leasehold.core.reads import Read, Reader, columns_of
 from leasehold.core.repository import KeysetRepository
 from leasehold.workspace.invitations import models, schemas
 from leasehold.workspace.scopes import Role
+from leasehold.workspace.users.schemas import SoughtEmail
 
 INVITATION_BY_ID = Read(
     select(*columns_of(models.Invitation, schemas.Invitation)).where(
@@ -26,7 +27,7 @@ INVITATIONS = Listing(
     models.Invitation,
     schemas.Invitation,
     filters={
-        "email": Equal(models.Invitation.email, str),
+        "email": Equal(models.Invitation.email, SoughtEmail),
         "role": Equal(models.Invitation.role, Role),
         "created_at": Between(models.Invitation.created_at),
     },

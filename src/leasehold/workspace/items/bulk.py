@@ -9,10 +9,10 @@ from msgspec import UNSET
 
 from leasehold.core.bulk import Outcomes, lines_of
 from leasehold.core.clock import utc_now
-from leasehold.core.errors import FieldError, Invalid, NotFound, Problem
+from leasehold.core.errors import MOST_FAULTS, FieldError, Invalid, NotFound, Problem
 from leasehold.core.ids import new_id
 from leasehold.core.preconditions import PreconditionFailed, PreconditionRequired
-from leasehold.core.uploads import MOST_FAULTS, Upload
+from leasehold.core.uploads import Upload
 from leasehold.core.validation import UNREADABLE, converted, within
 from leasehold.tenancy.bind import TenantSession
 from leasehold.workspace.catalogue import ITEMS
@@ -92,7 +92,7 @@ class ItemBulk:
         except Invalid as problem:
             faults += problem.errors
         if faults:
-            raise Invalid(errors=faults[:MOST_FAULTS])
+            raise Invalid(errors=faults)
         # At the end, for it lets nobody else make an item: an import may take long.
         await self._limits.demand(ITEMS, imported, made=imported)
         return schemas.Imported(imported)

@@ -30,7 +30,7 @@ ITEMS = Listing(
     filters={
         "status": Equal(models.Item.status, schemas.Status),
         "owner_id": Equal(models.Item.owner_id, UUID),
-        "tag": Holds(models.Item.tags),
+        "tag": Holds(models.Item.tags, schemas.SoughtTag),
         "created_at": Between(models.Item.created_at),
         "updated_at": Between(models.Item.updated_at),
     },

@@ -18,8 +18,10 @@ Description = Annotated[
 ]
 Status = Literal["open", "done", "archived"]
 Tag = Annotated[str, Meta(min_length=1, max_length=50, pattern=TEXT_PATTERN)]
+SoughtTag = Annotated[str, Meta(max_length=50)]
 Tags = Annotated[list[Tag], Meta(max_length=20, description="Words to find it by", examples=[["office", "oak"]])]
 OwnerId = Annotated[UUID, Meta(description="An active user of the tenant")]
+Version = Annotated[int, Meta(ge=1, le=2**63 - 1)]
 
 
 class ItemCreate(Struct, forbid_unknown_fields=True):
@@ -46,7 +48,7 @@ class ItemChange(ItemPatch, forbid_unknown_fields=True, kw_only=True):
     """What to change of one item of many."""
 
     id: UUID
-    version: int | UnsetType = UNSET
+    version: Version | UnsetType = UNSET
     """Refuses the line where the item has another version by now."""
 
 

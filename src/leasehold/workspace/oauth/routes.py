@@ -45,6 +45,7 @@ def provide_oauth(identity: NamedDependency[Identity]) -> OAuthService:
     status_code=200,
     takes_form=True,
     is_credential_endpoint=True,
+    only_reads=True,
 )
 async def issue_token(
     request: AnyRequest,
@@ -105,6 +106,7 @@ async def revoke_token(
     status_code=200,
     takes_form=True,
     is_credential_endpoint=True,
+    only_reads=True,
 )
 async def introspect_token(
     request: AnyRequest,

@@ -24,7 +24,7 @@ USERS = Listing(
     filters={
         "role": Equal(models.User.role, Role),
         "is_active": Equal(models.User.is_active, bool),
-        "email": Equal(models.User.email, str),
+        "email": Equal(models.User.email, schemas.SoughtEmail),
         "created_at": Between(models.User.created_at),
     },
     search=models.SEARCHED,

@@ -19,6 +19,7 @@ Email = Annotated[
         examples=["owner@acme.example"],
     ),
 ]
+SoughtEmail = Annotated[str, Meta(max_length=254)]
 Name = Annotated[
     str, Meta(max_length=200, pattern=TEXT_PATTERN, description="How the person is called", examples=["Sam Doe"])
 ]

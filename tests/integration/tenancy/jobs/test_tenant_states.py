@@ -4,18 +4,17 @@ import pytest
 
 from leasehold.core.database import platform_session
 from leasehold.core.ids import new_id
-from leasehold.platform.tenants.service import TenantService
 from leasehold.process import Process
 from leasehold.tenancy.context import TenantRef
 from leasehold.tenancy.jobs.enqueue import enqueue_for
-from tests.factories import OPERATOR
+from tests.factories import OPERATOR, lifecycle
 from tests.integration.tenancy.jobs.chores import Hand, Note, asked, asked_by_the_platform, many_asked, note, row_of
 
 
 async def _change(process: Process, tenant: TenantRef, verb: str) -> None:
     """Do with a tenant what an admin does."""
     async with platform_session(process.database) as session:
-        service = TenantService(session, process.provisioner, base_domain="leasehold.test")
+        service = lifecycle(session)
         await getattr(service, verb)(tenant.id, by=OPERATOR)
 
 
@@ -57,7 +56,7 @@ async def test_jobs_of_a_deleted_tenant_are_dropped_with_a_record(
     await asked(process, acme)
     await asked(process, acme, delay_s=3600)
     await asked(process, globex)
-    await _change(process, acme, "remove")
+    await _change(process, acme, "delete")
     await hand.queue.sweep()
     rows = await hand.connection.fetch("SELECT * FROM platform.jobs WHERE tenant_id = $1", acme.id)
     assert {(row["state"], row["error"]) for row in rows} == {("dropped", "the tenant was deleted")}
@@ -82,7 +81,7 @@ async def test_a_job_that_runs_when_its_tenant_is_deleted_is_dropped_when_it_sho
 ) -> None:
     await asked(process, acme)
     job = await hand.claim_one()
-    await _change(process, acme, "remove")
+    await _change(process, acme, "delete")
     await hand.queue.sweep()
     assert (await row_of(hand.connection))["state"] == "running"
     await hand.queue.fail(job, error="x", traceback="x", again_in_s=0)
@@ -96,7 +95,7 @@ async def test_a_dropped_job_holds_its_key_no_longer_and_a_dead_one_stays_dead(
     await asked(process, acme, dedupe_key="daily")
     await hand.connection.execute("UPDATE platform.jobs SET state = 'dead', error = 'x'")
     await asked(process, acme, dedupe_key="daily")
-    await _change(process, acme, "remove")
+    await _change(process, acme, "delete")
     await hand.queue.sweep()
     rows = await hand.connection.fetch("SELECT state, error FROM platform.jobs ORDER BY id")
     assert [tuple(row) for row in rows] == [("dead", "x"), ("dropped", "the tenant was deleted")]
@@ -129,7 +128,7 @@ async def test_a_sweep_drops_so_many_jobs_that_it_ends_soon_and_the_next_ones_dr
     """Prevents a statement for a million jobs, which a worker would break off and begin anew for ever."""
     monkeypatch.setattr("leasehold.tenancy.jobs.queue._MOST_DROPPED", 400)
     await many_asked(hand.connection, acme, 1000)
-    await _change(process, acme, "remove")
+    await _change(process, acme, "delete")
     dropped: list[int] = []
     for _ in range(3):
         await hand.queue.sweep()

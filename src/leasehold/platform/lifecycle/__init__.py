@@ -1,0 +1,1 @@
+"""The states of a tenant, from its deletion to the end."""

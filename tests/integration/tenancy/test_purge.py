@@ -1,0 +1,280 @@
+"""The purge: nothing of a tenant is left but ids, and nothing of any other is touched."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from datetime import timedelta
+from typing import Any
+
+import asyncpg
+import httpx
+import pytest
+
+from leasehold.config import Settings
+from leasehold.core.clock import utc_now
+from leasehold.core.database import driver_url, platform_session
+from leasehold.core.errors import DatabaseUnavailable
+from leasehold.core.ids import new_id
+from leasehold.platform.lifecycle.service import LifecycleService
+from leasehold.platform.tenants.repository import TenantRepository
+from leasehold.process import Process
+from leasehold.tenancy import owner as owner_connections
+from leasehold.tenancy import purge
+from leasehold.tenancy.context import TenantRef, UnknownTenant
+from leasehold.tenancy.owner import Owner
+from leasehold.tenancy.purge import Purger
+from tests.admins import impersonated
+from tests.audit import events_of
+from tests.factories import OPERATOR, admin, bearer, item, lifecycle, new_slug, provisioned
+from tests.people import user
+
+TENANTS = "/platform/v1/tenants"
+
+
+@pytest.fixture
+async def owner(settings: Settings) -> AsyncGenerator[Any]:
+    assert settings.owner_url is not None
+    connection = await asyncpg.connect(driver_url(settings.owner_url.get_secret_value()))
+    yield connection
+    await connection.close()
+
+
+async def deleted(process: Process, tenant: TenantRef) -> None:
+    """Delete a tenant whose grace is over at once."""
+    async with platform_session(process.database) as session:
+        await LifecycleService(session, grace=timedelta(0)).delete(tenant.id, by=OPERATOR)
+
+
+async def places_of(owner: Any, text: str) -> list[str]:
+    """Return every column of every table of the database in which a text stands, whatever its case."""
+    columns = await owner.fetch(
+        "SELECT n.nspname, c.relname, a.attname FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid"
+        " JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'p') AND a.attnum > 0"
+        " AND NOT a.attisdropped AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_'"
+    )
+    found: list[str] = []
+    for schema, table, column in columns:
+        place = f'"{schema}"."{table}"'
+        # As text, and as the text that bytes may be.
+        shown = f"concat_ws(' ', \"{column}\"::text, CASE WHEN pg_typeof(\"{column}\") = 'bytea'::regtype"
+        shown += f" THEN encode(\"{column}\"::text::bytea, 'escape') END)"
+        if await owner.fetchval(f"SELECT EXISTS (SELECT FROM {place} WHERE {shown} ILIKE $1)", f"%{text}%"):
+            found.append(f"{schema}.{table}.{column}")
+    return found
+
+
+async def test_nothing_that_names_the_tenant_or_its_people_is_left_in_the_whole_database(
+    http: httpx.AsyncClient, process: Process, owner: Any, globex: TenantRef
+) -> None:
+    root, slug = await admin(process), new_slug()
+    key = {"Idempotency-Key": new_slug()}
+    made = await http.post(TENANTS, headers=root | key, json={"slug": slug, "name": f"Company {slug}"})
+    tenant = process.directory.by_slug(slug)
+    assert tenant is not None
+    address, domain, email = f"{TENANTS}/{tenant.id}", f"{slug}.example", f"sam.{slug}@people.example"
+    key = {"Idempotency-Key": new_slug()}
+    await http.post(f"{address}/domains", headers=root | key, json={"hostname": domain})
+    await http.patch(address, headers=root, json={"name": f"Renamed {slug}"})
+    await user(process, tenant, email)
+    ours = await bearer(process, tenant)
+    await http.post("/v1/invitations", headers=ours, json={"email": f"new.{email}", "role": "member"})
+    await http.post("/v1/items", headers=ours | {"Idempotency-Key": new_slug()}, json={"title": f"Item of {slug}"})
+    await impersonated(http, process, tenant)
+    await owner.execute(
+        "INSERT INTO platform.fleet_runs (id, kind, target, host, pid, planned, started_at) "
+        "VALUES ($1, 'upgrade', 'x', 'h', 1, 1, now())",
+        run_id := new_id(),
+    )
+    await owner.execute(
+        "INSERT INTO platform.fleet_results (id, run_id, tenant_id, start, target, error, attempts, duration_ms, "
+        "finished_at) VALUES ($1, $2, $3, 'a', 'b', $4, 1, 1, now())",
+        new_id(),
+        run_id,
+        tenant.id,
+        f"Key (email)=({email}) already exists",
+    )
+    assert made.status_code == 201
+    before = await places_of(owner, slug)
+    assert {"platform.tenants.slug", "platform.idempotency_keys.body", "platform.audit_events.changes"} <= set(before)
+    kept = await item(process, globex, "Kept")
+    await deleted(process, tenant)
+    assert await process.purger.purge(tenant.id, by=OPERATOR) is True
+    assert await places_of(owner, slug) == []
+    listed = await http.get("/v1/items", headers=await bearer(process, globex))
+    assert [row["id"] for row in listed.json()["items"]] == [str(kept.id)]
+    assert await owner.fetchval("SELECT to_regnamespace($1)", tenant.schema) is None
+    assert await owner.fetchval("SELECT to_regrole($1)", tenant.role) is None
+    await owner.execute("DELETE FROM platform.fleet_results WHERE run_id = $1", run_id)
+    await owner.execute("DELETE FROM platform.fleet_runs WHERE id = $1", run_id)
+
+
+async def test_a_certificate_says_when_it_was_and_how_many_rows_each_table_had(
+    process: Process, settings: Settings, owner: Any, acme: TenantRef
+) -> None:
+    for _ in range(3):
+        await item(process, acme)
+    await deleted(process, acme)
+    tables = [row[0] for row in await owner.fetch("SELECT tablename FROM pg_tables WHERE schemaname = $1", acme.schema)]
+    await process.purger.purge(acme.id, by=OPERATOR)
+    (certificate,) = [
+        event for event in events_of(settings, None, action="tenant.purged") if event["target_id"] == acme.id
+    ]
+    counts = certificate["changes"]["row_counts"]["from"]
+    assert set(counts) == set(tables)
+    assert (counts["items"], counts["users"], counts["alembic_version"]) == (3, 0, 1)
+    assert certificate["changes"]["started_at"]["to"] <= certificate["created_at"].isoformat()
+    row = await owner.fetchrow("SELECT * FROM platform.tenants WHERE id = $1", acme.id)
+    assert (row["state"], row["name"], row["purge_at"]) == ("purged", "", None)
+    assert await process.purger.purge(acme.id, by=OPERATOR) is False
+
+
+async def test_a_tenant_is_purged_no_sooner_than_its_grace_is_over(
+    process: Process, acme: TenantRef, globex: TenantRef
+) -> None:
+    async with platform_session(process.database) as session:
+        await lifecycle(session).delete(acme.id, by=OPERATOR)
+    for tenant in (acme, globex):
+        assert await process.purger.purge(tenant.id, by=OPERATOR) is False
+    async with platform_session(process.database) as session:
+        tenants = TenantRepository(session=session)
+        soon, later = utc_now(), utc_now() + timedelta(days=31)
+        assert acme.id not in await tenants.to_be_purged(soon, limit=10_000)
+        due = await tenants.to_be_purged(later, limit=10_000)
+        assert acme.id in due
+        assert globex.id not in due
+        assert (await lifecycle(session).restore(acme.id, by=OPERATOR)).state == "active"
+
+
+async def test_a_slug_and_a_domain_are_free_again_afterwards(
+    http: httpx.AsyncClient, process: Process, acme: TenantRef, globex: TenantRef
+) -> None:
+    root, domain = await admin(process), f"{acme.slug}.example"
+    await http.post(f"{TENANTS}/{acme.id}/domains", headers=root, json={"hostname": domain})
+    await deleted(process, acme)
+    await process.purger.purge(acme.id, by=OPERATOR)
+    assert (await provisioned(process, acme.slug)).slug == acme.slug
+    taken = await http.post(f"{TENANTS}/{globex.id}/domains", headers=root, json={"hostname": domain})
+    assert taken.status_code == 201
+
+
+async def test_two_who_purge_at_once_come_to_one_end(process: Process, settings: Settings, acme: TenantRef) -> None:
+    await item(process, acme)
+    await deleted(process, acme)
+    results = await asyncio.gather(
+        *(process.purger.purge(acme.id, by=OPERATOR) for _ in range(2)), return_exceptions=True
+    )
+    assert True in results
+    certificates = [e for e in events_of(settings, None, action="tenant.purged") if e["target_id"] == acme.id]
+    assert len(certificates) == 1
+    assert certificates[0]["changes"]["row_counts"]["from"]["items"] == 1
+
+
+async def test_one_that_stands_in_the_middle_is_brought_to_its_end_with_all_rows_counted(
+    process: Process, settings: Settings, acme: TenantRef, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(2):
+        await item(process, acme)
+    await deleted(process, acme)
+    real, dropped = process.purger._drop_tables, 0
+
+    async def drop_once(*arguments: Any) -> None:
+        nonlocal dropped
+        if dropped:
+            raise LookupError("the process was killed")
+        dropped += 1
+        await real(*arguments)
+
+    monkeypatch.setattr(process.purger, "_drop_tables", drop_once)
+    with pytest.raises(LookupError):
+        await process.purger.purge(acme.id, by=OPERATOR)
+    monkeypatch.undo()
+    async with platform_session(process.database) as session:
+        assert acme.id in await TenantRepository(session=session).to_be_purged(utc_now(), limit=10_000)
+    assert await process.purger.purge(acme.id, by=OPERATOR) is True
+    (certificate,) = [e for e in events_of(settings, None, action="tenant.purged") if e["target_id"] == acme.id]
+    assert certificate["changes"]["row_counts"]["from"]["items"] == 2
+
+
+async def test_nobody_knows_a_tenant_that_never_was(process: Process) -> None:
+    with pytest.raises(UnknownTenant):
+        await process.purger.purge(new_id(), by=OPERATOR)
+
+
+async def test_three_hundred_tables_that_all_refer_to_one_take_few_locks_at_a_time(
+    process: Process, owner: Any, acme: TenantRef, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(300):
+        await owner.execute(
+            f'CREATE TABLE "{acme.schema}".more_{number} (id uuid PRIMARY KEY, user_id uuid REFERENCES '
+            f'"{acme.schema}".users, text text UNIQUE)'
+        )
+    await owner.execute("CREATE TABLE platform.locks_of_test (locks bigint)")
+    note = (
+        f"WITH noted AS ({purge._NOTE}) INSERT INTO platform.locks_of_test "
+        "SELECT count(*) FROM pg_locks WHERE pid = pg_backend_pid()"
+    )
+    monkeypatch.setattr(purge, "_NOTE", note)
+    try:
+        await deleted(process, acme)
+        assert await process.purger.purge(acme.id, by=OPERATOR) is True
+        batches, most = await owner.fetchrow("SELECT count(*), max(locks) FROM platform.locks_of_test")
+    finally:
+        await owner.execute("DROP TABLE platform.locks_of_test")
+    assert batches > 300 / 4
+    assert most < 150
+
+
+class DyingConnection(asyncpg.Connection):
+    """A connection that PostgreSQL ends before a certain statement."""
+
+    remaining = 0
+
+    async def _count(self) -> None:
+        cls = type(self)
+        cls.remaining -= 1
+        if cls.remaining == 0:
+            await super().execute("SELECT pg_terminate_backend(pg_backend_pid())")
+
+    async def execute(self, *arguments: Any, **options: Any) -> str:
+        await self._count()
+        return await super().execute(*arguments, **options)
+
+    async def fetch(self, *arguments: Any, **options: Any) -> Any:
+        await self._count()
+        return await super().fetch(*arguments, **options)
+
+
+async def test_a_purge_that_dies_at_any_statement_is_brought_to_its_end_by_the_next(
+    process: Process, settings: Settings, owner: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def open_dying_pool(url: str) -> Any:
+        return await asyncpg.create_pool(
+            driver_url(url), min_size=0, max_size=1, connection_class=DyingConnection, reset=_no_reset
+        )
+
+    assert settings.owner_url is not None
+    monkeypatch.setattr(owner_connections, "_open_pool", open_dying_pool)
+    for step in range(1, 1000, 9):
+        tenant = await provisioned(process)
+        await item(process, tenant)
+        await deleted(process, tenant)
+        dying = Owner(settings.owner_url.get_secret_value())
+        DyingConnection.remaining = step
+        try:
+            await Purger(dying).purge(tenant.id, by=OPERATOR)
+        except DatabaseUnavailable:
+            state = await owner.fetchval("SELECT state FROM platform.tenants WHERE id = $1", tenant.id)
+            assert state in {"deleted", "purging"}
+            assert await process.purger.purge(tenant.id, by=OPERATOR) is True
+        else:
+            break
+        finally:
+            await dying.close()
+        assert await owner.fetchval("SELECT to_regnamespace($1)", tenant.schema) is None
+        (certificate,) = [e for e in events_of(settings, None, action="tenant.purged") if e["target_id"] == tenant.id]
+        counts = certificate["changes"]["row_counts"]["from"]
+        assert (counts["items"], counts["alembic_version"]) == (1, 1)
+    assert step > 50
+
+
+async def _no_reset(_connection: Any) -> None:
+    """Keep the pool's own statements out of the count."""

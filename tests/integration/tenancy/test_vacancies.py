@@ -1,0 +1,158 @@
+"""Vacancies: tenants that were made ready in advance, and are claimed by whoever signs up."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from functools import partial
+from typing import Any
+
+import asyncpg
+import pytest
+
+from leasehold.config import Settings
+from leasehold.core.database import driver_url, platform_session
+from leasehold.platform.lifecycle.jobs import fill_vacancies
+from leasehold.platform.tenants.schemas import Tenant
+from leasehold.platform.tenants.service import TenantService
+from leasehold.process import Process
+from leasehold.tenancy.bind import open_tenant_session
+from leasehold.tenancy.fleet.fingerprint import describe
+from leasehold.tenancy.fleet.reference import open_reference
+from leasehold.tenancy.fleet.replay import SchemaTarget
+from leasehold.tenancy.jobs.definition import NoArguments
+from leasehold.tenancy.owner import NoOwner, Owner
+from leasehold.tenancy.provision import SlugTaken
+from leasehold.tenancy.vacancies import count_vacancies
+from leasehold.workspace.items.schemas import ItemCreate
+from leasehold.workspace.items.service import ItemService
+from tests.audit import events_of
+from tests.factories import OPERATOR, bearer, new_slug
+
+
+@pytest.fixture
+async def owner(settings: Settings) -> AsyncGenerator[Any]:
+    """A connection of the owner, to a database without vacancies."""
+    assert settings.owner_url is not None
+    connection = await asyncpg.connect(driver_url(settings.owner_url.get_secret_value()))
+    await connection.execute("UPDATE platform.tenants SET state = 'purging' WHERE state = 'vacant'")
+    yield connection
+    await connection.execute("UPDATE platform.tenants SET state = 'purging' WHERE state = 'vacant'")
+    await connection.close()
+
+
+async def sign_up(process: Process, slug: str, *, wanted: int = 0) -> Tenant:
+    async with platform_session(process.database) as session:
+        service = TenantService(session, process.provisioner, base_domain="leasehold.test", vacancies=wanted)
+        return await service.provision(slug=slug, name="Acme Inc.", by=OPERATOR)
+
+
+async def ready(process: Process) -> int:
+    async with platform_session(process.database) as session:
+        return await count_vacancies(session, revision=process.provisioner.revision)
+
+
+async def fill(process: Process, wanted: int) -> None:
+    """Do what the worker does."""
+    await fill_vacancies.function(
+        NoArguments(),
+        open_session=partial(platform_session, process.database),
+        provisioner=process.provisioner,
+        vacancies=wanted,
+    )
+
+
+async def test_as_many_are_made_as_are_missing_and_each_is_complete(process: Process, owner: Any) -> None:
+    for wanted in (3, 3, 2, 4):
+        await fill(process, wanted)
+    assert await ready(process) == 4
+    rows = await owner.fetch("SELECT schema_name, role_name, slug FROM platform.tenants WHERE state = 'vacant'")
+    reference = await describe(owner, await open_reference(owner))
+    for row in rows:
+        assert await describe(owner, SchemaTarget(row["schema_name"], row["role_name"])) == reference
+        assert await owner.fetchval(f'SELECT count(*) FROM "{row["schema_name"]}".tenant_secrets') == 1
+        assert await owner.fetchval(f'SELECT count(*) FROM "{row["schema_name"]}".audit_events') == 0
+        assert row["slug"].startswith("-")
+
+
+async def test_who_signs_up_gets_a_vacancy_that_is_a_tenant_like_any_other(
+    process: Process, settings: Settings, owner: Any
+) -> None:
+    await fill(process, 2)
+    oldest = await owner.fetchval("SELECT id FROM platform.tenants WHERE state = 'vacant' ORDER BY id")
+    slug = new_slug()
+    made = await sign_up(process, slug)
+    assert (made.id, made.slug, made.name, made.state) == (oldest, slug, "Acme Inc.", "active")
+    await process.feed.caught_up()
+    tenant = process.directory.by_slug(slug)
+    assert tenant is not None
+    (event,) = events_of(settings, tenant)
+    assert (event["action"], event["changes"]) == ("tenant.provisioned", {"slug": {"from": None, "to": slug}})
+    assert event in events_of(settings, None, action="tenant.provisioned")
+    assert await bearer(process, tenant)
+    async with open_tenant_session(process.database, tenant) as session:
+        assert (await ItemService(session=session).add(ItemCreate("Desk"))).title == "Desk"
+    assert await ready(process) == 1
+
+
+async def test_no_owner_is_needed_as_long_as_there_is_one(
+    process: Process, owner: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await fill(process, 1)
+    monkeypatch.setattr(process.provisioner, "owner", Owner(None))
+    assert (await sign_up(process, new_slug())).state == "active"
+    with pytest.raises(NoOwner):
+        await sign_up(process, new_slug())
+
+
+async def test_without_one_a_tenant_is_built(process: Process, owner: Any) -> None:
+    assert await ready(process) == 0
+    assert (await sign_up(process, new_slug())).state == "active"
+
+
+async def test_one_that_is_not_at_head_is_left_alone(process: Process, owner: Any) -> None:
+    await fill(process, 2)
+    behind = await owner.fetchval(
+        "UPDATE platform.tenants SET revision = '0009' WHERE id ="
+        " (SELECT id FROM platform.tenants WHERE state = 'vacant' ORDER BY id LIMIT 1) RETURNING id"
+    )
+    made = [(await sign_up(process, new_slug())) for _ in range(2)]
+    assert behind not in {tenant.id for tenant in made}
+    assert {tenant.revision for tenant in made} == {process.provisioner.revision}
+    assert await owner.fetchval("SELECT state FROM platform.tenants WHERE id = $1", behind) == "vacant"
+
+
+async def test_one_that_a_migration_holds_is_passed_by(process: Process, owner: Any) -> None:
+    await fill(process, 2)
+    async with owner.transaction():
+        held = await owner.fetchval(
+            "SELECT id FROM platform.tenants WHERE state = 'vacant' ORDER BY id LIMIT 1 FOR UPDATE"
+        )
+        assert (await asyncio.wait_for(sign_up(process, new_slug()), 10)).id != held
+
+
+async def test_many_at_once_get_one_each(process: Process, owner: Any) -> None:
+    await fill(process, 10)
+    made = await asyncio.gather(*(sign_up(process, new_slug()) for _ in range(12)))
+    assert len({tenant.id for tenant in made}) == 12
+    assert await ready(process) == 0
+
+
+async def test_of_many_with_one_slug_one_gets_it_and_the_vacancies_of_the_others_stay(
+    process: Process, owner: Any
+) -> None:
+    await fill(process, 5)
+    slug = new_slug()
+    answers = await asyncio.gather(*(sign_up(process, slug) for _ in range(5)), return_exceptions=True)
+    assert [type(answer) for answer in answers if isinstance(answer, BaseException)] == [SlugTaken] * 4
+    assert await ready(process) == 4
+
+
+async def test_where_few_are_left_others_are_asked_for_once(process: Process, owner: Any) -> None:
+    await fill(process, 4)
+    asked = "SELECT count(*) FROM platform.jobs WHERE name = 'lifecycle.fill_vacancies' AND state = 'ready'"
+    await owner.execute("DELETE FROM platform.jobs WHERE name = 'lifecycle.fill_vacancies'")
+    counts = []
+    for _ in range(4):
+        await sign_up(process, new_slug(), wanted=4)
+        counts.append(await owner.fetchval(asked))
+    assert counts == [0, 0, 1, 1]
+    await owner.execute("DELETE FROM platform.jobs WHERE name = 'lifecycle.fill_vacancies'")
