@@ -90,6 +90,6 @@ async def _provision(settings: Settings, *slugs: str) -> None:
         for slug in slugs:
             await process.provisioner.provision(slug=slug, name=slug.title(), by=OPERATOR)
     finally:
-        await process.provisioner.close()
+        await process.owner.close()
         process.passwords.close()
         await process.database.close()
