@@ -52,6 +52,7 @@ from leasehold.tenancy.signing import SigningKeyWatch
 from leasehold.tenancy.window import RevisionWindow
 from leasehold.worker.running import worker_inside
 from leasehold.workspace.auth.pepper import pepper_seed
+from leasehold.workspace.catalogue import CATALOGUE
 from leasehold.workspace.clients.jobs import note_use as note_use_of_client
 from leasehold.workspace.keys.jobs import note_use as note_use_of_key
 from leasehold.workspace.keys.verification import ApiKeys
@@ -148,6 +149,7 @@ def build_process(settings: Settings, *, budget: ConnectionBudget | None = None)
         usage=usage,
         quotas=quotas,
         shared_quotas=_shared_quotas(settings, quotas),
+        catalogue=CATALOGUE,
         outdated_revisions=outdated_revisions(settings.migrations_dir),
     )
 

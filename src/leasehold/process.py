@@ -14,6 +14,7 @@ from leasehold.core.vault import InstallationKey
 from leasehold.mail.links import Links
 from leasehold.tenancy.bind import ReaderPool
 from leasehold.tenancy.directory import KnownSubjects, TenantDirectory
+from leasehold.tenancy.entitlements import Catalogue
 from leasehold.tenancy.feed import DirectoryFeed
 from leasehold.tenancy.owner import Owner
 from leasehold.tenancy.provision import Provisioner
@@ -51,6 +52,8 @@ class Process:
     quotas: ProcessQuotas
     shared_quotas: SharedQuotas | None
     """Those that all processes count together, where the settings want it so."""
+    catalogue: Catalogue
+    """What plans can say something about."""
     outdated_revisions: frozenset[str]
     """Revisions of the shared schema with which this code is not ready to serve."""
 

@@ -10,6 +10,7 @@ from tests.api.test_second_factor import code_of
 from tests.factories import new_slug
 from tests.people import PASSWORD
 
+PLANS = "/platform/v1/plans"
 Ask = tuple[str, dict[str, str], dict[str, Any] | None]
 
 ADMIN_ACTIONS = {
@@ -24,6 +25,9 @@ ADMIN_ACTIONS = {
     "renewAdminRecoveryCodes": {"recovery_codes.renewed"},
     "createOwnToken": {"admin_token.issued"},
     "revokeOwnToken": {"admin_token.revoked"},
+    "createPlan": {"plan.created"},
+    "updatePlan": {"plan.changed"},
+    "deletePlan": {"plan.deleted"},
     "createAdmin": {"admin.created", "admin.setup_issued"},
     "updateAdmin": {"admin.disabled"},
     "setUpAdminPassword": {"admin.setup_issued"},
@@ -47,6 +51,8 @@ async def prepared_for_admins(
         "createOwnToken": {"scopes": []},
         "createAdmin": {"name": new_slug(), "scopes": ["platform:tenants:read"]},
         "updateAdmin": {"is_active": False},
+        "createPlan": {"name": new_slug(), "limits": {"items": 10}},
+        "updatePlan": {"limits": {"items": 11}},
     }
     body = bodies.get(operation)
     if operation == "chooseAdminPassword":
@@ -54,10 +60,13 @@ async def prepared_for_admins(
         body = {"setup_secret": setup.json()["setup_secret"], "password": PASSWORD}
     if operation in {"confirmAdminTotp", "removeAdminTotp", "renewAdminRecoveryCodes", "removeAdminsTotp"}:
         body = await _totp_body(http, headers, operation)
-    on_others = path.startswith(ADMINS)
+    plan = new_slug()
+    if operation in {"updatePlan", "deletePlan"}:
+        await http.post(PLANS, headers=root, json={"name": plan})
+    on_others = path.startswith((ADMINS, PLANS))
     proves_itself = operation in {"logInAsAdmin", "chooseAdminPassword"}
     asking = {} if proves_itself else root if on_others else headers
-    return path.format(admin_id=known.id, token_id=made.json()["id"]), asking, body
+    return path.format(admin_id=known.id, token_id=made.json()["id"], plan_name=plan), asking, body
 
 
 async def _totp_body(http: httpx.AsyncClient, headers: dict[str, str], operation: str) -> dict[str, Any] | None:

@@ -64,6 +64,9 @@ ACTIONS = {
     "createInvitation": {"invitation.created"},
     "deleteInvitation": {"invitation.taken_back"},
     "updateOwnTenant": {"settings.registration_changed"},
+    "requestDeletion": {"deletion.requested"},
+    "withdrawDeletionRequest": {"deletion.withdrawn"},
+    "updateEntitlements": {"tenant.plan_changed", "tenant.limits_changed", "tenant.features_changed"},
     "logout": {"session.ended"},
     "logoutEverywhere": {"sessions.ended"},
     "endSession": {"session.ended"},
@@ -144,6 +147,10 @@ class World:
             purpose = "password" if operation == "resetPassword" else "email"
             secret = await confirmation(self.process, self.home, user_id, purpose)
             return {"token": secret} | ({"password": PASSWORD} if purpose == "password" else {})
+        if operation in {"requestDeletion", "withdrawDeletionRequest"}:
+            # As it has to be before: withdrawn, or asked for.
+            verb = "DELETE" if operation == "requestDeletion" else "POST"
+            await self.http.request(verb, "/v1/tenant/deletion-request", headers=headers)
         if operation == "revokeToken":
             return {"token": headers["Authorization"].split()[1]}
         return {
@@ -163,6 +170,9 @@ class World:
             await self.http.put(f"{address}/maintenance", headers=self.root, json={})
         if operation in {"restoreTenant", "purgeTenant"}:
             await self.http.delete(address, headers=self.root)
+        plan = new_slug()
+        if operation == "updateEntitlements":
+            await self.http.post("/platform/v1/plans", headers=self.root, json={"name": plan})
         job_id = queued(self.settings.database_url.get_secret_value(), tenant.id, "dead")
         bodies: dict[str, dict[str, Any]] = {
             "createTenant": {"slug": new_slug(), "name": NAME},
@@ -170,6 +180,7 @@ class World:
             "addDomain": {"hostname": hostname},
             "beginMaintenance": {"is_read_only": True},
             "purgeTenant": {"slug": tenant.slug},
+            "updateEntitlements": {"plan": plan, "limits": {"items": 1}, "features": {"bulk_import": False}},
             "impersonate": {"scopes": ["items:read"], "reason": "Ticket 4711"},
         }
         ids = {"tenant_id": tenant.id, "hostname": hostname, "job_id": job_id}

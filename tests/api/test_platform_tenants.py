@@ -42,8 +42,8 @@ async def test_a_provisioned_tenant_is_ready_and_empty_and_apart(
     made = await http.post(TENANTS, headers=headers, json={"slug": slug, "name": "Initech"})
     assert made.status_code == 201
     body = made.json()
-    times = {"created_at", "updated_at", "deleted_at", "purge_at", "maintenance_ends_at"}
-    assert set(body) == {"id", "slug", "name", "state", "revision", "is_canary", "is_read_only"} | times
+    times = {"created_at", "updated_at", "deleted_at", "purge_at", "maintenance_ends_at", "deletion_requested_at"}
+    assert set(body) == {"id", "slug", "name", "state", "revision", "is_canary", "is_read_only", "plan"} | times
     assert (body["slug"], body["name"], body["state"], body["deleted_at"]) == (slug, "Initech", "active", None)
     assert (await http.get(f"{TENANTS}/{body['id']}", headers=headers)).json() == body
     tenant = process.directory.by_slug(slug)

@@ -104,6 +104,30 @@ MATRIX: list[tuple[str, str, dict[str, Any]]] = [
         "UPDATE platform.tenant_revisions SET fingerprint = ''",
         {"owner": OK, "app": DENIED, "tenant": DENIED},
     ),
+    ("read the plans", "SELECT id FROM platform.plans", {"owner": OK, "app": OK, "tenant": DENIED}),
+    ("change a plan", "UPDATE platform.plans SET limits = limits", {"owner": OK, "app": OK, "tenant": DENIED}),
+    (
+        "ask who it is",
+        "SELECT platform.own_tenant(gen_random_uuid())",
+        {"owner": OK, "app": DENIED, "tenant": DENIED},
+    ),
+    (
+        "read what was counted of it",
+        "SELECT requests FROM platform.own_usage(gen_random_uuid(), 'day', now(), now())",
+        {"owner": OK, "app": OK, "tenant": OK},
+    ),
+    (
+        "read what was measured of it",
+        "SELECT bytes FROM platform.own_sizes(gen_random_uuid(), now(), now())",
+        {"owner": OK, "app": OK, "tenant": OK},
+    ),
+    (
+        "ask to be deleted",
+        "SELECT platform.request_own_deletion(gen_random_uuid()), platform.withdraw_own_deletion(gen_random_uuid())",
+        {"owner": OK, "app": OK, "tenant": OK},
+    ),
+    ("write its room", "UPDATE {own}.limit_rooms SET room = 0", {"owner": OK, "app": DENIED, "tenant": OK}),
+    ("write another's room", "UPDATE {other}.limit_rooms SET room = 0", {"owner": OK, "app": DENIED, "tenant": DENIED}),
     ("read the runs", "SELECT id FROM platform.fleet_runs", {"owner": OK, "app": OK, "tenant": DENIED}),
     (
         "rewrite the runs",

@@ -39,6 +39,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "rotateClient": {"grace_seconds": 60},
     "createInvitation": {"email": "planted@example.org"},
     "updateOwnTenant": {"registration": "open"},
+    "requestDeletion": {},
     "logout": {},
     "logoutEverywhere": {},
     "updateMe": {"name": "planted"},

@@ -15,6 +15,7 @@ from leasehold.cli.fleet import fleet
 from leasehold.cli.jobs import jobs
 from leasehold.cli.keys import keys
 from leasehold.cli.migrate import migrate
+from leasehold.cli.plans import plans
 from leasehold.cli.reference import reference
 from leasehold.cli.serve import serve
 from leasehold.cli.tenants import tenants
@@ -45,6 +46,7 @@ for command in (
     fleet,
     jobs,
     tenants,
+    plans,
     users,
     clients,
     admins,

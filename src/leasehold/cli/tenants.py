@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 import click
 from rich_click import RichGroup
 
+from leasehold.cli.entitlements import COMMANDS
 from leasehold.cli.operator import operator
 from leasehold.cli.options import as_json
 from leasehold.cli.session import run, show, tenant_service
@@ -24,7 +25,7 @@ def tenants() -> None:
     """Provision tenants and rule over them."""
 
 
-for command in (top, *STATES, *NAMES):
+for command in (top, *STATES, *NAMES, *COMMANDS):
     tenants.add_command(command)
 
 

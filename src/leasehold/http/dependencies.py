@@ -209,6 +209,7 @@ def platform_dependencies(process: Process) -> Mapping[str, Provide]:
         "deletion_grace": Provide(lambda: process.settings.deletion_grace, sync_to_thread=False),
         "window": Provide(lambda: process.window, sync_to_thread=False),
         "former_slug_seconds": Provide(lambda: process.settings.former_slug_seconds, sync_to_thread=False),
+        "catalogue": Provide(lambda: process.catalogue, sync_to_thread=False),
         "base_domain": Provide(lambda: process.settings.base_domain, sync_to_thread=False),
         "cursors": Provide(lambda: process.cursors, sync_to_thread=False),
         "asked": Provide(provide_asked, sync_to_thread=False),

@@ -20,13 +20,14 @@ from leasehold.core.streaming import NDJSON
 from leasehold.core.uploads import TAKES_LINES
 from leasehold.http.idempotency import note_key
 from leasehold.http.limits import RequestLimits
-from leasehold.http.marks import CREDENTIAL_ENDPOINT, MERGE_PATCH, ONLY_READS, SCOPES, TAKES_FORM
+from leasehold.http.marks import CREDENTIAL_ENDPOINT, FEATURE, MERGE_PATCH, ONLY_READS, SCOPES, TAKES_FORM
 from leasehold.http.moved import MovedHosts
 from leasehold.http.refusals import NoCredential, RepeatedHeader, TenantRequired, WrongMediaType
 from leasehold.platform.auth.service import logged_in
 from leasehold.platform.tokens.service import AdminTokenService
 from leasehold.process import Process
 from leasehold.tenancy.context import TenantInMaintenance, TenantRef
+from leasehold.tenancy.entitlements import Feature
 from leasehold.tenancy.resolve import hostname_of, is_base_host, resolve_tenant
 
 _GATE_HEADERS = {
@@ -81,6 +82,9 @@ class TenantGate:
                 if shared is not None:
                     await shared
                 _demand_scopes(principal, handler)
+                if FEATURE in handler.opt:
+                    feature: Feature = handler.opt[FEATURE]
+                    feature.demand(tenant.entitlements)
                 _demand_writable(scope, tenant, handler)
                 note_key(scope, headers.get("idempotency-key"))
         except Problem:

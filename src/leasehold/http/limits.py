@@ -6,6 +6,7 @@ tenant's, or a stranger could use that up.
 
 import time
 from collections.abc import Awaitable, Hashable, Sequence
+from functools import lru_cache
 from typing import Any, cast
 
 from litestar.types import Scope
@@ -19,8 +20,10 @@ from leasehold.http.address import client_address
 from leasehold.http.request_log import LIMITS_TOLD
 from leasehold.process import Process
 from leasehold.tenancy.context import TenantRef
+from leasehold.tenancy.entitlements import Rates
 
 _PLATFORM = 0
+_KINDS_OF_RATES = 4096
 
 
 class RequestLimits:
@@ -32,7 +35,10 @@ class RequestLimits:
         self._quotas = process.quotas
         self._shared = process.shared_quotas
         client = Policy("client", _windows(settings.rate_limit_client))
+        self._settings = settings
         self._of_tenants = Limits(client, Policy("tenant", _windows(settings.rate_limit_tenant)))
+        # Tenants with the same rates share them: what was refused is remembered by the object.
+        self._of_rates = lru_cache(_KINDS_OF_RATES)(self._limits_for)
         self._of_admins = Limits(client)
         self._of_addresses = Limits(Policy("address", _windows(settings.rate_limit_address)))
 
@@ -40,9 +46,10 @@ class RequestLimits:
         """Return itself, as the process does: quotas are told apart by whose policy they are."""
         return self
 
-    def limits_of(self, _tenant: TenantRef) -> Limits:
-        """Return what the clients of a tenant are held to: the same for every tenant, as long as there are no plans."""
-        return self._of_tenants
+    def limits_of(self, tenant: TenantRef) -> Limits:
+        """Return what the clients of a tenant are held to: what its plan says, else the settings."""
+        rates = tenant.entitlements.rates
+        return self._of_tenants if rates is None else self._of_rates(rates)
 
     def hold_client(self, scope: Scope, tenant: TenantRef, principal: Principal) -> Awaitable[None] | None:
         """Take a request out of the quotas of its client and its tenant.
@@ -71,6 +78,11 @@ class RequestLimits:
         """
         site = site_of(client_address(scope, trusted=self._trusted_proxies))
         return self._hold(scope, self._of_addresses, ((tenant.id.int if tenant else _PLATFORM, site),))
+
+    def _limits_for(self, rates: Rates) -> Limits:
+        client = self._settings.rate_limit_client if rates.client is None else rates.client
+        tenant = self._settings.rate_limit_tenant if rates.tenant is None else rates.tenant
+        return Limits(Policy("client", _windows(client)), Policy("tenant", _windows(tenant)))
 
     def _hold(self, scope: Scope, limits: Limits, keys: tuple[Hashable, ...]) -> Awaitable[None] | None:
         if not limits.rates:

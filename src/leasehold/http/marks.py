@@ -26,3 +26,6 @@ CLIENT_TIMEOUT_S = "client_timeout_s"
 
 LISTS = "lists"
 """Names the list that a route shows, with what may be asked of it."""
+
+FEATURE = "feature"
+"""Names the feature that a tenant must have for a route to be open to it."""

@@ -7,6 +7,7 @@ from leasehold.platform.audit.routes import router as audit_router
 from leasehold.platform.auth.jobs import expire_sessions
 from leasehold.platform.auth.routes import router as auth_router
 from leasehold.platform.auth.second_factor import ADMIN_SECRETS
+from leasehold.platform.entitlements.routes import router as entitlements_router
 from leasehold.platform.fleet.routes import router as fleet_router
 from leasehold.platform.idempotency.jobs import forget_answers
 from leasehold.platform.idempotency.models import KeptAnswer
@@ -15,6 +16,7 @@ from leasehold.platform.jobs.routes import router as jobs_router
 from leasehold.platform.keys.jobs import forget_gone
 from leasehold.platform.lifecycle.jobs import fill_vacancies, purge_due, purge_tenant
 from leasehold.platform.lifecycle.routes import router as lifecycle_router
+from leasehold.platform.plans.routes import router as plans_router
 from leasehold.platform.tenants.routes import router as tenants_router
 from leasehold.platform.tokens.jobs import expire_tokens
 from leasehold.platform.tokens.routes import router as tokens_router
@@ -31,6 +33,8 @@ from leasehold.tenancy.upkeep import tidy_up
 PLATFORM_ROUTES = (
     tenants_router,
     lifecycle_router,
+    plans_router,
+    entitlements_router,
     usage_router,
     fleet_router,
     jobs_router,

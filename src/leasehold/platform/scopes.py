@@ -14,6 +14,8 @@ PLATFORM_SCOPES = frozenset(
         "platform:fleet:write",
         "platform:jobs:read",
         "platform:jobs:write",
+        "platform:plans:read",
+        "platform:plans:write",
         IMPERSONATE,
         "platform:tenants:purge",
         "platform:tenants:read",

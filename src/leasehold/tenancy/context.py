@@ -8,6 +8,7 @@ from uuid import UUID
 
 from leasehold.core.clock import utc_now
 from leasehold.core.errors import NotFound, Unavailable
+from leasehold.tenancy.entitlements import UNRESTRICTED, Entitlements
 
 _READ_ONLY = "This tenant is in maintenance; it can be read and not changed."
 
@@ -67,6 +68,10 @@ class TenantRef:
     """The Alembic revision of the tenant's schema."""
     served_by: str | None = None
     """The oldest head that code may have been built with and serve this revision; None where nobody said."""
+    entitlements: Entitlements = UNRESTRICTED
+    """What it may have, as far as it was read: one that only names the tenant says nothing of it."""
+    terms: str = ""
+    """Which terms they follow from: another text after each change of them, also one that was taken back."""
     maintenance: Maintenance | None = None
 
     @property

@@ -20,7 +20,7 @@ import structlog
 from leasehold.core.database import DriverConnection, driver_url
 from leasehold.tenancy.context import Maintenance, TenantRef, TenantState
 from leasehold.tenancy.directory import KnownSubjects, TenantDirectory
-from leasehold.tenancy.registry import CHANNEL, tenant_ref_of
+from leasehold.tenancy.registry import CHANNEL, TERMS_SQL, tenant_ref_of
 from leasehold.tenancy.signing import KEYS_VERSION, SigningKeyWatch
 
 APPLICATION_NAME = "leasehold-directory"
@@ -29,17 +29,22 @@ _ANSWER_TIMEOUT_S = 2.0
 _CAUGHT_UP_TIMEOUT_S = 1.0
 _RETRY_S = 0.2
 
-_TENANTS = """
+_TENANTS = f"""
 SELECT t.id, t.slug, t.schema_name, t.role_name, t.state, t.revision, t.is_read_only, t.maintenance_ends_at,
+       {TERMS_SQL},
        (SELECT r.served_by FROM platform.tenant_revisions r WHERE r.revision = t.revision) AS served_by,
        ARRAY(SELECT d.hostname FROM platform.tenant_domains d WHERE d.tenant_id = t.id) AS hostnames,
        ARRAY(SELECT f.slug FROM platform.former_slugs f WHERE f.tenant_id = t.id ORDER BY f.slug) AS former_slugs,
        ARRAY(SELECT EXTRACT(EPOCH FROM f.expires_at - now())::float FROM platform.former_slugs f
               WHERE f.tenant_id = t.id ORDER BY f.slug) AS former_slugs_left_s
-  FROM platform.tenants t
+  FROM platform.tenants t JOIN platform.plans p ON p.name = t.plan
  WHERE t.state IN ('active', 'suspended', 'maintenance')
 """
-_ONE_TENANT = _TENANTS + " AND t.id = ANY($1)"
+# What changed may be a plan: then it is all of its tenants. As an array, for it is found out once, before the tenants.
+_CHANGED = f"""{_TENANTS}
+   AND t.id = ANY($1 || ARRAY(SELECT c.id FROM platform.tenants c JOIN platform.plans q ON q.name = c.plan
+                               WHERE q.id = ANY($1)))
+"""
 _HORIZON = f"SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS xact, {KEYS_VERSION} AS keys"
 _CHANGES = "SELECT id, tenant_id, subject FROM platform.registry_changes WHERE xact >= $1"
 
@@ -171,7 +176,7 @@ class DirectoryFeed:
             await self._keys.follow(connection, horizon["keys"])
             changes = [row for row in rows if row["id"] not in self._seen]
             changed = {row["tenant_id"] for row in changes if row["subject"] is None}
-            tenants = await connection.fetch(_ONE_TENANT, list(changed)) if changed else []
+            tenants = await connection.fetch(_CHANGED, list(changed)) if changed else []
         for row in changes:
             if row["subject"] is not None:
                 self._subjects.forget(row["tenant_id"], row["subject"])

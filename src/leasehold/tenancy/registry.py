@@ -5,11 +5,13 @@ A change is announced in the transaction that makes it. The log tells every proc
 the id of their transaction, because a plain sequence is handed out before commit and a reader would skip late rows.
 """
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import asyncpg
+import msgspec
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, UniqueConstraint, func, insert, select, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -20,7 +22,9 @@ from leasehold.core.ids import new_id
 from leasehold.core.listing.filters import searchable
 from leasehold.core.models import Identified, PlatformModel, Timestamped
 from leasehold.tenancy.context import TenantRef, TenantState, UnknownTenant
+from leasehold.tenancy.entitlements import DEFAULT_PLAN, Entitlements, entitlements_of
 from leasehold.tenancy.names import literal
+from leasehold.tenancy.plans import Plan, Terms, are_objects
 
 CHANNEL = "leasehold_registry"
 _STATES = ", ".join(f"'{state}'" for state in TenantState)
@@ -31,12 +35,13 @@ class NoActiveTenant(UnknownTenant):
     """There is no active tenant {slug}."""
 
 
-class Tenant(Identified, Timestamped, PlatformModel):
-    """One customer."""
+class Tenant(Terms, Identified, Timestamped, PlatformModel):
+    """One customer. Its terms are those that differ from its plan's."""
 
     __tablename__ = "tenants"
     __table_args__ = (
         CheckConstraint(f"state IN ({_STATES})", name="state"),
+        *are_objects("limits", "features", "rate_limits"),
         Index("ix_tenants_vacant", "id", postgresql_where=text("state = 'vacant'")),
         Index("ix_tenants_purge_at", "purge_at", postgresql_where=text("state IN ('deleted', 'purging')")),
         {"info": {"rights": "read_update"}},
@@ -59,6 +64,9 @@ class Tenant(Identified, Timestamped, PlatformModel):
     """The state in which it was deleted, to which it can be restored."""
     purge_at: Mapped[datetime | None]
     """When all that it has is destroyed, if it is not restored before."""
+    plan: Mapped[str] = mapped_column(ForeignKey(Plan.name), index=True, server_default=DEFAULT_PLAN)
+    deletion_requested_at: Mapped[datetime | None]
+    """When the tenant itself asked to be deleted."""
 
 
 SEARCHED = searchable(Tenant.slug, Tenant.name)
@@ -95,6 +103,7 @@ class RegistryChange(Identified, PlatformModel):
     __table_args__ = (Index(None, "xact"), {"info": {"rights": "append_only"}})
 
     tenant_id: Mapped[UUID]
+    """Or the id of a plan, for all of its tenants."""
     subject: Mapped[UUID | None]
     xact: Mapped[int] = mapped_column(BigInteger)
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
@@ -170,6 +179,11 @@ async def announce_tenant(session: AsyncSession, tenant_id: UUID) -> None:
     await announce_change(session, tenant_id=tenant_id, subject=None)
 
 
+async def announce_plan(session: AsyncSession, plan_id: UUID) -> None:
+    """Let every process read the tenants of a plan again, by one line however many they are."""
+    await announce_change(session, tenant_id=plan_id, subject=None)
+
+
 async def announce_change(session: AsyncSession, *, tenant_id: UUID, subject: UUID | None) -> None:
     """Write a line of the change log and wake those who read it; both take effect with the commit."""
     change = {"id": new_id(), "tenant_id": tenant_id, "subject": subject, "xact": _CURRENT_XACT}
@@ -186,8 +200,14 @@ def announcement_sql(tenant_id: UUID) -> str:
     )
 
 
+TERMS_SQL = """t.plan, p.limits || t.limits AS limits, p.features || t.features AS features,
+       p.rate_limits || t.rate_limits AS rates,
+       concat_ws('/', p.name, p.terms_version, t.terms_version) AS terms"""
+"""The columns of what a tenant `t` of the plan `p` may have: its own terms over those of its plan."""
+
+
 def tenant_ref_of(row: asyncpg.Record) -> TenantRef:
-    """Return the tenant of a row that has the registry's columns and `served_by`."""
+    """Return the tenant of a row that has the registry's columns, `served_by` and those of `TERMS_SQL`."""
     return TenantRef(
         id=row["id"],
         slug=row["slug"],
@@ -196,11 +216,13 @@ def tenant_ref_of(row: asyncpg.Record) -> TenantRef:
         state=TenantState(row["state"]),
         revision=row["revision"],
         served_by=row["served_by"],
+        entitlements=entitlements_of(row["plan"], row["limits"], row["features"], row["rates"]),
+        terms=row["terms"],
     )
 
 
 def tenant_ref(row: Tenant) -> TenantRef:
-    """Return the tenant of a row of the registry."""
+    """Return the tenant of a row of the registry, to name it by: it says nothing of what it may have."""
     return TenantRef(row.id, row.slug, row.schema_name, row.role_name, TenantState(row.state), row.revision)
 
 
@@ -215,8 +237,16 @@ async def tenant_ref_by_slug(session: AsyncSession, slug: str) -> TenantRef:
     Raises:
         NoActiveTenant: there is none with this slug.
     """
-    statement = select(Tenant).where(Tenant.slug == slug, Tenant.state == TenantState.ACTIVE)
-    row = await session.scalar(statement)
-    if row is None:
+    statement = select(Tenant, Plan).join(Plan, Plan.name == Tenant.plan)
+    found = (await session.execute(statement.where(Tenant.slug == slug, Tenant.state == TenantState.ACTIVE))).first()
+    if found is None:
         raise NoActiveTenant(slug=slug)
-    return tenant_ref(row)
+    tenant, plan = found
+    terms = f"{plan.name}/{plan.terms_version}/{tenant.terms_version}"
+    return replace(tenant_ref(tenant), entitlements=laid_over(plan, tenant), terms=terms)
+
+
+def laid_over(plan: Plan, tenant: Tenant) -> Entitlements:
+    """Return what a tenant may have: its own terms over those of its plan."""
+    both = ((plan.limits, tenant.limits), (plan.features, tenant.features), (plan.rate_limits, tenant.rate_limits))
+    return entitlements_of(plan.name, *(msgspec.json.encode({**below, **above}).decode() for below, above in both))

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import BigInteger, literal_column, text
 
 from leasehold.core.database import PlatformSession
 from leasehold.tenancy.bind import note_met
@@ -29,6 +29,18 @@ SELECT t.id AS tenant_id, now() AS measured_at,
  ORDER BY t.id
 """
 )
+
+OWN_BYTES = literal_column(
+    """
+(SELECT coalesce(sum(pg_catalog.pg_total_relation_size(c.oid)), 0)::bigint
+   FROM pg_catalog.pg_depend d
+   JOIN pg_catalog.pg_class c ON c.oid = d.objid AND c.relkind IN ('r', 'm')
+  WHERE d.refclassid = 'pg_catalog.pg_namespace'::regclass
+    AND d.refobjid = pg_catalog.to_regnamespace(current_schema()::text)
+    AND d.classid = 'pg_catalog.pg_class'::regclass)""",
+    BigInteger,
+)
+"""What the bound tenant keeps at this moment, in bytes."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from leasehold.workspace.auth.routes import router as auth_router
 from leasehold.workspace.clients.jobs import note_use as note_use_of_client
 from leasehold.workspace.clients.routes import router as clients_router
 from leasehold.workspace.confirmations.jobs import expire_confirmations, send_confirmation
+from leasehold.workspace.deletion.routes import router as deletion_router
 from leasehold.workspace.factors.service import TOTP_SECRETS
 from leasehold.workspace.idempotency.jobs import forget_answers
 from leasehold.workspace.invitations.jobs import expire_invitations, send_invitation
@@ -17,9 +18,11 @@ from leasehold.workspace.invitations.routes import router as invitations_router
 from leasehold.workspace.items.routes import router as items_router
 from leasehold.workspace.keys.jobs import note_use as note_use_of_key
 from leasehold.workspace.keys.routes import router as keys_router
+from leasehold.workspace.limits.routes import router as limits_router
 from leasehold.workspace.oauth.routes import router as oauth_router
 from leasehold.workspace.sessions.jobs import expire_sessions
 from leasehold.workspace.settings.routes import router as settings_router
+from leasehold.workspace.usage.routes import router as usage_router
 from leasehold.workspace.users.routes import router as users_router
 
 V1_ROUTES = (
@@ -29,6 +32,9 @@ V1_ROUTES = (
     clients_router,
     keys_router,
     settings_router,
+    limits_router,
+    usage_router,
+    deletion_router,
     audit_router,
     auth_router,
     account_router,

@@ -9,8 +9,8 @@ import pytest
 from leasehold.workspace.scopes import ALL_SCOPES
 from tests.integration.cli.shell import Environment, leasehold, refusal_of, settings_of, succeeded
 
-TIMES = {"created_at", "updated_at", "deleted_at", "maintenance_ends_at", "purge_at"}
-FIELDS = {"id", "slug", "name", "state", "revision", "is_canary", "is_read_only"} | TIMES
+TIMES = {"created_at", "updated_at", "deleted_at", "maintenance_ends_at", "purge_at", "deletion_requested_at"}
+FIELDS = {"id", "slug", "name", "state", "revision", "is_canary", "is_read_only", "plan"} | TIMES
 
 
 @pytest.fixture(scope="session")

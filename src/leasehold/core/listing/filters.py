@@ -53,7 +53,7 @@ class Holds:
 class Between:
     """Rows of a range of time: `?updated_at[gte]=...&updated_at[lt]=...`."""
 
-    column: InstrumentedAttribute[datetime]
+    column: InstrumentedAttribute[datetime] | InstrumentedAttribute[datetime | None]
     kind = datetime
 
     def parameters(self, name: str) -> Parameters:

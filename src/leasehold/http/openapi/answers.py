@@ -25,7 +25,7 @@ from leasehold.core.sqlstate import ReadOnly, TooSlow
 from leasehold.core.uploads import TAKES_LINES
 from leasehold.http.errors import MEDIA_TYPE, TYPE_PREFIX
 from leasehold.http.idempotency import TAKES_KEY
-from leasehold.http.marks import CREDENTIAL_ENDPOINT, IS_PUBLIC, PROBLEMS, SCOPES, TAKES_FORM
+from leasehold.http.marks import CREDENTIAL_ENDPOINT, FEATURE, IS_PUBLIC, PROBLEMS, SCOPES, TAKES_FORM
 from leasehold.http.problems import ProblemType
 from leasehold.http.refusals import (
     BodyCutOff,
@@ -38,6 +38,7 @@ from leasehold.http.refusals import (
 )
 from leasehold.tenancy.context import TenantInMaintenance, UnknownTenant
 from leasehold.tenancy.directory import DirectoryStale
+from leasehold.tenancy.entitlements import FeatureNotAvailable
 from leasehold.tenancy.resolve import TenantMismatch, TenantSuspended
 from leasehold.tenancy.window import TenantNotMigrated
 
@@ -118,6 +119,7 @@ def _by_mark(path: str, handler: HTTPRouteHandler) -> set[type[Problem]]:
         found.update((TooManyAttempts,) if is_of_platform else (TooManyAttempts, TenantRequired))
     else:
         found.update(_WITH_TOKEN, (InsufficientScope,) if opt[SCOPES] else ())
+    found.update((FeatureNotAvailable,) if FEATURE in opt else ())
     return found
 
 
@@ -181,6 +183,10 @@ SCHEMAS: dict[str, Any] = {
                 "description": "Of `quota-exceeded` alone: the policies in RateLimit-Policy that have no room",
                 "items": _TEXT,
             },
+            "limit": {"type": "string", "description": "Of `limit-exceeded` alone: the name of the limit"},
+            "allowed": {"type": "integer", "description": "Of `limit-exceeded` alone: how much the tenant may have"},
+            "used": {"type": "integer", "description": "Of `limit-exceeded` alone: how much of it is used"},
+            "feature": {"type": "string", "description": "Of `feature-not-available` alone: the name of the feature"},
         },
     },
     OAUTH_SCHEMA: {

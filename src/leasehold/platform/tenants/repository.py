@@ -22,6 +22,8 @@ TENANTS = Listing(
         "slug": Equal(Tenant.slug, schemas.SoughtSlug),
         "state": Equal(Tenant.state, schemas.State),
         "is_canary": Equal(Tenant.is_canary, bool),
+        "plan": Equal(Tenant.plan, schemas.SoughtPlan),
+        "deletion_requested_at": Between(Tenant.deletion_requested_at),
         "created_at": Between(Tenant.created_at),
         "updated_at": Between(Tenant.updated_at),
     },

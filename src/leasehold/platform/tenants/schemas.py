@@ -18,6 +18,7 @@ Slug = Annotated[
         examples=["acme"],
     ),
 ]
+SoughtPlan = Annotated[str, Meta(max_length=63)]
 SoughtSlug = Annotated[str, Meta(max_length=63)]
 Name = Annotated[
     str,
@@ -81,6 +82,9 @@ class Tenant(Struct):
     deleted_at: datetime | None
     purge_at: datetime | None
     """When all that it has is destroyed, if it is not restored before."""
+    plan: str
+    deletion_requested_at: datetime | None
+    """When the tenant itself asked to be deleted; null if it does not."""
 
 
 def described(row: object) -> Tenant:

@@ -11,8 +11,9 @@ from sqlalchemy.dialects.postgresql import insert
 from leasehold.core.database import PlatformSession
 from leasehold.core.ids import new_id
 from leasehold.core.usage import UsageBatch
+from leasehold.core.usage_report import Bucket
 from leasehold.platform.usage.models import FlushedMeter, TenantSize, TenantUsage
-from leasehold.platform.usage.schemas import Bucket, TopBy
+from leasehold.platform.usage.schemas import TopBy
 from leasehold.tenancy.registry import Tenant
 from leasehold.tenancy.sizes import MeasuredSize
 

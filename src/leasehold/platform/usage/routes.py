@@ -9,8 +9,8 @@ from litestar.params import FromPath, QueryParameter
 
 from leasehold.core.database import PlatformSession
 from leasehold.core.parameters import moment, moment_of
-from leasehold.platform.usage.schemas import Bucket, Usage
-from leasehold.platform.usage.service import InvalidRange, UsageService
+from leasehold.core.usage_report import Bucket, InvalidRange, Usage
+from leasehold.platform.usage.service import UsageService
 
 READ = ("platform:tenants:read",)
 

@@ -22,15 +22,17 @@ from leasehold.tenancy.fleet.lease import LEASE_LOST, Lease, LeaseLost, connect_
 from leasehold.tenancy.fleet.ledger import TenantResult, finish_run, record_failure, start_run
 from leasehold.tenancy.fleet.plan import UnknownTenantSlug
 from leasehold.tenancy.fleet.run import Report, RunSummary
-from leasehold.tenancy.registry import tenant_ref_of
+from leasehold.tenancy.registry import TERMS_SQL, tenant_ref_of
 from leasehold.tenancy.window import RevisionWindow
 
 TenantCall = Callable[[TenantSession, TenantRef], Awaitable[object]]
 """What is called for each tenant; its session is committed afterwards."""
 
-_TENANTS = """
-SELECT t.id, t.slug, t.schema_name, t.role_name, t.state, t.revision, r.served_by
-  FROM platform.tenants t LEFT JOIN platform.tenant_revisions r ON r.revision = t.revision
+_TENANTS = f"""
+SELECT t.id, t.slug, t.schema_name, t.role_name, t.state, t.revision, {TERMS_SQL}, r.served_by
+  FROM platform.tenants t
+  JOIN platform.plans p ON p.name = t.plan
+  LEFT JOIN platform.tenant_revisions r ON r.revision = t.revision
  WHERE t.state NOT IN ('purging', 'purged') ORDER BY t.id
 """
 # Of the runs since the last one that reached its end.

@@ -21,6 +21,7 @@ from leasehold.workspace.auth.schemas import (
 )
 from leasehold.workspace.auth.service import AuthService, InvalidInvitation, InvitationRequired, RegistrationClosed
 from leasehold.workspace.confirmations.service import ConfirmationService, InvalidConfirmation
+from leasehold.workspace.limits.service import LimitExceeded
 from leasehold.workspace.users.schemas import User
 from leasehold.workspace.users.service import EmailTaken
 
@@ -46,7 +47,14 @@ def provide_confirmations(identity: NamedDependency[Identity]) -> ConfirmationSe
     "/register",
     operation_id="register",
     summary="Sign up as a user of the tenant",
-    problems=(RegistrationClosed, InvitationRequired, InvalidInvitation, EmailTaken, CommonPassword),
+    problems=(
+        RegistrationClosed,
+        InvitationRequired,
+        InvalidInvitation,
+        EmailTaken,
+        CommonPassword,
+        LimitExceeded,
+    ),
     is_credential_endpoint=True,
 )
 async def register(

@@ -56,6 +56,7 @@ class AuthService:
             TooManyAttempts: too many have signed up from this address.
             CommonPassword: the password is guessed first.
             EmailTaken: another user of the tenant has this address.
+            LimitExceeded: the tenant may have no more users; an invitation stays good.
         """
         async with self._identity.desk() as desk:
             await desk.attempts.begin(desk.attempts.address(address, "register"))

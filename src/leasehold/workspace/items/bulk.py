@@ -15,9 +15,11 @@ from leasehold.core.preconditions import PreconditionFailed, PreconditionRequire
 from leasehold.core.uploads import Upload
 from leasehold.core.validation import UNREADABLE, converted, within
 from leasehold.tenancy.bind import TenantSession
+from leasehold.workspace.catalogue import ITEMS
 from leasehold.workspace.items import models, schemas
 from leasehold.workspace.items.repository import ItemRepository
 from leasehold.workspace.items.service import InvalidOwner, changes_of, values_of, write
+from leasehold.workspace.limits.service import LimitService
 from leasehold.workspace.settings.repository import SettingsRepository
 
 Row = dict[str, Any]
@@ -34,10 +36,17 @@ class ItemBulk:
     def __init__(self, session: TenantSession) -> None:
         self._session = session
         self._repository = ItemRepository(session=session)
+        self._limits = LimitService(session)
 
     async def add(self, lines: Sequence[object]) -> Outcomes[schemas.Item]:
-        """Make an item of each line that can be one, and return what became of each."""
-        rows = await self._made([_row_of(line, schemas.ItemCreate) for line in lines])
+        """Make an item of each line that can be one, as long as there is room, and return what became of each.
+
+        Raises:
+            LimitExceeded: the tenant may have no more bytes.
+        """
+        await self._limits.demand_storage()
+        checked = await self._with_active_owners([_row_of(line, schemas.ItemCreate) for line in lines])
+        rows = await self._inserted(await self._within_limit(checked))
         shown = [row if isinstance(row, Problem) else msgspec.convert(row, schemas.Item) for row in rows]
         return lines_of(shown, status=201)
 
@@ -65,34 +74,53 @@ class ItemBulk:
 
         Raises:
             Invalid: with up to `MOST_FAULTS` faults, each with the number of its line.
+            LimitExceeded: the tenant may not have so many items, or no more bytes.
         """
+        await self._limits.demand_storage()
         imported, faults = 0, list[FieldError]()
         try:
             async for batch in upload.batches():
                 rows = [_row_of(_decoded(line), schemas.ItemLine) for _, line in batch]
                 # Once there is a fault nothing is kept, and the rest is only looked through.
-                rows = await self._made(rows) if not faults else rows
+                rows = await self._inserted(await self._with_active_owners(rows)) if not faults else rows
                 for (number, _), row in zip(batch, rows, strict=True):
                     if isinstance(row, Problem):
                         faults += within(f"line {number}", row.errors)
                 imported += len(rows)
-                if len(faults) >= MOST_FAULTS:
+                if len(faults) >= MOST_FAULTS or not self._limits.allows(ITEMS, imported):
                     break
         except Invalid as problem:
             faults += problem.errors
         if faults:
             raise Invalid(errors=faults)
+        # At the end, for it lets nobody else make an item: an import may take long.
+        await self._limits.demand(ITEMS, imported, made=imported)
         return schemas.Imported(imported)
 
-    async def _made(self, rows: Sequence[Row | Problem]) -> list[Row | Problem]:
-        """Insert those of some rows that have an owner who is active, or none, and say which these are."""
+    async def _with_active_owners(self, rows: Sequence[Row | Problem]) -> list[Row | Problem]:
+        """Return those of some rows that have an owner who is active, or none, and why the others are refused."""
         inactive = await self._inactive({row["owner_id"] for row in rows if not isinstance(row, Problem)})
-        checked = [
-            InvalidOwner() if not isinstance(row, Problem) and row["owner_id"] in inactive else row for row in rows
-        ]
-        if made := [row for row in checked if not isinstance(row, Problem)]:
+        return [InvalidOwner() if not isinstance(row, Problem) and row["owner_id"] in inactive else row for row in rows]
+
+    async def _within_limit(self, rows: Sequence[Row | Problem]) -> list[Row | Problem]:
+        """Return as many of some rows as the tenant may have, the first ones, and why the others are refused."""
+        granted, refusal = await self._limits.take(ITEMS, sum(not isinstance(row, Problem) for row in rows))
+        if refusal is None:
+            return [*rows]
+        found: list[Row | Problem] = []
+        for row in rows:
+            if isinstance(row, Problem):
+                found.append(row)
+            else:
+                found.append(row if granted > 0 else refusal)
+                granted -= 1
+        return found
+
+    async def _inserted(self, rows: list[Row | Problem]) -> list[Row | Problem]:
+        """Insert those of some rows that were not refused, and return all."""
+        if made := [row for row in rows if not isinstance(row, Problem)]:
             await self._repository.insert_many(made)
-        return checked
+        return rows
 
     async def _inactive(self, owner_ids: Iterable[UUID | None]) -> set[UUID]:
         """Return those ids that are no active user's; all others stay a user's to the end of the transaction."""

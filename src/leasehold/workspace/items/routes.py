@@ -15,6 +15,7 @@ from leasehold.core.reads import OpenReader
 from leasehold.core.streaming import NDJSON, LineStream
 from leasehold.core.uploads import Upload
 from leasehold.tenancy.bind import TenantReader, TenantSession
+from leasehold.workspace.catalogue import BULK_IMPORT
 from leasehold.workspace.items.bulk import ItemBulk
 from leasehold.workspace.items.repository import ITEMS, ItemReads, export
 from leasehold.workspace.items.schemas import (
@@ -28,6 +29,7 @@ from leasehold.workspace.items.schemas import (
     ItemsUpdate,
 )
 from leasehold.workspace.items.service import InvalidOwner, ItemService
+from leasehold.workspace.limits.service import LimitExceeded
 
 READ, WRITE = ("items:read",), ("items:write",)
 _MOST_BULK_BYTES = 4 * 1024 * 1024
@@ -45,7 +47,7 @@ async def list_items(
     return await ItemReads(reader).page(Pager(cursors, limit, cursor), asked)
 
 
-@post("/", operation_id="createItem", summary="Create an item", problems=(InvalidOwner,), scopes=WRITE)
+@post("/", operation_id="createItem", summary="Create an item", problems=(InvalidOwner, LimitExceeded), scopes=WRITE)
 async def create_item(data: JSONBody[ItemCreate], session: NamedDependency[TenantSession]) -> Item:
     """Make an item."""
     return await ItemService(session=session).add(data)
@@ -85,7 +87,14 @@ async def delete_item(
     return Response(None, status_code=204, headers={"ETag": entity_tag(item, Item.tagged_by)})
 
 
-@post("/{item_id:uuid}/restore", operation_id="restoreItem", summary="Restore an item", scopes=WRITE, status_code=200)
+@post(
+    "/{item_id:uuid}/restore",
+    operation_id="restoreItem",
+    summary="Restore an item",
+    problems=(LimitExceeded,),
+    scopes=WRITE,
+    status_code=200,
+)
 async def restore_item(
     item_id: FromPath[UUID],
     session: NamedDependency[TenantSession],
@@ -99,6 +108,7 @@ async def restore_item(
     "/bulk",
     operation_id="createItems",
     summary="Create many items",
+    problems=(LimitExceeded,),
     scopes=WRITE,
     status_code=200,
     request_max_body_size=_MOST_BULK_BYTES,
@@ -126,6 +136,8 @@ async def update_items(data: JSONBody[ItemsUpdate], session: NamedDependency[Ten
     "/import",
     operation_id="importItems",
     summary="Import items",
+    problems=(LimitExceeded,),
+    feature=BULK_IMPORT,
     scopes=WRITE,
     status_code=200,
     takes_lines=ItemLine,

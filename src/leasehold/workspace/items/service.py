@@ -15,8 +15,10 @@ from leasehold.core.errors import FieldError, Invalid
 from leasehold.core.preconditions import ANYTHING, Precondition
 from leasehold.core.sqlstate import violated_constraint
 from leasehold.core.text import normalised_words
+from leasehold.workspace.catalogue import ITEMS
 from leasehold.workspace.items import models, schemas
 from leasehold.workspace.items.repository import ItemRepository
+from leasehold.workspace.limits.service import LimitService
 from leasehold.workspace.settings.service import demand_precondition
 
 _WITHOUT_VALUE: dict[str, object] = {"description": "", "tags": []}
@@ -82,10 +84,13 @@ class ItemService(SQLAlchemyAsyncRepositoryService[models.Item, ItemRepository])
         Raises:
             Invalid: see `values_of`.
             InvalidOwner: the owner is no active user.
+            LimitExceeded: the tenant may have no more items, or no more bytes.
         """
-        values = values_of(data)
+        values, limits = values_of(data), LimitService(self.repository.session)
         with _owner_exists():
             await self._demand_active(values["owner_id"])
+            await limits.demand_storage()
+            await limits.demand(ITEMS)
             return await self.repository.insert(values, returning=schemas.Item)
 
     async def change(
@@ -120,8 +125,12 @@ class ItemService(SQLAlchemyAsyncRepositoryService[models.Item, ItemRepository])
         Raises:
             NotFound: there never was one with this id, or it was deleted for good.
             PreconditionFailed, PreconditionRequired, InvalidIfMatch: see `demand_precondition`.
+            LimitExceeded: the tenant may have no more items.
         """
-        return await self._written(await self._found(item_id, precondition, or_deleted=True), {"deleted_at": None})
+        row = await self._found(item_id, precondition, or_deleted=True)
+        if row.deleted_at is not None:
+            await LimitService(self.repository.session).demand(ITEMS)
+        return await self._written(row, {"deleted_at": None})
 
     async def _found(self, item_id: UUID, precondition: Precondition, *, or_deleted: bool = False) -> models.Item:
         row = await self.repository.locked(item_id, or_deleted=or_deleted)

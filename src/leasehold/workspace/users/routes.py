@@ -12,6 +12,7 @@ from leasehold.core.pagination import DEFAULT_LIMIT, Cursors, Page, Pager
 from leasehold.core.parameters import CursorText, Limit
 from leasehold.core.passwords import CommonPassword, Passwords
 from leasehold.tenancy.bind import TenantReader, TenantSession
+from leasehold.workspace.limits.service import LimitExceeded
 from leasehold.workspace.users.repository import USERS, UserReads
 from leasehold.workspace.users.schemas import User, UserCreate, UserPatch
 from leasehold.workspace.users.service import EmailTaken, LastOwner, UserService
@@ -33,7 +34,7 @@ async def list_users(
     "/",
     operation_id="createUser",
     summary="Create a user",
-    problems=(EmailTaken, CommonPassword),
+    problems=(EmailTaken, CommonPassword, LimitExceeded),
     scopes=("users:write",),
 )
 async def create_user(
@@ -59,7 +60,7 @@ async def get_user(user_id: FromPath[UUID], reader: NamedDependency[TenantReader
     "/{user_id:uuid}",
     operation_id="updateUser",
     summary="Change a user",
-    problems=(EmailTaken, LastOwner),
+    problems=(EmailTaken, LastOwner, LimitExceeded),
     scopes=("users:write",),
 )
 async def update_user(

@@ -13,6 +13,8 @@ from leasehold.core.errors import Conflict, FieldError
 from leasehold.core.sqlstate import violated_constraint
 from leasehold.tenancy.audit import AuditLog
 from leasehold.tenancy.bind import TenantSession, announce_revocation
+from leasehold.workspace.catalogue import USERS
+from leasehold.workspace.limits.service import LimitService
 from leasehold.workspace.scopes import ROLE_SCOPES, Role, as_role
 from leasehold.workspace.users import models, schemas
 from leasehold.workspace.users.repository import UserRepository
@@ -57,8 +59,10 @@ class UserService(SQLAlchemyAsyncRepositoryService[models.User, UserRepository])
         Raises:
             EmailTaken: another user has this address.
             InsufficientScope: the role would give more than `by` holds.
+            LimitExceeded: the tenant may have no more users.
         """
         by.demand(*sorted(ROLE_SCOPES[role]))
+        await LimitService(self.repository.session).demand(USERS, by=by)
         values: dict[str, object] = {
             "email": email.lower(),
             "name": name,
@@ -84,6 +88,7 @@ class UserService(SQLAlchemyAsyncRepositoryService[models.User, UserRepository])
             advanced_alchemy.exceptions.NotFoundError: there is none with this id.
             InsufficientScope: the role that the user has, or would get, gives more than `by` holds.
             LastOwner: the tenant would have no active owner left.
+            LimitExceeded: the user would be active again, and the tenant may have no more.
         """
         if patch.role is not UNSET:
             by.demand(*sorted(ROLE_SCOPES[patch.role]))
@@ -91,6 +96,8 @@ class UserService(SQLAlchemyAsyncRepositoryService[models.User, UserRepository])
         if patch.role not in {UNSET, "owner"} or patch.is_active is False:
             await self._demand_other_owner_than(user_id)
         user = await self.repository.get(user_id, with_for_update=True)
+        if patch.is_active is True and not user.is_active:
+            await LimitService(self.repository.session).demand(USERS)
         changes = applied(user, patch, unkept={"name"})
         await self.repository.session.flush()
         await AuditLog(self.repository.session, by).record_changes(("user", user_id), changes, _ACTIONS)

@@ -1,0 +1,1 @@
+"""What the tenant has used, as the platform has counted it."""
