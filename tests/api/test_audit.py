@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -17,7 +17,7 @@ from leasehold.tenancy.bind import open_tenant_session
 from leasehold.tenancy.context import TenantRef
 from tests.api.problems import pointers_of, refusal_of
 from tests.audit import events_of
-from tests.factories import admin, bearer, provisioned
+from tests.factories import admin, api_client, bearer, provisioned
 
 FIELDS = {
     "id",
@@ -133,6 +133,21 @@ async def test_a_time_leaves_what_happened_from_it_on_or_before_it(
         assert len(await actions(**{"created_at[gte]": boundless})) == 3
         assert await actions(**{"created_at[lt]": boundless}) == []
     assert len(await actions(**{"created_at[lt]": "9999-12-31T23:59:59Z"})) == 3
+
+
+@pytest.mark.parametrize("path", ["/v1/audit", "/platform/v1/audit"])
+async def test_a_log_is_read_from_its_beginning_where_that_is_asked_for(
+    http: httpx.AsyncClient, process: Process, acme: TenantRef, path: str
+) -> None:
+    headers = await bearer(process, acme) if path == "/v1/audit" else await admin(process)
+    for _ in range(3):
+        await api_client(process, acme)
+    until = {"created_at[lt]": datetime.now(UTC).isoformat()}
+    latest = await listed(http, headers, path, **until)
+    first = await listed(http, headers, path, **until, sort="created_at", limit=2)
+    assert first == latest[::-1]
+    assert await listed(http, headers, path, **until, sort="-created_at") == latest
+    assert len(latest) >= 4
 
 
 @pytest.mark.parametrize("path", ["/v1/audit", "/v1/audit/export", "/platform/v1/audit", "/platform/v1/audit/export"])

@@ -9,10 +9,11 @@ from rich_click import RichGroup
 from leasehold.cli.options import as_json
 from leasehold.cli.session import run, show, tenant_service
 from leasehold.core.database import platform_session
+from leasehold.core.listing.asked import MADE, Asked
 from leasehold.core.pagination import MAX_LIMIT, Page, Pager
 from leasehold.platform.audit.repository import AuditRepository
 from leasehold.process import Process
-from leasehold.tenancy.audit.schemas import AuditEvent, EventFilter
+from leasehold.tenancy.audit.schemas import AuditEvent
 from leasehold.tenancy.bind import tenant_reader
 from leasehold.tenancy.registry import tenant_ref_by_id
 from leasehold.workspace.audit.repository import AuditReads
@@ -42,30 +43,30 @@ def list_some(
     as_json: bool,
 ) -> None:
     """List events, the latest first."""
-    wanted = EventFilter(
-        actor_id=actor, action=action, target_id=target, since=since.replace(tzinfo=UTC) if since else None
-    )
+    from_then = since.replace(tzinfo=UTC) if since else None
+    values = {"actor_id": actor, "action": action, "target_id": target, "created_at[gte]": from_then}
+    asked = Asked(MADE, is_descending=True, values={name: value for name, value in values.items() if value is not None})
 
     async def work(process: Process) -> Page[AuditEvent]:
         pager = Pager(process.cursors, limit)
         if tenant is not None:
-            return await _page_of_tenant(process, tenant, pager, wanted)
+            return await _page_of_tenant(process, tenant, pager, asked)
         async with platform_session(process.database) as session:
-            return await AuditRepository(session).page(pager, wanted)
+            return await AuditRepository(session).page(pager, asked)
 
     page = run(work)
     lines = [_line(event) for event in page.items] or ["There are no such events."]
     show(page.items, [*lines, *(["There are more."] if page.has_more else [])], as_json=as_json)
 
 
-async def _page_of_tenant(process: Process, slug: str, pager: Pager, wanted: EventFilter) -> Page[AuditEvent]:
+async def _page_of_tenant(process: Process, slug: str, pager: Pager, asked: Asked) -> Page[AuditEvent]:
     async with tenant_service(process) as tenants:
         tenant_id = (await tenants.find_by_slug(slug)).id
     async with platform_session(process.database) as session:
         tenant = await tenant_ref_by_id(session, tenant_id)
     process.window.demand(tenant)
     try:
-        return await AuditReads(tenant_reader(process.readers, tenant)).page(pager, wanted)
+        return await AuditReads(tenant_reader(process.readers, tenant)).page(pager, asked)
     finally:
         await process.readers.close()
 

@@ -2,15 +2,12 @@
 
 from datetime import datetime
 from typing import Annotated
-from uuid import UUID
 
 from litestar.params import QueryParameter
 from msgspec import ValidationError, convert
 
 from leasehold.core.errors import FieldError, Invalid
 from leasehold.core.pagination import MAX_LIMIT
-
-_WORD = r"^[a-z_.]{1,100}$(?!\n)"
 
 Limit = Annotated[int, QueryParameter(ge=1, le=MAX_LIMIT, description="Rows on the page")]
 CursorText = Annotated[str | None, QueryParameter(max_length=600, description="`next_cursor` of the page before")]
@@ -21,19 +18,6 @@ def moment(name: str, description: str) -> QueryParameter:
     return QueryParameter(
         name=name, description=f"{description}; it names its zone", max_length=40, schema_extra={"format": "date-time"}
     )
-
-
-CreatedFrom = Annotated[str | None, moment("created_at[gte]", "From this moment on")]
-CreatedBefore = Annotated[str | None, moment("created_at[lt]", "Before this moment")]
-
-ActorId = Annotated[UUID | None, QueryParameter(description="Only what this user, client, key or admin did")]
-Action = Annotated[
-    str | None, QueryParameter(max_length=100, pattern=_WORD, description="Only this action, as `client.created`")
-]
-TargetKind = Annotated[
-    str | None, QueryParameter(max_length=100, pattern=_WORD, description="Only what was done to such a thing")
-]
-TargetId = Annotated[UUID | None, QueryParameter(description="Only what was done to the thing with this id")]
 
 
 def moment_of(text: str | None, name: str) -> datetime | None:

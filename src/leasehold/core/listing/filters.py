@@ -5,9 +5,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
+from uuid import UUID
 
 import msgspec
-from sqlalchemy import ColumnElement, DateTime, Text, any_, bindparam, func, text
+from sqlalchemy import ColumnElement, DateTime, Text, Uuid, any_, bindparam, func, text
 from sqlalchemy.orm import InstrumentedAttribute
 
 SIMPLE = text("'simple'")
@@ -64,7 +65,25 @@ class Between:
         return lambda value: compare(self.column, bindparam(value, type_=DateTime(timezone=True)))
 
 
-Filter = Equal | Holds | Between
+@dataclass(frozen=True, slots=True)
+class Made:
+    """Rows of a range of the time in which they were made, by their ids: `?created_at[gte]=...&created_at[lt]=...`.
+
+    Whatever else is asked for, one index gives the rows in their order.
+    """
+
+    column: InstrumentedAttribute[UUID]
+    kind = datetime
+
+    def parameters(self, name: str) -> Parameters:
+        """Return a parameter for each side."""
+        return {f"{name}[{op}]": self._condition(_OPERATORS[op]) for op in ("gte", "lt")}
+
+    def _condition(self, compare: Callable[[Any, Any], Any]) -> Callable[[str], ColumnElement[bool]]:
+        return lambda value: compare(self.column, bindparam(value, type_=Uuid))
+
+
+Filter = Equal | Holds | Between | Made
 
 
 def searchable(*columns: InstrumentedAttribute[str]) -> ColumnElement[Any]:

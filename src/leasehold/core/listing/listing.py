@@ -13,8 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
 from leasehold.core.errors import FieldError, Invalid
+from leasehold.core.ids import id_bound
 from leasehold.core.listing.asked import MADE, PLAIN, Asked
-from leasehold.core.listing.filters import SIMPLE, Filter, Parameters, value_of
+from leasehold.core.listing.filters import SIMPLE, Filter, Made, Parameters, value_of
 from leasehold.core.pagination import Page, Pager
 from leasehold.core.reads import PageRead, Read, Reader, StructT, columns_of
 
@@ -34,6 +35,7 @@ class Listing(Generic[StructT]):
         sorts: Mapping[str, InstrumentedAttribute[Any]] | None = None,
         filters: Mapping[str, Filter] | None = None,
         search: ColumnElement[Any] | None = None,
+        is_newest_first: bool = False,
     ) -> None:
         """Declare a list.
 
@@ -50,6 +52,11 @@ class Listing(Generic[StructT]):
         self._parameters: Parameters = {
             name: condition for key, one in self.filters.items() for name, condition in one.parameters(key).items()
         }
+        self._made = {
+            name for key, one in self.filters.items() if isinstance(one, Made) for name in one.parameters(key)
+        }
+        self.default = Asked(MADE, is_descending=True, values={}) if is_newest_first else PLAIN
+        """What is asked by who says nothing."""
         self._plain = PageRead(model, struct, *conditions)
         self._name: bytes = model.__tablename__.encode()
         self._reads = lru_cache(_SHAPES)(self._read)
@@ -65,12 +72,12 @@ class Listing(Generic[StructT]):
             Invalid: it names what this list has not, or a value that cannot be one.
         """
         faults: list[FieldError] = []
-        sort, values = MADE, dict[str, Any]()
+        sort, values = "", dict[str, Any]()
         for name, text in query:
             if name in _OF_PAGES:
                 continue
             try:
-                if name in values or (name == "sort" and sort != MADE):
+                if name in values or (name == "sort" and sort):
                     raise ValueError("is said twice")
                 if name == "sort":
                     sort = self._sort(text)
@@ -80,9 +87,10 @@ class Listing(Generic[StructT]):
                 faults.append(FieldError(f"?{name}", str(error)))
         if faults:
             raise Invalid(errors=faults)
-        if sort == MADE and not values:
-            return PLAIN
-        return Asked(sort.removeprefix("-"), is_descending=sort.startswith("-"), values=values)
+        if not sort and not values:
+            return self.default
+        is_descending = sort.startswith("-") if sort else self.default.is_descending
+        return Asked(sort.removeprefix("-") or MADE, is_descending=is_descending, values=values)
 
     async def page(self, reader: Reader, pager: Pager, asked: Asked) -> Page[Any]:
         """Return the page that was asked for; one row more is read than shown, to know whether another follows.
@@ -94,8 +102,7 @@ class Listing(Generic[StructT]):
             return await self._plain.page(reader, pager)
         scope = reader.tenant_id.bytes + self._name + asked.scope
         place = pager.place(scope, self._place_kinds(asked.sort))
-        values = dict(asked.values) | {"limit": pager.limit + 1} | self._place_values(place)
-        rows = await reader.all(self._reads(asked.shape, is_first=place is None), **_renamed(values))
+        rows = await self._rows(reader, asked, place, pager.limit + 1)
         return pager.page_by(rows, scope, lambda row: self._place_of(row, asked.sort))
 
     async def page_in(self, session: AsyncSession, pager: Pager, asked: Asked) -> Page[Any]:
@@ -106,10 +113,18 @@ class Listing(Generic[StructT]):
         """
         scope = self._name + asked.scope
         place = pager.place(scope, self._place_kinds(asked.sort))
-        values = dict(asked.values) | {"limit": pager.limit + 1} | self._place_values(place)
-        found = await session.execute(self.statement(asked.shape, is_first=place is None), _renamed(values))
-        rows = [self._struct(*row) for row in found]
+        rows = await self._rows_in(session, asked, place, pager.limit + 1)
         return pager.page_by(rows, scope, lambda row: self._place_of(row, asked.sort))
+
+    async def batch(self, reader: Reader, asked: Asked, *, behind: StructT | None, limit: int) -> list[StructT]:
+        """Return up to `limit` rows behind one, or the first ones, for who wants all of them."""
+        return await self._rows(reader, asked, self._place_of(behind, asked.sort) if behind else None, limit)
+
+    async def batch_in(
+        self, session: AsyncSession, asked: Asked, *, behind: StructT | None, limit: int
+    ) -> list[StructT]:
+        """Return up to `limit` rows behind one, or the first ones, of a list that is no tenant's."""
+        return await self._rows_in(session, asked, self._place_of(behind, asked.sort) if behind else None, limit)
 
     def statement(self, shape: tuple[str, bool, frozenset[str]], *, is_first: bool) -> Select[*tuple[Any, ...]]:
         """Return the statement for requests of one shape: their first page, or one behind a row."""
@@ -131,6 +146,25 @@ class Listing(Generic[StructT]):
             .order_by(*(one.desc() if is_descending else one for one in order))
             .limit(bindparam("limit", type_=Integer))
         )
+
+    async def _rows(self, reader: Reader, asked: Asked, place: tuple[Any, ...] | None, limit: int) -> list[StructT]:
+        values = self._values(asked, place, limit)
+        return await reader.all(self._reads(asked.shape, is_first=place is None), **values)
+
+    async def _rows_in(
+        self, session: AsyncSession, asked: Asked, place: tuple[Any, ...] | None, limit: int
+    ) -> list[StructT]:
+        values = self._values(asked, place, limit)
+        found = await session.execute(self.statement(asked.shape, is_first=place is None), values)
+        return [self._struct(*row) for row in found]
+
+    def _values(self, asked: Asked, place: tuple[Any, ...] | None, limit: int) -> dict[str, Any]:
+        """Return the values of a statement, by their names there."""
+        values = {
+            name if name == "q" else _named(name): id_bound(value) if name in self._made else value
+            for name, value in asked.values.items()
+        }
+        return values | {"limit": limit} | self._place_values(place)
 
     def _read(self, shape: tuple[str, bool, frozenset[str]], *, is_first: bool) -> Read[StructT]:
         return Read(self.statement(shape, is_first=is_first), self._struct)
@@ -173,8 +207,3 @@ class Listing(Generic[StructT]):
 def _named(parameter: str) -> str:
     """Return the name of a parameter's value in a statement."""
     return "by_" + parameter.replace("[", "_").replace("]", "")
-
-
-def _renamed(values: Mapping[str, Any]) -> dict[str, Any]:
-    kept = {"limit", "after", "after_id", "q"}
-    return {name if name in kept else _named(name): value for name, value in values.items()}

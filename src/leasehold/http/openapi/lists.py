@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 from litestar.handlers import HTTPRouteHandler
 
+from leasehold.core.listing.asked import MADE
 from leasehold.core.listing.listing import MAX_Q_LENGTH, Listing
 from leasehold.http.marks import LISTS
 
@@ -15,7 +16,9 @@ def describe_list(operation: dict[str, Any], handler: HTTPRouteHandler) -> None:
     if listing is None:
         return
     orders = [order for name in listing.sorts for order in (name, f"-{name}")]
-    parameters = [_parameter("sort", "The order; with a - the other way round", {"type": "string", "enum": orders})]
+    default = f"-{MADE}" if listing.default.is_descending else MADE
+    order = {"type": "string", "enum": orders, "default": default}
+    parameters = [_parameter("sort", "The order; with a - the other way round", order)]
     for name, kind in listing.kinds.items():
         schema = msgspec.json.schema(kind)
         parameters.append(_parameter(name, f"Only rows by their {name}", schema))

@@ -1,14 +1,17 @@
 """How the platform's log is read."""
 
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager
 
 from leasehold.core.database import PlatformSession
+from leasehold.core.listing.asked import Asked
+from leasehold.core.listing.export import BATCH, exported
 from leasehold.core.pagination import Page, Pager
 from leasehold.tenancy.audit.models import PlatformAuditEvent
-from leasehold.tenancy.audit.reading import events_statement, lines_of, page_of
-from leasehold.tenancy.audit.schemas import AuditEvent, EventFilter
+from leasehold.tenancy.audit.reading import events_of
+from leasehold.tenancy.audit.schemas import AuditEvent
 
+EVENTS = events_of(PlatformAuditEvent)
 OpenSession = Callable[[], AbstractAsyncContextManager[PlatformSession]]
 
 
@@ -18,25 +21,20 @@ class AuditRepository:
     def __init__(self, session: PlatformSession) -> None:
         self._session = session
 
-    async def page(self, pager: Pager, wanted: EventFilter) -> Page[AuditEvent]:
-        """Return one page of events, the latest first.
+    async def page(self, pager: Pager, asked: Asked) -> Page[AuditEvent]:
+        """Return one page of events.
 
         Raises:
-            InvalidCursor: the cursor was issued for another log, or other filters.
+            InvalidCursor: the cursor was issued for another log, order or filter.
         """
-        return await page_of(self.events, wanted, pager, scope=b"audit")
-
-    async def events(self, values: Mapping[str, object]) -> list[AuditEvent]:
-        """Return the events that these values ask for."""
-        rows = await self._session.execute(events_statement(PlatformAuditEvent, frozenset(values)), values)
-        return [AuditEvent(*row) for row in rows]
+        return await EVENTS.page_in(self._session, pager, asked)
 
 
-async def export(open_session: OpenSession, wanted: EventFilter) -> AsyncGenerator[bytes]:
-    """Return the log as lines of JSON, the latest event first; each batch is read in a session of its own."""
+async def export(open_session: OpenSession, asked: Asked) -> AsyncGenerator[bytes]:
+    """Return the log as lines of JSON; each batch is read in a session of its own."""
 
-    async def fetch(values: Mapping[str, object]) -> list[AuditEvent]:
+    async def read(behind: AuditEvent | None) -> list[AuditEvent]:
         async with open_session() as session:
-            return await AuditRepository(session).events(values)
+            return await EVENTS.batch_in(session, asked, behind=behind, limit=BATCH)
 
-    return await lines_of(fetch, wanted)
+    return await exported(read)

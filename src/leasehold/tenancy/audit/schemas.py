@@ -10,19 +10,6 @@ from msgspec import Struct
 from leasehold.core.actor import ActorKind
 
 
-class EventFilter(Struct, frozen=True):
-    """Which events are wanted; a field that is None leaves all of them."""
-
-    actor_id: UUID | None = None
-    action: str | None = None
-    target_kind: str | None = None
-    target_id: UUID | None = None
-    since: datetime | None = None
-    """From this moment on."""
-    until: datetime | None = None
-    """Before this moment."""
-
-
 class AuditEvent(Struct):
     """Who did what to what."""
 

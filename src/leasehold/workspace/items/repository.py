@@ -4,11 +4,11 @@ from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-import msgspec
-from sqlalchemy import ARRAY, Integer, Uuid, any_, bindparam, insert, select
+from sqlalchemy import ARRAY, Uuid, any_, bindparam, insert, select
 
 from leasehold.core.errors import NotFound
 from leasehold.core.listing.asked import PLAIN, Asked
+from leasehold.core.listing.export import BATCH, exported
 from leasehold.core.listing.filters import Between, Equal, Holds
 from leasehold.core.listing.listing import Listing
 from leasehold.core.pagination import Page, Pager
@@ -36,16 +36,7 @@ ITEMS = Listing(
     },
     search=models.SEARCHED,
 )
-ITEMS_BEHIND = Read(
-    select(*columns_of(models.Item, schemas.Item))
-    .where(models.Item.id > bindparam("after", type_=Uuid), IS_PRESENT)
-    .order_by(models.Item.id)
-    .limit(bindparam("limit", type_=Integer)),
-    schemas.Item,
-)
 _IDS = bindparam("ids", type_=ARRAY(Uuid()))  # one statement, however many there are
-_BATCH = 1000
-_encode_lines = msgspec.json.Encoder().encode_lines
 
 
 class ItemReads:
@@ -71,20 +62,12 @@ class ItemReads:
 
 
 async def export(open_reader: OpenReader) -> AsyncGenerator[bytes]:
-    """Return all items as lines of JSON, in the order they were made; each batch is read by a reader of its own.
+    """Return all items as lines of JSON, in the order they were made; each batch is read by a reader of its own."""
 
-    The first batch is read at once, while what goes wrong can still be answered.
-    """
+    async def read(behind: schemas.Item | None) -> list[schemas.Item]:
+        return await ITEMS.batch(await open_reader(), PLAIN, behind=behind, limit=BATCH)
 
-    async def behind(after: UUID) -> list[schemas.Item]:
-        return await (await open_reader()).all(ITEMS_BEHIND, after=after, limit=_BATCH)
-
-    async def lines(rows: list[schemas.Item]) -> AsyncGenerator[bytes]:
-        while rows:
-            yield _encode_lines(rows)
-            rows = await behind(rows[-1].id) if len(rows) == _BATCH else []
-
-    return lines(await behind(UUID(int=0)))
+    return await exported(read)
 
 
 class ItemRepository(KeysetRepository[models.Item]):
