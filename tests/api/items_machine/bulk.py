@@ -56,7 +56,8 @@ class ManyInOne(RuleBasedStateMachine):
         bodies, expected, met = [], [], set[str]()
         for one, data, which in lines:
             row, body = self.tenant.rows[one], self.tenant.resolved(data)
-            seen = {"current": row.shown["version"], "former": row.shown["version"] - 1}.get(which)
+            # Of a new one there is no former version; another one does as well.
+            seen = {"current": row.shown["version"], "former": row.shown["version"] - 1 or 2}.get(which)
             bodies.append({"id": one, **body} | ({} if seen is None else {"version": seen}))
             expected.append(INVALID if one in met else self._refusal_of_line(row, body, which))
             met.add(one)
