@@ -2,7 +2,7 @@
 
 import sys
 
-from benchmarks import jobs, memory, migrate, requests, roles
+from benchmarks import jobs, life, memory, migrate, requests, roles
 
 _USAGE = """\
 usage: python -m benchmarks COMMAND [OPTIONS]
@@ -11,6 +11,8 @@ usage: python -m benchmarks COMMAND [OPTIONS]
   roles      what thousands of tenant roles cost, while memberships are granted
   memory     whether memory stays flat while requests go round 5,000 tenants (about ten minutes; --short: ten seconds)
   migrate    how fast a fleet is migrated, beside SQL by hand and Alembic (about four minutes; --short: ten seconds)
+  provision  what it costs to claim, to build and to purge a tenant, beside SQL by hand (about three minutes; --short:
+             a few seconds)
   jobs       what a job costs and how soon it starts, beside pgqueuer and SQL by hand (about eight minutes; --short: ten
              seconds)
 
@@ -24,6 +26,7 @@ def main() -> int:
         "roles": roles.main,
         "memory": memory.main,
         "migrate": migrate.main,
+        "provision": life.main,
         "jobs": jobs.main,
     }
     name, *arguments = sys.argv[1:] or ["--help"]

@@ -21,7 +21,7 @@ _MEMORY_HEAD = """\
 _PROVISIONING_HEAD = """\
 | how | tenants | one takes | own CPU | PostgreSQL CPU | Leasehold is |
 |---|---:|---:|---:|---:|---:|"""
-_PROVISIONING_TITLES = {"leasehold": "Leasehold", "by_hand": "by hand on asyncpg, three messages"}
+_PROVISIONING_TITLES = {"leasehold": "Leasehold", "by_hand": "by hand on asyncpg"}
 
 
 def upgrades(compared: Sequence[Way], results: Mapping[str, Sequence[Measured]]) -> str:

@@ -46,7 +46,7 @@ async def _measure(given: argparse.Namespace) -> str:
     with tempfile.TemporaryDirectory(prefix="leasehold-bench-") as name:
         folder = Path(name)
         async with installation(folder / "postgres", tenants=0, items=0, pool=4) as installed:
-            fleet = _fleet(installed, folder, given.jobs)
+            fleet = fleet_of(installed, folder, given.jobs)
             by_hand = await ByHand.written(fleet)
             with _others(installed) as others:
                 provisioned = await in_turns(fleet, by_hand, given.turns)
@@ -76,7 +76,7 @@ async def _measure(given: argparse.Namespace) -> str:
     return "\n\n".join(parts)
 
 
-def _fleet(installed: Installation, folder: Path, jobs: int) -> Fleet:
+def fleet_of(installed: Installation, folder: Path, jobs: int) -> Fleet:
     """Return the fleet of a new installation, with migrations that the benchmark may add to."""
     migrations = folder / "migrations"
     shutil.copytree(PROJECT_ROOT / "migrations", migrations, ignore=shutil.ignore_patterns("__pycache__"))
