@@ -136,6 +136,8 @@ class TenantReader:
 
 def _problem_with_driver(error: Exception) -> Problem | None:
     """Return what an error of the driver or of the network is to the client, None for what is no such error."""
+    if isinstance(error, asyncpg.ReadOnlySQLTransactionError):
+        return None  # only a reader that writes meets it
     if isinstance(error, asyncpg.PostgresError):
         return problem_of_driver(error)
     is_lost = isinstance(error, (OSError, asyncpg.InterfaceError, asyncpg.InternalClientError))
