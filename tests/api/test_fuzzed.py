@@ -23,10 +23,6 @@ EXAMPLES = 500 if IS_LONG else 5
 _CHECKS = (
     # What a description allows may be refused all the same: a name that is taken, a scope that is not held.
     "positive_data_acceptance",
-    # The stricter sides of OAuth and of our own 404s are tested by hand, in test_access_matrix.py.
-    "ignored_auth",
-    "ensure_resource_availability",
-    "use_after_free",
 )
 _LEFT_OUT = (
     # They would take away the very credential by which everything else is asked for.
