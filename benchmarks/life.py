@@ -61,7 +61,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--short", action="store_true", help="a few turns, to see that it runs")
     parser.add_argument("--output", type=Path, help="write provision.md into this folder")
     given = parser.parse_args(arguments)
-    text = asyncio.run(_measure(turns=2 if given.short else 12, rounds=2 if given.short else 20))
+    text = asyncio.run(_measure(turns=1 if given.short else 12, rounds=1 if given.short else 20))
     print(text)
     if given.output:
         given.output.mkdir(parents=True, exist_ok=True)
