@@ -7,7 +7,8 @@ done what is committed, and the next one goes on.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
 
@@ -94,15 +95,15 @@ class Purger:
     async def purge(self, tenant_id: UUID, *, by: Actor) -> bool:
         """Destroy all that a tenant has, or what is left of it, and return whether there was anything to do.
 
-        There is not where its grace is not over, or it was restored or purged meanwhile. Called twice at once, both
-        come to the same end.
+        There is not where its grace is not over, or it was restored or purged meanwhile. Of two who want it at once,
+        one waits until the other has ended.
 
         Raises:
             UnknownTenant: there is no such tenant.
             NoOwner, DatabaseUnavailable: as for `Owner.connection`.
             asyncpg.PostgresError: others hold a table for longer than ten seconds; what was done stays.
         """
-        async with self._owner.connection() as connection:
+        async with self._owner.connection() as connection, _alone(connection, tenant_id):
             tenant = await self._begin(connection, tenant_id)
             if tenant is None:
                 return False
@@ -135,20 +136,16 @@ class Purger:
             await connection.execute(_LOCK_TIMEOUT)
             for key in keys:
                 table, name = f"{quoted(schema)}.{quoted(key['table_name'])}", quoted(key["name"])
-                await connection.execute(f"ALTER TABLE IF EXISTS {table} DROP CONSTRAINT IF EXISTS {name}")
+                await connection.execute(f"ALTER TABLE {table} DROP CONSTRAINT {name}")
 
     async def _drop_tables(
         self, connection: DriverConnection, tenant_id: UUID, schema: str, tables: Sequence[str]
     ) -> None:
         async with connection.transaction():
             await connection.execute(_LOCK_TIMEOUT)
-            # Of two that purge at once, one waits here, and then finds the tables gone.
-            await connection.fetchrow(_TENANT, tenant_id)
             counts: dict[str, int] = {}
             for name in tables:
                 table = f"{quoted(schema)}.{quoted(name)}"
-                if await connection.fetchval("SELECT pg_catalog.to_regclass($1)", table) is None:
-                    continue
                 await connection.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
                 counts[name] = await connection.fetchval(f"SELECT count(*) FROM {table}")
                 await connection.execute(f"DROP TABLE {table} CASCADE")
@@ -157,9 +154,6 @@ class Purger:
     async def _end(self, connection: DriverConnection, tenant: asyncpg.Record, by: Actor) -> None:
         tenant_id: UUID = tenant["id"]
         async with connection.transaction():
-            now: Any = await connection.fetchrow(_TENANT, tenant_id)
-            if now["state"] == TenantState.PURGED:
-                return
             await connection.execute(f"DROP SCHEMA IF EXISTS {quoted(tenant['schema_name'])} CASCADE")
             if await connection.fetchval("SELECT to_regrole($1) IS NOT NULL", quoted(tenant["role_name"])):
                 await connection.execute(f"DROP ROLE {quoted(tenant['role_name'])}")
@@ -168,3 +162,15 @@ class Purger:
             await connection.execute(_END, tenant_id, vacant_slug(tenant_id))
             certificate: Any = await connection.fetchrow(_FINISH, tenant_id)
             await record_purge(connection, tenant_id, by, certificate)
+
+
+@asynccontextmanager
+async def _alone(connection: DriverConnection, tenant_id: UUID) -> AsyncGenerator[None]:
+    """Keep others from purging the same tenant meanwhile; PostgreSQL lets go for who is killed."""
+    key = f"purge {tenant_id}"
+    await connection.execute("SELECT pg_advisory_lock(hashtextextended($1, 0))", key)
+    try:
+        yield
+    finally:
+        if not connection.is_closed():
+            await connection.execute("SELECT pg_advisory_unlock(hashtextextended($1, 0))", key)
