@@ -168,6 +168,9 @@ async def test_a_session_that_was_inside_a_tenant_is_one_of_the_platform_again(
             assert await session.scalar(text("SHOW search_path")) == f'"{acme.schema}", pg_temp'
         assert await session.scalar(text("SELECT current_user::text")) == "lh_app"
         assert await session.scalar(text("SHOW search_path")) == "pg_catalog, pg_temp"
+        await AuditLog(session, OPERATOR).record_to(acme, "tenant.suspended")
+        assert await session.scalar(text("SELECT current_user::text")) == "lh_app"
+        assert await session.scalar(text("SHOW search_path")) == "pg_catalog, pg_temp"
         with pytest.raises(DBAPIError, match="does not exist"):
             await session.scalar(text("SELECT count(id) FROM items"))
     async with open_tenant_session(process.database, acme) as session:

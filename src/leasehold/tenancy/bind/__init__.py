@@ -9,7 +9,7 @@ There are two kinds, told apart by type: a `TenantReader` can only read, and cos
 """
 
 from leasehold.tenancy.bind.binding import binding_sql
-from leasehold.tenancy.bind.crossing import inside_tenant
+from leasehold.tenancy.bind.crossing import inside_tenant, visited
 from leasehold.tenancy.bind.pool import ReaderPool
 from leasehold.tenancy.bind.reader import TenantReader, tenant_reader
 from leasehold.tenancy.bind.session import (
@@ -43,4 +43,5 @@ __all__ = [
     "prepare_engine",
     "record_call",
     "tenant_reader",
+    "visited",
 ]

@@ -2,11 +2,12 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from uuid import UUID
 
 from sqlalchemy import func, select
 
 from leasehold.core.database import PlatformSession
-from leasehold.tenancy.bind.session import driver_of
+from leasehold.tenancy.bind.session import BindableConnection, driver_of
 from leasehold.tenancy.context import TenantRef
 from leasehold.tenancy.names import quoted
 
@@ -20,15 +21,21 @@ async def inside_tenant(session: PlatformSession, tenant: TenantRef) -> AsyncGen
     What it did on the platform is sent before. An error leaves it in the tenant: the transaction is lost then anyway.
     """
     await session.flush()
-    driver = await session.run_sync(lambda sync: driver_of(sync.connection()))
+    driver = await visited(session, tenant.id)
     role = tenant.role if session.has_tenant_roles else "none"
     await _enter(session, path=f"{quoted(tenant.schema)}, pg_temp", role=role)
     driver.tenant = tenant
-    driver.tenants.add(tenant.id)
     yield
     await session.flush()
     driver.tenant = None
     await _enter(session, path=_PLATFORM_PATH, role="none")
+
+
+async def visited(session: PlatformSession, tenant_id: UUID) -> BindableConnection:
+    """Note that the connection of a session has touched a tenant's tables, which it remembers, and return it."""
+    driver = await session.run_sync(lambda sync: driver_of(sync.connection()))
+    driver.tenants.add(tenant_id)
+    return driver
 
 
 async def _enter(session: PlatformSession, *, path: str, role: str) -> None:
