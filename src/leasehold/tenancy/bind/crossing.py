@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from uuid import UUID
 
 from sqlalchemy import func, select
+from sqlalchemy.orm import Session
 
 from leasehold.core.database import PlatformSession
 from leasehold.tenancy.bind.session import BindableConnection, driver_of
@@ -21,7 +22,7 @@ async def inside_tenant(session: PlatformSession, tenant: TenantRef) -> AsyncGen
     What it did on the platform is sent before. An error leaves it in the tenant: the transaction is lost then anyway.
     """
     await session.flush()
-    driver = await visited(session, tenant.id)
+    driver = await session.run_sync(note_visit, tenant.id)
     role = tenant.role if session.has_tenant_roles else "none"
     await _enter(session, path=f"{quoted(tenant.schema)}, pg_temp", role=role)
     driver.tenant = tenant
@@ -31,9 +32,12 @@ async def inside_tenant(session: PlatformSession, tenant: TenantRef) -> AsyncGen
     await _enter(session, path=_PLATFORM_PATH, role="none")
 
 
-async def visited(session: PlatformSession, tenant_id: UUID) -> BindableConnection:
-    """Note that the connection of a session has touched a tenant's tables, which it remembers, and return it."""
-    driver = await session.run_sync(lambda sync: driver_of(sync.connection()))
+def note_visit(session: Session, tenant_id: UUID) -> BindableConnection:
+    """Note that the connection of a session has touched a tenant's tables, which it remembers, and return it.
+
+    It takes the synchronous half of a session: each call into that costs as much as a small query.
+    """
+    driver = driver_of(session.connection())
     driver.tenants.add(tenant_id)
     return driver
 
