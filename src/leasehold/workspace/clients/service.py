@@ -86,7 +86,7 @@ class ApiClientService(SQLAlchemyAsyncRepositoryService[models.ApiClient, ApiCli
             advanced_alchemy.exceptions.NotFoundError: there is none with this id.
             InsufficientScope: `by` does not hold what the client may do.
         """
-        client = await self.repository.get(client_id, with_for_update=True)
+        client = await self.repository.get_locked(client_id)
         by.demand(*client.scopes)
         before = client.previous_secret_expires_at
         secret = new_secret(SECRET_KIND, tenant_id=tenant.id)

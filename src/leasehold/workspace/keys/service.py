@@ -103,7 +103,7 @@ class ApiKeyService(SQLAlchemyAsyncRepositoryService[models.ApiKey, ApiKeyReposi
             InsufficientScope: `by` does not hold what the key may do.
             InvalidExpiry: the new expiry has passed, or is too far ahead.
         """
-        key = await self.repository.get(key_id, with_for_update=True)
+        key = await self.repository.get_locked(key_id)
         by.demand(*key.scopes)
         grace_ends_at = min(utc_now() + timedelta(seconds=rotation.grace_seconds), key.expires_at)
         key.previous_digest = key.digest if rotation.grace_seconds else None
