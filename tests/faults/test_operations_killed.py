@@ -36,7 +36,7 @@ from tests.postgres_proxy import Strike, Traffic, proxy
 
 SEED = int(os.environ.get("LEASEHOLD_TEST_SEED", "8"))
 TIMES = int(os.environ.get("LEASEHOLD_TEST_TIMES", "1"))
-"""How many pairs of round trips of each operation are struck, besides a COMMIT in each way."""
+"""How many round trips of each operation are struck, besides a COMMIT in each way."""
 
 _WAYS = ("killed before", "killed behind", "ended before", "ended behind")
 _REFUSED = 2
@@ -257,7 +257,7 @@ async def staged(settings: Settings, admin_url: str, folder: Path) -> AsyncGener
             cwd=PROJECT,
         )
         try:
-            tenants = await tenants_of(settings, len(OPERATIONS) * (len(_WAYS) + 2 * TIMES + 1))
+            tenants = await tenants_of(settings, len(OPERATIONS) * (len(_WAYS) + TIMES + 1))
             yield Stage(admin, striker, traffic, process, folder / "said", tenants)
         finally:
             process.kill()
@@ -282,7 +282,7 @@ def points(stage: Stage, trips: int, commits: list[int]) -> Iterator[tuple[int, 
     """Choose what is struck, and how: a COMMIT on both of its sides, and what comes before it."""
     for way in _WAYS:
         yield stage.dice.choice(commits), way
-    for way in stage.dice.choices(_WAYS, k=2 * TIMES):
+    for way in stage.dice.choices(_WAYS, k=TIMES):
         yield stage.dice.randrange(2, trips), way
 
 
