@@ -37,7 +37,13 @@ class Strike:
     """Whether PostgreSQL gets what was asked before, and only its answer does not come back."""
     act: Callable[[int], Awaitable[None]]
     """Is told the process id of the backend."""
+    behind: str = ""
+    """Where `at` is 0: the first COMMIT behind a statement with this text in it is struck instead."""
     is_done: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def is_meant(self, round_trip: int, said: str, message: bytes) -> bool:
+        """Tell whether it is this message that is to be struck."""
+        return round_trip == self.at or bool(self.behind and self.behind in said and b"COMMIT" in message)
 
 
 @dataclass
@@ -130,8 +136,8 @@ async def _frontend(
                 traffic.round_trips += 1
                 if kind == _QUERY and b"COMMIT" in body:
                     traffic.commits.append(traffic.round_trips)
-                if traffic.strike and traffic.strike.at == traffic.round_trips:
-                    strike = traffic.strike
+                if traffic.strike and traffic.strike.is_meant(traffic.round_trips, said, body):
+                    strike, traffic.strike = traffic.strike, None
             if strike and not strike.delivers:
                 await struck(strike)
                 return

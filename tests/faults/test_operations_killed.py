@@ -146,15 +146,14 @@ class Stage:
         assert self.process.stdin is not None
         self.traffic.reset()
         child: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        self.traffic.strike = self._strike(child, *strike) if strike else None
+        self.traffic.strike = striking = self._strike(child, *strike) if strike else None
         self.process.stdin.write(json.dumps(words).encode() + b"\n")
         child.set_result(await self._number())
         async with asyncio.timeout(20):
             status = await self._number()
-        if self.traffic.strike:
+        if striking:
             async with asyncio.timeout(5):
-                await self.traffic.strike.is_done.wait()
-            self.traffic.strike = None
+                await striking.is_done.wait()
         await eventually(self._is_alone)
         return Ended(status, self.output.read_text())
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -14,6 +15,8 @@ from leasehold.core.clock import utc_now
 from leasehold.core.database import driver_url, platform_session
 from leasehold.core.errors import DatabaseUnavailable
 from leasehold.core.ids import new_id
+from leasehold.embedded import EmbeddedPostgres
+from leasehold.main import build_process
 from leasehold.platform.lifecycle.service import LifecycleService
 from leasehold.platform.tenants.repository import TenantRepository
 from leasehold.process import Process
@@ -24,6 +27,7 @@ from leasehold.tenancy.owner import Owner
 from leasehold.tenancy.purge import Purger
 from tests.admins import impersonated
 from tests.audit import events_of
+from tests.conftest import installed, migrate
 from tests.factories import OPERATOR, admin, bearer, item, lifecycle, new_slug, provisioned
 from tests.people import user
 
@@ -222,6 +226,34 @@ async def test_three_hundred_tables_that_all_refer_to_one_take_few_locks_at_a_ti
         await owner.execute("DROP TABLE platform.locks_of_test")
     assert batches > 300 / 4
     assert most < 150
+
+
+async def test_a_server_with_room_for_few_locks_has_room_for_the_purge_of_three_hundred_tables(tmp_path: Path) -> None:
+    few = {"max_locks_per_transaction": "64", "max_connections": "25", "fsync": "off", "full_page_writes": "off"}
+    with (
+        EmbeddedPostgres(tmp_path / "postgres", major=18, parameters=few) as admin_url,
+        installed(admin_url, f"leasehold_locks_{new_slug()[2:]}") as settings,
+    ):
+        await asyncio.to_thread(migrate, settings)
+        process = build_process(settings)
+        tenant = await process.provisioner.provision(slug=new_slug(), name="Large", by=OPERATOR)
+        assert settings.owner_url is not None
+        connection: Any = await asyncpg.connect(driver_url(settings.owner_url.get_secret_value()))
+        for number in range(300):
+            await connection.execute(
+                f'CREATE TABLE "{tenant.schema}".more_{number} (id uuid PRIMARY KEY, user_id uuid REFERENCES '
+                f'"{tenant.schema}".users, text text UNIQUE)'
+            )
+        with pytest.raises(asyncpg.OutOfMemoryError, match="out of shared memory"):
+            await connection.execute(f'DROP SCHEMA "{tenant.schema}" CASCADE')
+        await deleted(process, tenant)
+        assert await process.purger.purge(tenant.id, by=OPERATOR) is True
+        assert await connection.fetchval("SELECT to_regnamespace($1)", tenant.schema) is None
+        assert await connection.fetchval("SELECT state FROM platform.tenants WHERE id = $1", tenant.id) == "purged"
+        await connection.close()
+        await process.owner.close()
+        process.passwords.close()
+        await process.database.close()
 
 
 class DyingConnection(asyncpg.Connection):
