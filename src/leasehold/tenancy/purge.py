@@ -56,7 +56,8 @@ _TABLES = f"""
 SELECT r.relname AS name {_OF_SCHEMA} WHERE n.nspname = $1 AND NOT r.relispartition ORDER BY r.relname LIMIT $2
 """
 _NOTE = "UPDATE platform.tenant_purges SET row_counts = row_counts || $2::jsonb WHERE tenant_id = $1"
-# What names the tenant or its people outside of its schema. Ids stay, in the audit log and in the ledger.
+# What names the tenant or its people outside of its schema. Ids stay, in the audit log and in the ledger; those of
+# requests where they are ours, for a client may choose any.
 _FORGET = (
     """
 DELETE FROM platform.idempotency_keys WHERE position(convert_to($1::uuid::text, 'UTF8') IN body) > 0 OR EXISTS (
@@ -68,7 +69,9 @@ DELETE FROM platform.idempotency_keys WHERE position(convert_to($1::uuid::text, 
     # Of its key, which is whatever a client took.
     "DELETE FROM platform.provisioning_receipts WHERE tenant_id = $1",
     """
-UPDATE platform.audit_events SET changes = changes - ARRAY['slug', 'name', 'hostname'], reason = NULL
+UPDATE platform.audit_events
+   SET changes = changes - ARRAY['slug', 'name', 'hostname'], reason = NULL,
+       request_id = CASE WHEN request_id ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN request_id END
  WHERE target_id = $1 OR target_id IN (SELECT id FROM platform.impersonations WHERE tenant_id = $1)
 """,
     "UPDATE platform.fleet_results SET error = 'purged' WHERE tenant_id = $1 AND error IS NOT NULL",

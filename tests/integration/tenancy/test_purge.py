@@ -78,6 +78,7 @@ async def test_nothing_that_names_the_tenant_or_its_people_is_left_in_the_whole_
     address, domain, email = f"{TENANTS}/{tenant.id}", f"{slug}.example", f"sam.{slug}@people.example"
     key = {"Idempotency-Key": new_slug()}
     await http.post(f"{address}/domains", headers=root | key, json={"hostname": domain})
+    root["Request-Id"] = f"onboarding-{slug}"
     other = {"Idempotency-Key": new_slug()}
     await http.post(f"{address}/domains", headers=root | other, json={"hostname": f"{slug}.gone"})
     assert (await http.delete(f"{address}/domains/{slug}.gone", headers=root)).status_code == 204
@@ -107,6 +108,7 @@ async def test_nothing_that_names_the_tenant_or_its_people_is_left_in_the_whole_
     before = await places_of(owner, slug)
     assert {"platform.tenants.slug", "platform.idempotency_keys.body", "platform.audit_events.changes"} <= set(before)
     assert {"platform.former_slugs.slug", "platform.provisioning_receipts.key"} <= set(before)
+    assert "platform.audit_events.request_id" in before
     kept = await item(process, globex, "Kept")
     await deleted(process, tenant)
     assert await process.purger.purge(tenant.id, by=OPERATOR) is True
