@@ -24,7 +24,7 @@ EXAMPLES = 500 if IS_LONG else 5
 # is not held, a tag that is stale, a rule between two fields.
 _CONFIG = """
 [checks.positive_data_acceptance]
-expected-statuses = ["2xx", "401", "403", "404", "409", "412", "422", "428", "429"]
+expected-statuses = ["2xx", "304", "401", "403", "404", "409", "412", "422", "428", "429"]
 """
 _LEFT_OUT = (
     # They would take away the very credential by which everything else is asked for.

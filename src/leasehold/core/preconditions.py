@@ -23,6 +23,9 @@ from leasehold.core.errors import Problem
 _OPAQUE = r'"[!#-~\x80-\xff]*"'
 _LIST = re.compile(rf"[ \t,]*(?:(?:W/)?{_OPAQUE}[ \t]*(?:,[ \t,]*|$))+")
 _TAG = re.compile(rf"(W/)?({_OPAQUE})")
+_SENT = '(?:W/)?"[!#-~]*"'
+IF_MATCH_PATTERN = rf"^(?:\*|{_SENT}(?:, ?{_SENT})*)$"
+"""What the header If-Match looks like, for who describes it; more spaces and commas are taken, too."""
 _encode = msgspec.msgpack.Encoder(order="deterministic").encode  # a JSON object has its members in any order
 
 

@@ -4,6 +4,8 @@ from typing import Any
 
 from litestar.handlers import HTTPRouteHandler
 
+from leasehold.core.preconditions import IF_MATCH_PATTERN
+
 _ETAG: dict[str, Any] = {
     "description": "Stands for the resource as it is now; for `If-Match` and `If-None-Match`",
     "schema": {"type": "string"},
@@ -11,13 +13,13 @@ _ETAG: dict[str, Any] = {
 }
 
 
-def _parameter(name: str, description: str) -> dict[str, Any]:
+def _parameter(name: str, description: str, **form: str) -> dict[str, Any]:
     return {
         "name": name,
         "in": "header",
         "required": False,
         "description": description,
-        "schema": {"type": "string"},
+        "schema": {"type": "string", **form},
         "example": _ETAG["example"],
     }
 
@@ -26,6 +28,7 @@ _IF_MATCH = _parameter(
     "If-Match",
     "The ETag of what the change was decided on, or `*`. If it is another by now, the answer is 412 and nothing is "
     "changed.",
+    pattern=IF_MATCH_PATTERN,
 )
 _POLICY = " A tenant may demand the header (428)."
 _IF_NONE_MATCH = _parameter("If-None-Match", "The ETag of what is known. If it is still that, the answer is 304.")
