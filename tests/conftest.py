@@ -48,9 +48,15 @@ SELECT format('DROP ROLE IF EXISTS %%I', rolname) FROM pg_roles WHERE rolname = 
 """
 
 
-def pytest_sessionstart() -> None:
-    """Look for no garbage while tests are collected: nothing of it is any."""
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Look for no garbage in what is collected, now or later, as a server does with what it begins with."""
     gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.hookimpl(trylast=True)
@@ -62,12 +68,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return next((places[folder] for folder in _FIRST if item.nodeid.startswith(folder)), len(places))
 
     items.sort(key=place)
-
-
-def pytest_collection_finish() -> None:
-    """Keep what was collected out of every garbage collection to come, as a server does with what it begins with."""
-    gc.freeze()
-    gc.enable()
 
 
 def _service(url: str) -> PostgresService:
