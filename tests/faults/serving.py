@@ -93,6 +93,7 @@ async def _started(
         "LEASEHOLD_BASE_DOMAIN": settings.base_domain,
         "LEASEHOLD_ISSUER": settings.issuer,
         "LEASEHOLD_LOG_LEVEL": "error",
+        "LEASEHOLD_DRAIN_S": "0",
         **{name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ},
     }
     environment |= {f"LEASEHOLD_{name.upper()}": value for name, value in changes.items()}
