@@ -1,9 +1,7 @@
 """A server that is told to stop sends its clients elsewhere, ends what is under way, and leaves nothing behind."""
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack, asynccontextmanager
-from itertools import count
+from contextlib import AsyncExitStack
 
 import asyncpg
 import httpx
@@ -17,67 +15,11 @@ from tests.factories import bearer
 from tests.faults.backends import backends_of
 from tests.faults.balancer import balancing
 from tests.faults.clients import connected, head_of
+from tests.faults.load import Load
 from tests.faults.serving import free_port, served
 from tests.isolation.scenario import TITLES
 
-WRITERS = 4
 WITHIN_S = 60
-
-
-class Load:
-    """Clients that make items one after the other, and what they were answered."""
-
-    def __init__(self, address: str, headers: dict[str, str]) -> None:
-        self.acknowledged: list[str] = []
-        self.failures: list[str] = []
-        self._address, self._headers = address, headers
-        self._is_over = False
-
-    @asynccontextmanager
-    async def flowing(self) -> AsyncGenerator[None]:
-        """Let the clients ask until the end of the block."""
-        async with asyncio.TaskGroup() as group:
-            for number in range(WRITERS):
-                group.create_task(self._write(number))
-            group.create_task(self._export())
-            try:
-                yield
-            finally:
-                self._is_over = True
-
-    async def more(self, number: int) -> None:
-        """Wait until so many more were acknowledged."""
-        wanted = len(self.acknowledged) + number
-        async with asyncio.timeout(WITHIN_S):
-            while len(self.acknowledged) < wanted:
-                await asyncio.sleep(0.02)
-
-    async def _write(self, number: int) -> None:
-        async with httpx.AsyncClient(base_url=self._address, headers=self._headers, timeout=20) as client:
-            for turn in count():
-                if self._is_over:
-                    return
-                title = f"{number}-{turn}"
-                try:
-                    made = await client.post("/v1/items", json={"title": title})
-                    read = await client.get(f"/v1/items/{made.json()['id']}")
-                except (httpx.TransportError, KeyError) as error:
-                    self.failures.append(repr(error))
-                    continue
-                if (made.status_code, read.status_code) == (201, 200):
-                    self.acknowledged.append(title)
-                else:
-                    self.failures.append(f"{made.status_code} {read.status_code}")
-                await asyncio.sleep(0.01)
-
-    async def _export(self) -> None:
-        async with httpx.AsyncClient(base_url=self._address, headers=self._headers, timeout=20) as client:
-            while not self._is_over:
-                try:
-                    (await client.get("/v1/items/export")).raise_for_status()
-                except httpx.HTTPError as error:
-                    self.failures.append(repr(error))
-                await asyncio.sleep(0.05)
 
 
 async def test_a_rolling_restart_under_load_loses_no_request(
@@ -92,7 +34,7 @@ async def test_a_rolling_restart_under_load_loses_no_request(
             starts = [stack.enter_async_context(_restarted(settings, port)) for stack, port in servers]
             await asyncio.gather(*starts)
             await balancer.until_ready(*addresses)
-            load = Load(balancer.address, headers)
+            load = Load(balancer.address, [headers])
             async with load.flowing():
                 await load.more(20)
                 for stack, port in servers:
@@ -104,9 +46,9 @@ async def test_a_rolling_restart_under_load_loses_no_request(
         async with asyncio.timeout(WITHIN_S):
             while await backends.count():
                 await asyncio.sleep(0.05)
-    assert load.failures == []
+    assert (load.failures, load.refused) == ([], 0)
     async with open_tenant_session(process.database, acme) as session:
-        assert sorted(await session.scalars(TITLES)) == sorted(load.acknowledged)
+        assert sorted(await session.scalars(TITLES)) == load.made_for(0)
 
 
 async def test_what_takes_longer_than_the_grace_is_cut_off_and_what_was_gathered_is_kept(
