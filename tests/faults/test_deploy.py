@@ -1,4 +1,4 @@
-"""A deploy, rehearsed under load: migrate by expansions, roll out, contract. A wrong order degrades and breaks nothing."""
+"""A deploy, rehearsed under load: expand, roll out, contract. A wrong order degrades and breaks nothing."""
 
 import asyncio
 import signal

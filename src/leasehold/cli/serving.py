@@ -175,7 +175,8 @@ class _InterruptibleServer(MPServer):
     def signal_handler_interrupt(self, number: int = signal.SIGTERM, *_args: Any, **_options: Any) -> None:
         """End the server, from a thread that may wait for the lock."""
         if number == signal.SIGINT:  # which the workers would hear of as a SIGTERM, and take their time
-            for worker in self.wrks:
+            workers: list[Any] = self.wrks
+            for worker in workers:
                 with suppress(ProcessLookupError):
                     os.kill(worker.inner.pid, signal.SIGINT)
         if not self.interrupt_signal:
