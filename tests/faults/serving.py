@@ -111,7 +111,7 @@ async def _started(
     )
     try:
         address = f"http://127.0.0.1:{port}"
-        async with httpx.AsyncClient() as client, asyncio.timeout(20):
+        async with httpx.AsyncClient() as client, asyncio.timeout(60):  # much starts at once in some tests
             while not await _answers(client, f"{address}/health/ready"):
                 await asyncio.sleep(0.05)
         yield address, process

@@ -20,7 +20,7 @@ from tests.isolation.scenario import TITLES
 
 SOME = 20
 TENANTS = 3
-DRAIN = {"drain_s": "1"}
+DRAIN = {"drain_s": "2"}
 
 
 @pytest.fixture(scope="module")

@@ -91,4 +91,4 @@ async def test_a_server_that_is_told_to_stop_says_so_and_serves_on_for_a_while(
 
 
 def _restarted(settings: Settings, port: int):
-    return served(settings, port=port, workers="2", drain_s="1.5")
+    return served(settings, port=port, workers="2", drain_s="2")
