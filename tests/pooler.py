@@ -50,13 +50,14 @@ def bouncer(settings: Settings) -> Generator[int]:
     port = free_port()
     with tempfile.TemporaryDirectory() as folder:
         file = _configure(Path(folder), settings, port)
-        user = None
-        if os.getuid() == 0:  # it refuses to run as root
+        user, program = None, PGBOUNCER
+        if os.getuid() == 0:  # it refuses to run as root, and whoever runs it must reach it
+            program = shutil.copy(PGBOUNCER, folder)
             account = pwd.getpwnam("nobody")
             user = account.pw_uid
             for path in (Path(folder), *Path(folder).iterdir()):
                 os.chown(path, account.pw_uid, account.pw_gid)
-        process = subprocess.Popen([PGBOUNCER, "-q", str(file)], user=user, cwd="/")
+        process = subprocess.Popen([program, "-q", str(file)], user=user, cwd="/")
         try:
             _wait_for(port)
             yield port
