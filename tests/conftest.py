@@ -6,6 +6,7 @@ LEASEHOLD_TEST_PGBOUNCER=1 sends requests through a PgBouncer that has one serve
 """
 
 import asyncio
+import gc
 import os
 import shutil
 import subprocess
@@ -38,6 +39,9 @@ from tests.pooler import ASKED, PGBOUNCER, WHY_NOT, behind, bouncer
 
 pytest_plugins = ["pytest_databases.docker", "pytest_databases.docker.postgres"]
 
+# The tests of a worker begin with the longest, so that no worker is left alone with one of them at the end.
+_FIRST = ("tests/tutorial/", "tests/faults/", "tests/integration/")
+
 # For a throw-away server: nothing that it holds has to survive it.
 _FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_connections": "300"}
 _PASSWORD = "only-for-tests"
@@ -50,11 +54,32 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "not_pooled(why): cannot run where all share one server connection")
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Look for no garbage in what is collected, now or later, as a server does with what it begins with."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip, with what they say of it, tests that cannot run through a pooler that has one server connection."""
+    """Put the longest tests first, and keep the order otherwise.
+
+    Those that cannot run through a pooler are skipped where there is one, with what they say of it.
+    """
     for one in items if ASKED else ():
         if mark := one.get_closest_marker("not_pooled"):
             one.add_marker(pytest.mark.skip(reason=f"not through a pooler: {mark.args[0]}"))
+    places = {folder: place for place, folder in enumerate(_FIRST)}
+
+    def place(item: pytest.Item) -> int:
+        return next((places[folder] for folder in _FIRST if item.nodeid.startswith(folder)), len(places))
+
+    items.sort(key=place)
 
 
 def _service(url: str) -> PostgresService:
