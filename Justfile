@@ -34,11 +34,18 @@ types: setup
     pyright
 
 # Do what the continuous integration does
-ci: lint types test (test-on "16")
+ci: lint types test (test-on "16") _test-pooled-short
 
 # Run the tests that touch the database on another PostgreSQL that the embedded package carries
 test-on major: setup
     @LEASEHOLD_TEST_POSTGRES={{ major }} pytest tests/isolation tests/api tests/integration/tenancy
+
+# Run the tests of the API and of isolation through a PgBouncer with one server connection, or another: just test-pooled /usr/local/sbin/pgbouncer
+test-pooled pgbouncer="1" *tests="tests/isolation tests/api": setup
+    @LEASEHOLD_TEST_PGBOUNCER={{ pgbouncer }} pytest {{ tests }}
+
+# Run those of them that tell most
+_test-pooled-short: (test-pooled "1" "tests/isolation tests/api/test_items.py tests/api/test_items_import.py tests/api/test_idempotency_at_once.py tests/api/test_limits.py tests/api/test_sessions.py tests/api/test_keys.py tests/api/test_audit.py")
 
 # Run the tests of faults in their long form, which kills many more runs: just faults -k killed_at_random
 faults *args: setup
