@@ -85,6 +85,7 @@ new-resource *args: setup
 # Write what the documentation has from the code; --allow-breaking if API clients shall break
 reference *args: setup
     @leasehold reference problems > docs/reference/problems.md
+    @leasehold reference findings > docs/reference/doctor.md
     @leasehold reference openapi --output docs/reference/openapi.json {{ args }}
 
 # Resolve the dependencies anew and write the hashed lock
