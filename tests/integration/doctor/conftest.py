@@ -10,6 +10,7 @@ from typing import Any
 import asyncpg
 import psycopg
 import pytest
+from psycopg.sql import SQL, Identifier
 from pydantic import SecretStr
 
 from leasehold.cli.doctor import code_of
@@ -36,7 +37,7 @@ def healthy(admin_url: str, worker_id: str) -> Generator[Settings]:
         migrate(settings)
         asyncio.run(_live_in(settings))
         with psycopg.connect(f"{admin_url.rpartition('/')[0]}/{name}", autocommit=True) as admin:
-            admin.execute(f"ALTER DATABASE \"{name}\" SET timezone = 'UTC'")
+            admin.execute(SQL("ALTER DATABASE {} SET timezone = 'UTC'").format(Identifier(name)))
         yield settings
 
 

@@ -5,12 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from pydantic import SecretStr
 
+from leasehold.cli.doctor import doctor
 from leasehold.config import Settings
-from leasehold.core.vault import InstallationKey
+from leasehold.core.vault import InstallationKey, InvalidInstallationKey
 from leasehold.tenancy.doctor.reference import findings_as_markdown
-from tests.integration.cli.shell import leasehold, refusal_of, succeeded
+from tests.integration.cli.shell import leasehold
 
 
 @pytest.fixture
@@ -41,14 +43,16 @@ def test_it_prints_plain_lines_and_ends_with_1_for_a_problem(env: dict[str, str]
 
 def test_it_prints_json_and_ends_with_0_for_warnings_unless_it_is_strict(env: dict[str, str]) -> None:
     with_warning = env | {"LEASEHOLD_VACANCIES": "2"}
-    report = json.loads(succeeded(leasehold("doctor", "lives", "urls", "--json", "--deep", env=with_warning)))
+    runner = CliRunner(env=with_warning)
+    report = json.loads(runner.invoke(doctor, ["lives", "urls", "--json", "--deep"], catch_exceptions=False).stdout)
     assert (report["checked"], report["left_out"], report["problems"]) == (["urls", "lives"], [], 0)
     assert [finding["code"] for finding in report["findings"]] == ["vacancies-few"]
-    assert leasehold("doctor", "lives", "--strict", env=with_warning).returncode == 1
+    assert [runner.invoke(doctor, ["lives", *more]).exit_code for more in ([], ["--strict"])] == [0, 1]
 
 
-def test_settings_that_cannot_be_used_end_it_with_2(env: dict[str, str]) -> None:
-    assert "lhk_" in refusal_of(leasehold("doctor", env=env | {"LEASEHOLD_INSTALLATION_KEY": "none"}))
+def test_settings_that_cannot_be_used_are_refused(env: dict[str, str]) -> None:
+    runner = CliRunner(env=env | {"LEASEHOLD_INSTALLATION_KEY": "none"})
+    assert isinstance(runner.invoke(doctor).exception, InvalidInstallationKey)
 
 
 def test_the_page_says_what_the_code_finds(project: Path) -> None:
