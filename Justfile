@@ -93,7 +93,12 @@ lock:
     uv lock --upgrade
     uv export --quiet --extra embedded --group dev --no-emit-project --no-annotate --no-header --output-file requirements/dev.txt >/dev/null
     uv export --quiet --no-dev --no-emit-project --no-annotate --no-header --output-file requirements/prod.txt >/dev/null
+    uv export --quiet --only-group image --no-emit-project --no-annotate --no-header --output-file requirements/image.txt >/dev/null
 
 # Measure requests and jobs against peers, migrations against SQL by hand, what roles cost, or memory: just bench jobs
 bench *args: setup
     @python -m benchmarks {{ args }}
+
+# Carry out the steps of deploy/Dockerfile in a folder that is removed afterwards, and start what they have made
+image-steps: setup
+    @folder=$(mktemp -d); trap 'rm -rf "$folder"' EXIT; python -m tests.deploy.image "$folder"
