@@ -34,7 +34,7 @@ types: setup
     pyright
 
 # Do what the continuous integration does
-ci: lint types test (test-on "16")
+ci: lint types test image-steps (test-on "16")
 
 # Run the tests that touch the database on another PostgreSQL that the embedded package carries
 test-on major: setup

@@ -80,7 +80,10 @@ class Build:
         assert stage.base.startswith("python:")
         base = root / "usr"
         subprocess.run([sys.executable, "-m", "venv", base], check=True)
-        environment = {"PATH": f"{base}/bin:{os.environ['PATH']}", "HOME": os.environ["HOME"]}
+        # How this machine reaches a registry is its own affair, and no part of the image.
+        ours = ("LEASEHOLD_", "PYTHON", "VIRTUAL_ENV")
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+        environment["PATH"] = f"{base}/bin:{os.environ['PATH']}"
         workdir = root
         for word, rest in stage.steps:
             if word == "WORKDIR":

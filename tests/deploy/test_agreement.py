@@ -4,6 +4,7 @@ import re
 from importlib.metadata import entry_points
 
 import click
+import httpx
 import pytest
 
 from leasehold.cli.commands import leasehold
@@ -83,6 +84,11 @@ def test_whoever_stops_a_process_waits_longer_than_its_grace() -> None:
         waits[name] = (_commands()[name][0], int(seconds))
     assert {name: wait for name, (command, wait) in waits.items() if wait < _GRACE_S.get(command, 30) + 10} == {}
     assert len(waits) == 7
+
+
+@pytest.mark.parametrize("path", ["/health/live", "/health/ready"])
+async def test_a_probe_is_answered_though_it_names_no_host_of_ours(http: httpx.AsyncClient, path: str) -> None:
+    assert (await http.get(path, headers={"Host": "10.1.2.3:8000"})).status_code == 200
 
 
 @pytest.mark.parametrize("name", ["leasehold-server", "leasehold-worker", "leasehold-migrate"])

@@ -1,25 +1,16 @@
 """What a pooler does that it should not is found, and one that works as it should is none."""
 
-import asyncio
-import os
-import pwd
-import shutil
-import socket
-import subprocess
-import tempfile
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import pytest
 from pydantic import SecretStr
 
 from leasehold.config import Settings
+from tests.bouncer import bouncing, keeps_statements, needs_pgbouncer
 from tests.integration.doctor.conftest import examined
 
-_PGBOUNCER = shutil.which("pgbouncer", path=os.environ["PATH"] + ":/usr/sbin:/usr/local/sbin")
 PLANTED_BY_POOLERS = {
     "pooler-in-session-mode",
     "pooler-loses-prepared-statements",
@@ -27,61 +18,18 @@ PLANTED_BY_POOLERS = {
     "listen-unheard",
 }
 
-needs_pgbouncer = pytest.mark.skipif(_PGBOUNCER is None, reason="pgbouncer is not installed on this machine")
-
 
 @asynccontextmanager
 async def _bouncer(settings: Settings, mode: str) -> AsyncGenerator[SecretStr]:
     """Run a PgBouncer without prepared statements in front of an installation, and yield the URL of its app there."""
     parts = urlsplit(settings.database_url.get_secret_value())
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
-    with tempfile.TemporaryDirectory() as folder:
-        users, file = Path(folder) / "users.txt", Path(folder) / "pgbouncer.ini"
-        users.write_text(f'"{parts.username}" "{parts.password}"\n')
-        file.write_text(
-            f"[databases]\n* = host={parts.hostname} port={parts.port}\n[pgbouncer]\nlisten_addr = 127.0.0.1\n"
-            f"listen_port = {port}\nunix_socket_dir =\nauth_type = plain\nauth_file = {users}\npool_mode = {mode}\n"
-            "max_prepared_statements = 0\n"
-        )
-        if _version() < (1, 21):
-            file.write_text(file.read_text().replace("max_prepared_statements = 0\n", ""))
-        user = None
-        if os.getuid() == 0:  # it refuses to run as root
-            user = pwd.getpwnam("nobody").pw_uid
-            for path in (Path(folder), users, file):
-                os.chown(path, user, -1)
-        process = _started(file, user)
-        try:
-            await _listens(port)
-            yield SecretStr(parts._replace(netloc=f"{parts.username}:{parts.password}@127.0.0.1:{port}").geturl())
-        finally:
-            process.terminate()
-            process.wait(timeout=10)
-
-
-def _started(file: Path, user: int | None) -> subprocess.Popen[bytes]:
-    assert _PGBOUNCER is not None
-    return subprocess.Popen([_PGBOUNCER, "-q", str(file)], user=user, cwd="/", stderr=subprocess.DEVNULL)
-
-
-def _version() -> tuple[int, ...]:
-    assert _PGBOUNCER is not None
-    text = subprocess.run([_PGBOUNCER, "--version"], capture_output=True, text=True, check=True).stdout
-    return tuple(int(part) for part in text.split()[1].split(".")[:2])
-
-
-async def _listens(port: int) -> None:
-    async with asyncio.timeout(10):
-        while True:
-            try:
-                _, writer = await asyncio.open_connection("127.0.0.1", port)
-            except OSError:
-                await asyncio.sleep(0.02)
-            else:
-                writer.close()
-                return
+    ini = (
+        f"[databases]\n* = host={parts.hostname} port={parts.port}\n[pgbouncer]\nlisten_addr = 127.0.0.1\n"
+        "listen_port = {port}\nunix_socket_dir =\nauth_type = plain\nauth_file = {users}\n"
+        f"pool_mode = {mode}\n" + ("max_prepared_statements = 0\n" if keeps_statements() else "")
+    )
+    async with bouncing(ini, f'"{parts.username}" "{parts.password}"\n') as port:
+        yield SecretStr(parts._replace(netloc=f"{parts.username}:{parts.password}@127.0.0.1:{port}").geturl())
 
 
 @needs_pgbouncer
