@@ -117,7 +117,12 @@ PLANTS = (
     Plant("run-unfinished", "runs", _RUN, "(upgrade head, begun 2026-01-02 03:04 UTC) has no end"),
     Plant("worker-missing", "jobs", "DELETE FROM platform.job_workers", "No worker was seen for 30 seconds"),
     Plant("jobs-dead", "jobs", "; ".join([_job("dead")] * 2), "2 jobs have failed too often", frozenset()),
-    Plant("jobs-waiting", "jobs", _job("ready", minutes=10), "mail.send, waits since 600 seconds"),
+    Plant(
+        "jobs-waiting",
+        "jobs",
+        _job("ready", minutes=10),
+        "The job mail.send, which is the next in its lane, waits since 600 seconds.",
+    ),
     Plant(
         "periodic-task-failed",
         "jobs",

@@ -1,13 +1,14 @@
 """What a pooler does that it should not is found, and one that works as it should is none."""
 
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
 from leasehold.config import Settings
+from leasehold.tenancy.doctor.site import open_plainly
 from tests.bouncer import bouncing, keeps_statements, needs_pgbouncer
 from tests.integration.doctor.conftest import examined
 
@@ -20,13 +21,15 @@ PLANTED_BY_POOLERS = {
 
 
 @asynccontextmanager
-async def _bouncer(settings: Settings, mode: str) -> AsyncGenerator[SecretStr]:
+async def _bouncer(settings: Settings, mode: str, *more: str) -> AsyncGenerator[SecretStr]:
     """Run a PgBouncer without prepared statements in front of an installation, and yield the URL of its app there."""
     parts = urlsplit(settings.database_url.get_secret_value())
     ini = (
         f"[databases]\n* = host={parts.hostname} port={parts.port}\n[pgbouncer]\nlisten_addr = 127.0.0.1\n"
         "listen_port = {port}\nunix_socket_dir =\nauth_type = plain\nauth_file = {users}\n"
-        f"pool_mode = {mode}\n" + ("max_prepared_statements = 0\n" if keeps_statements() else "")
+        f"pool_mode = {mode}\n"
+        + "".join(f"{line}\n" for line in more)
+        + ("max_prepared_statements = 0\n" if keeps_statements() else "")
     )
     async with bouncing(ini, f'"{parts.username}" "{parts.password}"\n') as port:
         yield SecretStr(parts._replace(netloc=f"{parts.username}:{parts.password}@127.0.0.1:{port}").geturl())
@@ -62,3 +65,18 @@ async def test_a_pooler_where_postgresql_itself_is_needed_is_found(healthy: Sett
         ("url-is-pooler", "LEASEHOLD_DIRECT_URL "),
         ("listen-unheard", "What was announced th"),
     ]
+
+
+@needs_pgbouncer
+async def test_a_pooler_that_gives_each_transaction_another_server_is_asked_as_well(
+    healthy: Settings, admin: Any
+) -> None:
+    async with _bouncer(healthy, "transaction", "server_round_robin = 1") as url, AsyncExitStack() as stack:
+        for _ in range(3):
+            client = await open_plainly(url.get_secret_value())
+            stack.push_async_callback(client.close)
+            await stack.enter_async_context(client.transaction())
+        await stack.aclose()
+        update = {"database_url": url, "direct_url": None, "prepared_statements": False}
+        report = await examined(healthy.model_copy(update=update))
+    assert [finding.code for finding in report.findings] == ["direct-url-missing"]

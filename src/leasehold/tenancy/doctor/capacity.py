@@ -42,7 +42,7 @@ async def find(site: Site) -> list[Finding]:
     if await site.is_pooled():  # whose limit is its own
         return findings
     settings = site.settings
-    live = await site.catalog.fetchval(_WORKERS, LEASE_S) if site.platform_revision else 0
+    live = await site.catalog.fetchval(_WORKERS, LEASE_S) if site.is_migrated else 0
     workers = max(1, live)
     servers = max(settings.workers, capacity["processes"] - live)
     serving = connection_budget(

@@ -85,7 +85,7 @@ async def examine(site: Site, only: Collection[str] = ()) -> Report:
 def _can_ask(site: Site, check: Check) -> bool:
     if APP_SETTING not in site.connections:
         return check is urls.CHECK
-    return site.platform_revision is not None or not check.needs_platform
+    return site.is_migrated or not check.needs_platform
 
 
 async def _ask(site: Site, check: Check) -> list[Finding]:

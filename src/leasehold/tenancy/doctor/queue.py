@@ -21,7 +21,7 @@ DEAD = Kind(
 WAITING = Kind(
     "jobs-waiting",
     "problem",
-    "The oldest job that could run, {name}, waits since {seconds} seconds.",
+    "The job {name}, which is the next in its lane, waits since {seconds} seconds.",
     "Start more workers or raise LEASEHOLD_WORKER_JOBS; `leasehold jobs status` says what there is to do.",
 )
 TASK_FAILED = Kind(
@@ -40,7 +40,7 @@ _DEAD = (
 )
 # Each lane that has something ready is found by one look into the index, as workers find it. The jobs of a tenant that
 # is not active wait rightly.
-_OLDEST = f"""
+_NEXT = f"""
 WITH RECURSIVE lanes (lane) AS (
     (SELECT j.lane FROM platform.jobs j WHERE j.state = 'ready' ORDER BY j.lane LIMIT 1)
     UNION ALL
@@ -48,14 +48,14 @@ WITH RECURSIVE lanes (lane) AS (
         SELECT j.lane FROM platform.jobs j WHERE j.state = 'ready' AND j.lane > lanes.lane ORDER BY j.lane LIMIT 1
     ) later
 )
-SELECT oldest.name, extract(epoch FROM now() - oldest.run_at)::bigint AS seconds
+SELECT next.name, extract(epoch FROM now() - next.run_at)::bigint AS seconds
   FROM lanes CROSS JOIN LATERAL (
       SELECT j.name, j.run_at FROM platform.jobs j WHERE j.state = 'ready' AND j.lane = lanes.lane
        ORDER BY j.priority DESC, j.run_at LIMIT 1
-  ) oldest
+  ) next
  WHERE (lanes.lane = '{PLATFORM_LANE}'
         OR EXISTS (SELECT FROM platform.tenants t WHERE t.id = lanes.lane AND t.state = 'active'))
- ORDER BY oldest.run_at LIMIT 1
+ ORDER BY next.run_at LIMIT 1
 """
 _FAILED = "SELECT name FROM platform.periodic_tasks WHERE outcome = 'failed' ORDER BY name"
 
@@ -68,9 +68,9 @@ async def find(site: Site) -> list[Finding]:
     if dead := await site.catalog.fetch(_DEAD):
         names = named([f"{row['name']} ({row['jobs']})" for row in dead])
         findings.append(DEAD.found(count=sum(row["jobs"] for row in dead), names=names))
-    oldest = await site.catalog.fetchrow(_OLDEST)
-    if oldest is not None and oldest["seconds"] > _MOST_WAIT_S:
-        findings.append(WAITING.found(**oldest))
+    waiting = await site.catalog.fetchrow(_NEXT)
+    if waiting is not None and waiting["seconds"] > _MOST_WAIT_S:
+        findings.append(WAITING.found(**waiting))
     if failed := await site.catalog.fetch(_FAILED):
         findings.append(TASK_FAILED.found(names=named([row["name"] for row in failed])))
     return findings

@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import asyncpg
 from sqlalchemy import MetaData
@@ -21,6 +22,36 @@ OWNER_SETTING = "LEASEHOLD_OWNER_URL"
 _CONNECT_TIMEOUT_S = 5
 _ANSWER_TIMEOUT_S = 30
 _NOT_MIGRATED = (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError, asyncpg.InsufficientPrivilegeError)
+
+
+class PlainConnection(DriverConnection):
+    """Keeps no statement, and asks each question in a transaction that changes nothing.
+
+    So any pooler can stand in between: it must not hand the two halves of a question to two servers.
+    """
+
+    async def fetch(self, query: str, *args: Any, **options: Any) -> Any:
+        """Return all rows."""
+        async with self._whole():
+            return await super().fetch(query, *args, **options)
+
+    async def fetchrow(self, query: str, *args: Any, **options: Any) -> Any:
+        """Return the first row, None if there is none."""
+        async with self._whole():
+            return await super().fetchrow(query, *args, **options)
+
+    async def fetchval(self, query: str, *args: Any, **options: Any) -> Any:
+        """Return the first column of the first row."""
+        async with self._whole():
+            return await super().fetchval(query, *args, **options)
+
+    @asynccontextmanager
+    async def _whole(self) -> AsyncGenerator[None]:
+        if self.is_in_transaction():
+            yield
+            return
+        async with self.transaction(readonly=True):
+            yield
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +83,11 @@ class Site:
     platform_revision: str | None
     """Where the shared schema stands; None if there is none."""
     is_deep: bool
+
+    @property
+    def is_migrated(self) -> bool:
+        """Whether the shared schema has all that this code knows of."""
+        return self.platform_revision is not None and self.platform_revision not in self.code.outdated_revisions
 
     @property
     def app(self) -> DriverConnection:
@@ -100,13 +136,16 @@ async def open_plainly(url: str) -> DriverConnection:
         OSError, asyncpg.PostgresError, TimeoutError: it cannot be opened.
     """
     return await asyncpg.connect(
-        driver_url(url), timeout=_CONNECT_TIMEOUT_S, command_timeout=_ANSWER_TIMEOUT_S, statement_cache_size=0
+        driver_url(url),
+        connection_class=PlainConnection,
+        timeout=_CONNECT_TIMEOUT_S,
+        command_timeout=_ANSWER_TIMEOUT_S,
+        statement_cache_size=0,
     )
 
 
 async def _platform_revision(connection: DriverConnection) -> str | None:
     try:
-        async with connection.transaction(readonly=True):
-            return await connection.fetchval("SELECT version_num FROM platform.alembic_version")
+        return await connection.fetchval("SELECT version_num FROM platform.alembic_version")
     except _NOT_MIGRATED:
         return None

@@ -52,7 +52,8 @@ READ_ONLY = Kind(
 )
 _LOGINS = {APP_SETTING: APP_ROLE, DIRECT_SETTING: APP_ROLE, OWNER_SETTING: OWNER_ROLE}
 _SELF = """
-SELECT session_user AS login, current_setting('transaction_read_only') = 'on' AS is_read_only,
+SELECT session_user AS login,
+       current_setting('default_transaction_read_only') = 'on' OR pg_catalog.pg_is_in_recovery() AS is_read_only,
        ROW (pg_catalog.pg_postmaster_start_time(),
             (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database()))::text AS place
 """
