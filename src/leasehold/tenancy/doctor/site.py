@@ -25,10 +25,7 @@ _NOT_MIGRATED = (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError, as
 
 
 class PlainConnection(DriverConnection):
-    """Keeps no statement, and asks each question in a transaction that changes nothing.
-
-    So any pooler can stand in between: it must not hand the two halves of a question to two servers.
-    """
+    """Asks each question in a transaction that PostgreSQL itself keeps from changing anything."""
 
     async def fetch(self, query: str, *args: Any, **options: Any) -> Any:
         """Return all rows."""
