@@ -9,6 +9,7 @@ import pytest
 
 from leasehold.cli.commands import leasehold
 from leasehold.config import Settings
+from leasehold.process import Process
 from tests.deploy.files import DEPLOY, IMAGE_USER, SERVER_PORT, WORKER_PORT, image_environment, loaded, pods
 
 _SETTING = re.compile(r"\bLEASEHOLD_[A-Z0-9_]*[A-Z0-9]\b")
@@ -87,7 +88,10 @@ def test_whoever_stops_a_process_waits_longer_than_its_grace() -> None:
 
 
 @pytest.mark.parametrize("path", ["/health/live", "/health/ready"])
-async def test_a_probe_is_answered_though_it_names_no_host_of_ours(http: httpx.AsyncClient, path: str) -> None:
+async def test_a_probe_is_answered_though_it_names_no_host_of_ours(
+    http: httpx.AsyncClient, process: Process, path: str
+) -> None:
+    await process.feed.caught_up()
     assert (await http.get(path, headers={"Host": "10.1.2.3:8000"})).status_code == 200
 
 
