@@ -1,9 +1,11 @@
 """Vacancies: schemas that were made ready in advance. One becomes a tenant by an update of its row in the registry."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import msgspec
 from sqlalchemy import func, select, text
+from sqlalchemy.orm import Session
 
 from leasehold.core.actor import Actor
 from leasehold.core.changes import created
@@ -12,7 +14,7 @@ from leasehold.core.database import PlatformSession
 from leasehold.core.ids import new_id
 from leasehold.tenancy.audit.models import PlatformAuditEvent
 from leasehold.tenancy.audit.row import event_row
-from leasehold.tenancy.bind import visited
+from leasehold.tenancy.bind import note_met
 from leasehold.tenancy.context import TenantState
 from leasehold.tenancy.names import literal
 from leasehold.tenancy.registry import CHANNEL, Tenant
@@ -74,10 +76,14 @@ async def claim_vacancy(session: PlatformSession, *, slug: str, name: str, revis
         "change_id": new_id(),
         "has_roles": session.has_tenant_roles,
     }
-    row = (await session.execute(_CLAIM, values)).one_or_none()
+    return await session.run_sync(_claim, values)
+
+
+def _claim(session: Session, values: Mapping[str, object]) -> Claimed | None:
+    row = session.execute(_CLAIM, values).one_or_none()
     if row is None:
         return None
-    await visited(session, row.id)
+    note_met(session, {row.id})
     return Claimed(row, row.vacancies_left)
 
 
