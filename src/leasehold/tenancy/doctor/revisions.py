@@ -57,7 +57,7 @@ async def find(site: Site) -> list[Finding]:
     """Look into the registry; no tenant's schema is opened."""
     revision, history, head = site.platform_revision, site.code.history, site.code.platform_head
     if revision is None or revision in site.code.outdated_revisions:
-        return [NOT_MIGRATED.found(revision=revision or "none", head=head)]
+        return [NOT_MIGRATED.found(revision=revision or "no revision", head=head)]
     findings: list[Finding] = []
     if revision != head:
         findings.append(NEWER.found(revision=revision))
