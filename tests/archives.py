@@ -92,7 +92,8 @@ def _row(draw: st.DrawFn, table: Table, rows: Rows) -> dict[str, Any]:
 
 
 def _values(table: Table, column: Column[Any]) -> st.SearchStrategy[Any]:
-    if allowed := _ALLOWED.get(f"{table.name}.{column.name}"):
+    allowed = _ALLOWED.get(f"{table.name}.{column.name}")
+    if allowed is not None:
         return allowed
     values = _BY_TYPE[dict if isinstance(column.type, JSONB) else column.type.python_type]
     return st.none() | values if column.nullable else values
@@ -107,7 +108,7 @@ async def fill(owner: Any, schema: str, key: InstallationKey, rows: Rows) -> Non
                 values = dict(row)
                 if table.name == "totp":
                     values["wrapped"] = key.wrap(values["wrapped"], purpose=f"user {values['user_id']} totp")
-                marks = {tuple([*key, *(row[name] for name in key)]) for key in _unique(table)}
+                marks = {(*key, *(row[name] for name in key)) for key in _unique(table)}
                 if not kept & marks:
                     await _insert(owner, schema, table, values)
                 kept |= marks

@@ -10,7 +10,6 @@ from leasehold.process import Process
 from leasehold.tenancy.context import TenantRef
 from tests.api.problems import on
 from tests.archives import Rows, exported, fill, imported, purged, rows_of_a_tenant, seen
-from tests.audit import events_of
 from tests.factories import api_key, item, provisioned
 
 
