@@ -122,7 +122,7 @@ class Importer:
         way = Way.of(self.history, manifest)
         progress.on_start(3 * len(manifest.tables))
         archive.verify(progress=progress)
-        async with _transaction(self.owner_url, to, manifest.tenant.slug) as (connection, driver):
+        async with _transaction(self.owner_url) as (connection, driver):
             load = _Load(self, archive, key, to, by, progress, adjust, connection, driver)
             done = await load.run(way)
         _log.info("tenant_imported", tenant=str(done.id), slug=done.slug, rows=done.rows)
@@ -241,9 +241,7 @@ class _Load:
 
 
 @asynccontextmanager
-async def _transaction(
-    owner_url: str, to: Destination, archived_slug: str
-) -> AsyncGenerator[tuple[AsyncConnection, DriverConnection]]:
+async def _transaction(owner_url: str) -> AsyncGenerator[tuple[AsyncConnection, DriverConnection]]:
     """Lend a transaction of the owner, to Alembic as SQLAlchemy has it, and to all else as the driver has it."""
     engine = open_engine(owner_url, pool_size=None, application_name="leasehold import")
     try:
