@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from uuid import UUID
 
 import asyncpg
@@ -90,6 +90,8 @@ class Importer:
     secrets: Sequence[SecretColumn]
     bound_to_id: Sequence[BoundToId]
     tenant_roles: bool
+    _ways: dict[str, Way] = field(default_factory=dict[str, Way])
+    """Those that were rendered, by the revision of the archive."""
 
     async def load(
         self,
@@ -119,7 +121,8 @@ class Importer:
             raise NoOwner
         manifest = archive.manifest
         check_slug(to.slug or manifest.tenant.slug)
-        way = Way.of(self.history, manifest)
+        way = self._ways.get(manifest.revision) or Way.of(self.history, manifest)
+        self._ways[manifest.revision] = way
         progress.on_start(3 * len(manifest.tables))
         archive.verify(progress=progress)
         async with _transaction(self.owner_url) as (connection, driver):
