@@ -20,6 +20,7 @@ from leasehold.core.vault import InstallationKey
 from leasehold.tenancy.archive.building import Way, build, go_on
 from leasehold.tenancy.archive.copying import FORMATS, copy_out
 from leasehold.tenancy.archive.exporting import installation_mark
+from leasehold.tenancy.archive.indexes import set_aside
 from leasehold.tenancy.archive.manifest import ArchivedTable
 from leasehold.tenancy.archive.moving import SecretsMoving
 from leasehold.tenancy.archive.progress import SILENT, Progress
@@ -157,8 +158,10 @@ class _Load:
         shapes = await build(driver, target, way, manifest)
         await driver.execute(FORMATS)
         archived = {table.name: table for table in manifest.tables}
+        indexes = await set_aside(driver, target.schema)
         for shape in shapes:
             await self._fill(shape, archived[shape.name], tenant)
+        await driver.execute(indexes)
         for shape in shapes:
             await self._compare(shape, archived[shape.name], tenant)
         await go_on(self.connection, driver, target, importer.history, way.on)
