@@ -40,6 +40,8 @@ from leasehold.mail.links import Links
 from leasehold.platform.keys.service import KeyService
 from leasehold.platform.usage.flush import flush_usage
 from leasehold.process import Process
+from leasehold.tenancy.archive.exporting import Exporter
+from leasehold.tenancy.archive.importing import Importer
 from leasehold.tenancy.audit.owner import record_provisioning
 from leasehold.tenancy.bind import BindableConnection, ReaderPool, prepare_engine
 from leasehold.tenancy.directory import KnownSubjects, TenantDirectory
@@ -56,6 +58,7 @@ from leasehold.worker.running import worker_inside
 from leasehold.workspace.auth.pepper import pepper_seed
 from leasehold.workspace.catalogue import CATALOGUE
 from leasehold.workspace.clients.jobs import note_use as note_use_of_client
+from leasehold.workspace.features import BOUND_TO_ID, WRAPPED
 from leasehold.workspace.keys.jobs import note_use as note_use_of_key
 from leasehold.workspace.keys.verification import ApiKeys
 from leasehold.workspace.sessions.service import Lifetimes
@@ -133,6 +136,22 @@ def build_process(settings: Settings, *, budget: ConnectionBudget | None = None)
             tenant_roles=settings.tenant_roles,
         ),
         purger=Purger(owner),
+        exporter=Exporter(
+            url=direct_url or database_url,
+            key=key,
+            secrets=WRAPPED,
+            metadata=TenantModel.metadata,
+            tenant_roles=settings.tenant_roles,
+        ),
+        importer=Importer(
+            owner_url=settings.owner_url.get_secret_value() if settings.owner_url else None,
+            history=history,
+            metadata=TenantModel.metadata,
+            key=key,
+            secrets=WRAPPED,
+            bound_to_id=BOUND_TO_ID,
+            tenant_roles=settings.tenant_roles,
+        ),
         key=key,
         tokens=tokens,
         passwords=Passwords(

@@ -13,6 +13,8 @@ from leasehold.core.tokens import AccessTokens
 from leasehold.core.usage import UsageMeter
 from leasehold.core.vault import InstallationKey
 from leasehold.mail.links import Links
+from leasehold.tenancy.archive.exporting import Exporter
+from leasehold.tenancy.archive.importing import Importer
 from leasehold.tenancy.bind import ReaderPool
 from leasehold.tenancy.directory import KnownSubjects, TenantDirectory
 from leasehold.tenancy.entitlements import Catalogue
@@ -40,6 +42,8 @@ class Process:
     owner: Owner
     provisioner: Provisioner
     purger: Purger
+    exporter: Exporter
+    importer: Importer
     key: InstallationKey
     tokens: AccessTokens
     passwords: Passwords

@@ -45,7 +45,8 @@ Seed = Callable[[DriverConnection, TenantRef], Awaitable[None]]
 Record = Callable[[DriverConnection, TenantRef, Actor], Awaitable[None]]
 """Writes down who has made a tenant, on the same connection."""
 
-_FINGERPRINT = "SELECT fingerprint FROM platform.tenant_revisions WHERE revision = $1"
+FINGERPRINT = "SELECT fingerprint FROM platform.tenant_revisions WHERE revision = $1"
+"""Asks how a schema looks at a revision, when nobody but the migrations has touched it."""
 
 _log = structlog.get_logger(__name__)
 
@@ -145,7 +146,7 @@ class Provisioner:
         try:
             async with self.owner.connection() as connection:
                 if self._expected is None:
-                    self._expected = await connection.fetchval(_FINGERPRINT, rendering.target)
+                    self._expected = await connection.fetchval(FINGERPRINT, rendering.target)
                 if self._expected is None:
                     raise FleetNotReady
                 async with undone_by_an_error(connection):
@@ -171,7 +172,7 @@ class Provisioner:
         target = SchemaTarget(tenant.schema, tenant.role if self._tenant_roles else APP_ROLE)
         # The receipt first: who made the same request before, and died, may have left a backend that still commits it.
         receipt = receipt_sql(key, tenant.id) if key else ""
-        row, schema = _row_sql(tenant, name), self._schema_sql(target)
+        row, schema = _row_sql(tenant, name), schema_sql(target, tenant_roles=self._tenant_roles)
         taken = taking_sql(tenant.id, tenant.slug)
         work = message("BEGIN", receipt, row, taken, schema, build_sql(target, rendering))
         if self._new_tables is None:
@@ -189,19 +190,21 @@ class Provisioner:
             raise FingerprintMismatch
         await connection.execute(message(announcement_sql(tenant.id), "COMMIT"))
 
-    def _schema_sql(self, target: SchemaTarget) -> str:
-        role, schema = quoted(target.role), f"CREATE SCHEMA {quoted(target.schema)}"
-        if not self._tenant_roles:
-            return schema
-        return (
-            f"{schema}; CREATE ROLE {role} NOLOGIN; GRANT {TENANT_GROUP} TO {role} WITH INHERIT TRUE, SET FALSE; "
-            f"GRANT {role} TO {APP_ROLE} WITH INHERIT FALSE, SET TRUE"
-        )
-
     def _rendered(self) -> Rendering:
         if self._rendering is None:
             self._rendering = render_provisioning(self._history)
         return self._rendering
+
+
+def schema_sql(target: SchemaTarget, *, tenant_roles: bool) -> str:
+    """Return the statements that make the empty schema of a tenant, and its role where tenants have roles."""
+    role, schema = quoted(target.role), f"CREATE SCHEMA {quoted(target.schema)}"
+    if not tenant_roles:
+        return schema
+    return (
+        f"{schema}; CREATE ROLE {role} NOLOGIN; GRANT {TENANT_GROUP} TO {role} WITH INHERIT TRUE, SET FALSE; "
+        f"GRANT {role} TO {APP_ROLE} WITH INHERIT FALSE, SET TRUE"
+    )
 
 
 def _problem_of(error: Exception) -> Problem | None:

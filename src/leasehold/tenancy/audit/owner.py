@@ -26,6 +26,14 @@ async def record_provisioning(connection: DriverConnection, tenant: TenantRef, b
     await connection.execute(_TO_BOTH, *_arguments(row))
 
 
+async def record_import(
+    connection: DriverConnection, tenant_id: UUID, by: Actor, *, slug: str, changes: Mapping[str, object]
+) -> None:
+    """Write down, in the log that came with a tenant and for the platform, that it came from an archive."""
+    row = event_row(by, "tenant.imported", ("tenant", tenant_id), changes=created(slug=slug, **changes))
+    await connection.execute(_TO_BOTH, *_arguments(row))
+
+
 async def record_run(connection: DriverConnection, run_id: UUID, by: Actor, *, kind: str, target: str) -> None:
     """Write down that a run over the fleet begins."""
     row = event_row(by, "fleet.run_started", ("fleet_run", run_id), changes=created(kind=kind, target=target))
