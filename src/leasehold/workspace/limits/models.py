@@ -4,6 +4,7 @@ from sqlalchemy import BigInteger
 from sqlalchemy.orm import Mapped, mapped_column
 
 from leasehold.core.models import Identified, TenantModel
+from leasehold.core.personal import goes
 
 
 class LimitRoom(Identified, TenantModel):
@@ -14,6 +15,7 @@ class LimitRoom(Identified, TenantModel):
     """
 
     __tablename__ = "limit_rooms"
+    __table_args__ = ({"info": goes("nowhere")},)
 
     name: Mapped[str] = mapped_column(unique=True)
     terms: Mapped[str]
