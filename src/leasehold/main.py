@@ -20,6 +20,7 @@ from leasehold.core.pagination import Cursors
 from leasehold.core.passwords import Passwords
 from leasehold.core.quotas.memory import ProcessQuotas
 from leasehold.core.quotas.shared import SharedQuotas
+from leasehold.core.signed_links import SignedLinks
 from leasehold.core.signing import KeyRing
 from leasehold.core.tokens import AccessTokens
 from leasehold.core.usage import UsageMeter
@@ -143,6 +144,7 @@ def build_process(settings: Settings, *, budget: ConnectionBudget | None = None)
             idle=timedelta(seconds=settings.session_idle_seconds), longest=timedelta(seconds=settings.session_seconds)
         ),
         cursors=Cursors(*key.derived("cursors")),
+        signed_links=SignedLinks(settings.issuer, *key.derived("signed links")),
         api_keys=ApiKeys(readers, subjects, key, timeout_s=settings.pool_timeout_s),
         client_uses=Uses(note_use_of_client),
         key_uses=Uses(note_use_of_key),

@@ -8,6 +8,7 @@ from leasehold.core.pagination import Cursors
 from leasehold.core.passwords import Passwords
 from leasehold.core.quotas.memory import ProcessQuotas
 from leasehold.core.quotas.shared import SharedQuotas
+from leasehold.core.signed_links import SignedLinks
 from leasehold.core.tokens import AccessTokens
 from leasehold.core.usage import UsageMeter
 from leasehold.core.vault import InstallationKey
@@ -43,6 +44,7 @@ class Process:
     tokens: AccessTokens
     passwords: Passwords
     cursors: Cursors
+    signed_links: SignedLinks
     links: Links
     lifetimes: Lifetimes
     api_keys: ApiKeys

@@ -66,6 +66,7 @@ ACTIONS = {
     "updateOwnTenant": {"settings.registration_changed"},
     "requestDeletion": {"deletion.requested"},
     "withdrawDeletionRequest": {"deletion.withdrawn"},
+    "requestExport": {"export.requested"},
     "updateEntitlements": {"tenant.plan_changed", "tenant.limits_changed", "tenant.features_changed"},
     "logout": {"session.ended"},
     "logoutEverywhere": {"sessions.ended"},
