@@ -13,7 +13,10 @@ from leasehold.core.tokens import AccessTokens
 from leasehold.core.usage import UsageMeter
 from leasehold.core.vault import InstallationKey
 from leasehold.mail.links import Links
+from leasehold.tenancy.archive.exporting import Exporter
+from leasehold.tenancy.archive.importing import Importer
 from leasehold.tenancy.bind import ReaderPool
+from leasehold.tenancy.clone import Cloner
 from leasehold.tenancy.directory import KnownSubjects, TenantDirectory
 from leasehold.tenancy.entitlements import Catalogue
 from leasehold.tenancy.feed import DirectoryFeed
@@ -40,6 +43,9 @@ class Process:
     owner: Owner
     provisioner: Provisioner
     purger: Purger
+    cloner: Cloner
+    exporter: Exporter
+    importer: Importer
     key: InstallationKey
     tokens: AccessTokens
     passwords: Passwords

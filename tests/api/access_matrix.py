@@ -101,6 +101,8 @@ MATRIX: dict[str, str] = {
     "endMaintenance": "platform:tenants:write",
     "restoreTenant": "platform:tenants:write",
     "purgeTenant": "platform:tenants:purge",
+    "cloneTenant": "platform:tenants:clone",
+    "getClone": "platform:tenants:read",
     "listDomains": "platform:tenants:read",
     "addDomain": "platform:tenants:write",
     "removeDomain": "platform:tenants:write",

@@ -14,7 +14,7 @@ from leasehold.core.database import PlatformSession
 from leasehold.core.ids import new_id
 from leasehold.tenancy.audit.models import PlatformAuditEvent
 from leasehold.tenancy.audit.row import event_row
-from leasehold.tenancy.bind import note_visit
+from leasehold.tenancy.bind import note_met
 from leasehold.tenancy.context import TenantState
 from leasehold.tenancy.names import literal
 from leasehold.tenancy.registry import CHANNEL, Tenant
@@ -83,7 +83,7 @@ def _claim(session: Session, values: Mapping[str, object]) -> Claimed | None:
     row = session.execute(_CLAIM, values).one_or_none()
     if row is None:
         return None
-    note_visit(session, row.id)
+    note_met(session, {row.id})
     return Claimed(row, row.vacancies_left)
 
 

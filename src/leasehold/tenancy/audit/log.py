@@ -13,7 +13,7 @@ from leasehold.core.changes import Changes
 from leasehold.core.database import PlatformSession
 from leasehold.tenancy.audit.models import PlatformAuditEvent, TenantAuditEvent
 from leasehold.tenancy.audit.row import NO_CHANGES, Outcome, Target, event_row
-from leasehold.tenancy.bind import TenantSession, note_visit
+from leasehold.tenancy.bind import TenantSession, note_met
 from leasehold.tenancy.context import TenantRef
 
 _TENANT: Table = TenantAuditEvent.__table__  # pyright: ignore[reportAssignmentType]
@@ -88,7 +88,7 @@ def _insert_in_both(session: Session, tenant: TenantRef, role: str, row: Mapping
     session.execute(insert(_PLATFORM), row)
     event = cast(msgspec.to_builtins(row), JSONB)
     session.execute(select(func.platform.record_in_tenant(tenant.schema, role, event)))
-    note_visit(session, tenant.id)
+    note_met(session, {tenant.id})
 
 
 def by_action(changes: Changes, actions: Actions) -> Mapping[str, Changes]:

@@ -18,7 +18,7 @@ class TenantExport(Identified, TenantModel):
     __table_args__ = (
         CheckConstraint("state IN ('waiting', 'ready', 'failed')", name="state"),
         Index("uq_tenant_exports_waiting", "state", unique=True, postgresql_where=text("state = 'waiting'")),
-        {"info": goes("nowhere")},
+        {"info": {"travels": False, **goes("nowhere")}},
     )
 
     state: Mapped[str]
@@ -34,7 +34,7 @@ class ExportChunk(Identified, TenantModel):
     """A part of the file of an export."""
 
     __tablename__ = "export_chunks"
-    __table_args__ = (UniqueConstraint("export_id", "position"), {"info": goes("nowhere")})
+    __table_args__ = (UniqueConstraint("export_id", "position"), {"info": {"travels": False, **goes("nowhere")}})
 
     export_id: Mapped[UUID] = mapped_column(ForeignKey(TenantExport.id, ondelete="CASCADE"))
     position: Mapped[int] = mapped_column(BigInteger)
