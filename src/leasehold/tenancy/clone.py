@@ -1,9 +1,9 @@
 """Copies a tenant inside of an installation: its rows go from schema to schema in the server, in one transaction.
 
 No file and no stream comes between them, so no copy of what is personal is left anywhere: what is replaced is replaced
-on the way, and never stands in the copy. The whole copy is of one snapshot; the source goes on meanwhile. The tables of
-the source are locked against changes of their shape before the snapshot is taken, as a table that is rewritten behind it
-would look empty.
+on the way, and never stands in the copy. All of it is of one snapshot; the source goes on meanwhile. Before the snapshot
+is taken, the tables of the source are locked against changes of their shape: one that is rewritten behind it would look
+empty.
 """
 
 from collections.abc import Callable
@@ -122,14 +122,7 @@ class _Copy:
             self.rows[table.name] = int(status.rpartition(" ")[2])
             self.report(table.name, self.rows[table.name])
         await connection.execute(_TERMS, self.source_id, tenant.id)
-        await record_clone(
-            connection,
-            tenant,
-            self.by,
-            source_id=self.source_id,
-            source_schema=schema_name(self.source_id),
-            is_scrubbed=self.is_scrubbed,
-        )
+        await record_clone(connection, tenant, self.by, source_id=self.source_id, is_scrubbed=self.is_scrubbed)
 
     def _copying(self, table: Table, schema: str) -> str:
         columns = [column for column in table.columns if column.computed is None]
