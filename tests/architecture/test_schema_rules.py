@@ -114,7 +114,7 @@ def test_foreign_keys_stay_in_their_schema(table: Table) -> None:
 def test_the_rights_of_a_table_are_known_ones(table: Table) -> None:
     """Prevents a misspelt right, by which provisioning would fail for every new tenant."""
     assert table_rights(table) in get_args(Rights)
-    assert set(table.info) <= {"rights", "extent"}
+    assert set(table.info) <= {"rights", "extent", "travels"}
     assert extent_of(table) in get_args(Extent)
 
 

@@ -1,9 +1,9 @@
 """Copies a tenant inside of an installation: its rows go from schema to schema in the server, in one transaction.
 
 No file and no stream comes between them, so no copy of what is personal is left anywhere: what is replaced is replaced
-on the way, and never stands in the copy. All of it is of one snapshot; the source goes on meanwhile. Before the snapshot
-is taken, the tables of the source are locked against changes of their shape: one that is rewritten behind it would look
-empty.
+on the way, and never stands in the copy. All of it is of one snapshot, and the source goes on meanwhile. Before that
+snapshot is taken, the tables of the source are locked against changes of their shape: one that is rewritten behind it
+would look empty.
 """
 
 from collections.abc import Callable
