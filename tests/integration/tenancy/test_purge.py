@@ -79,6 +79,8 @@ async def test_nothing_that_names_the_tenant_or_its_people_is_left_in_the_whole_
     await http.post("/v1/invitations", headers=ours, json={"email": f"new.{email}", "role": "member"})
     await http.post("/v1/items", headers=ours | {"Idempotency-Key": new_slug()}, json={"title": f"Item of {slug}"})
     await impersonated(http, process, tenant)
+    key, copy = {"Idempotency-Key": new_slug()}, {"slug": f"{slug}-copy", "is_scrubbed": True}
+    await http.post(f"{address}/clones", headers=root | key, json=copy)
     await owner.execute(
         "INSERT INTO platform.fleet_runs (id, kind, target, host, pid, planned, started_at) "
         "VALUES ($1, 'upgrade', 'x', 'h', 1, 1, now())",
@@ -95,7 +97,7 @@ async def test_nothing_that_names_the_tenant_or_its_people_is_left_in_the_whole_
     assert made.status_code == 201
     before = await places_of(owner, slug)
     assert {"platform.tenants.slug", "platform.idempotency_keys.body", "platform.audit_events.changes"} <= set(before)
-    assert "platform.former_slugs.slug" in before
+    assert {"platform.former_slugs.slug", "platform.tenant_clones.slug"} <= set(before)
     kept = await item(process, globex, "Kept")
     await deleted(process, tenant)
     assert await process.purger.purge(tenant.id, by=OPERATOR) is True

@@ -3,7 +3,7 @@
 import asyncio
 import inspect
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import IO, Any, cast
 from uuid import UUID
@@ -83,8 +83,7 @@ async def write_export(session: TenantSession, export_id: UUID) -> tuple[datetim
                 while True:
                     lines, behind = await snapshot.lines(table, columns, behind=behind, limit=_BATCH)
                     rows += len(lines)
-                    # In a thread, for compressing takes longer than reading.
-                    await asyncio.to_thread(entry.write, "".join(f"{line}\n" for line in lines).encode())
+                    await _in_thread(entry.write, "".join(f"{line}\n" for line in lines).encode())
                     await keep()
                     if behind is None:
                         break
@@ -96,6 +95,19 @@ async def write_export(session: TenantSession, export_id: UUID) -> tuple[datetim
         file.writestr("README.txt", readme)
     await keep(at_least=1)
     return taken_at, sink.written
+
+
+async def _in_thread(write: Callable[[bytes], object], data: bytes) -> None:
+    """Write in a thread, for compressing takes longer than reading.
+
+    Who is cancelled waits for it nevertheless: what it writes to must not be closed meanwhile.
+    """
+    writing = asyncio.ensure_future(asyncio.to_thread(write, data))
+    try:
+        await asyncio.shield(writing)
+    except asyncio.CancelledError:
+        await asyncio.wait((writing,))
+        raise
 
 
 def tables_of_customer() -> list[Table]:
