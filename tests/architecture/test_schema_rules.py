@@ -10,6 +10,7 @@ from sqlalchemy import ARRAY, DateTime, Enum, ForeignKeyConstraint, MetaData, Se
 from sqlalchemy.types import TypeEngine
 
 from leasehold.core.models import PLATFORM_SCHEMA, PlatformModel, Rights, TenantModel, table_rights, travels
+from leasehold.core.personal import Extent, extent_of
 from leasehold.platform.features import PLATFORM_ROUTES
 from leasehold.tenancy.rights import PRIVILEGES
 from leasehold.workspace.features import V1_ROUTES
@@ -113,7 +114,8 @@ def test_foreign_keys_stay_in_their_schema(table: Table) -> None:
 def test_the_rights_of_a_table_are_known_ones(table: Table) -> None:
     """Prevents a misspelt right, by which provisioning would fail for every new tenant."""
     assert table_rights(table) in get_args(Rights)
-    assert set(table.info) <= {"rights", "travels"}
+    assert set(table.info) <= {"rights", "extent", "travels"}
+    assert extent_of(table) in get_args(Extent)
 
 
 @pytest.mark.parametrize("table", _TABLES)

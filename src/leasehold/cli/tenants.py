@@ -6,6 +6,7 @@ import click
 from rich_click import RichGroup
 
 from leasehold.cli.archives import ARCHIVES
+from leasehold.cli.clones import clone
 from leasehold.cli.entitlements import COMMANDS
 from leasehold.cli.operator import operator
 from leasehold.cli.options import as_json
@@ -26,7 +27,7 @@ def tenants() -> None:
     """Provision tenants and rule over them."""
 
 
-for command in (top, *STATES, *NAMES, *COMMANDS, *ARCHIVES):
+for command in (top, clone, *STATES, *NAMES, *COMMANDS, *ARCHIVES):
     tenants.add_command(command)
 
 

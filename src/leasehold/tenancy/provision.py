@@ -5,7 +5,8 @@ Roles and schemas are as transactional as rows in PostgreSQL, so a crash at any 
 """
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from typing import Any, Protocol
+from uuid import UUID
 
 import asyncpg
 import structlog
@@ -49,6 +50,24 @@ FINGERPRINT = "SELECT fingerprint FROM platform.tenant_revisions WHERE revision 
 """Asks how a schema looks at a revision, when nobody but the migrations has touched it."""
 
 _log = structlog.get_logger(__name__)
+
+
+class Origin(Protocol):
+    """What a new tenant is a copy of."""
+
+    @property
+    def tenant_id(self) -> UUID:
+        """The id of the new tenant."""
+        ...
+
+    @property
+    def begin(self) -> str:
+        """The statements that begin the transaction in which it is made."""
+        ...
+
+    async def fill(self, connection: DriverConnection, tenant: TenantRef) -> None:
+        """Fill its tables and write down where they come from, on a connection that is bound to its schema."""
+        ...
 
 
 class SlugTaken(Conflict):
@@ -125,6 +144,16 @@ class Provisioner:
         check_slug(slug)
         return await self._make(slug, name, by, key)
 
+    async def provision_copy(self, origin: Origin, *, slug: str, name: str) -> TenantRef:
+        """Return a new active tenant with what `origin` fills it with, complete and committed.
+
+        Raises:
+            InvalidSlug, SlugTaken, NoOwner, FleetNotReady, DatabaseUnavailable, Problem: as for `provision`.
+            Exception: whatever `origin` raises; then nothing is left.
+        """
+        check_slug(slug)
+        return await self._make(slug, name, None, None, origin)
+
     async def make_vacancy(self) -> TenantRef:
         """Return a new vacancy, complete and committed: a tenant that waits for a slug, a name and somebody's order.
 
@@ -133,8 +162,15 @@ class Provisioner:
         """
         return await self._make(None, "", None, None)
 
-    async def _make(self, slug: str | None, name: str, by: Actor | None, key: IdempotencyKey | None) -> TenantRef:
-        rendering, tenant_id = self._rendered(), new_id()
+    async def _make(
+        self,
+        slug: str | None,
+        name: str,
+        by: Actor | None,
+        key: IdempotencyKey | None,
+        origin: Origin | None = None,
+    ) -> TenantRef:
+        rendering, tenant_id = self._rendered(), origin.tenant_id if origin else new_id()
         tenant = TenantRef(
             id=tenant_id,
             slug=slug or vacant_slug(tenant_id),
@@ -150,7 +186,7 @@ class Provisioner:
                 if self._expected is None:
                     raise FleetNotReady
                 async with undone_by_an_error(connection):
-                    await self._build(connection, tenant, name, rendering, by, key)
+                    await self._build(connection, tenant, name, rendering, by, key, origin)
         except (*LOST_CONNECTION, asyncpg.PostgresError) as error:
             problem = _problem_of(error)
             if problem is None:
@@ -167,6 +203,7 @@ class Provisioner:
         rendering: Rendering,
         by: Actor | None,
         key: IdempotencyKey | None,
+        origin: Origin | None,
     ) -> None:
         """Make all of a tenant, in one message as soon as the tables of a new schema are known."""
         target = SchemaTarget(tenant.schema, tenant.role if self._tenant_roles else APP_ROLE)
@@ -174,7 +211,8 @@ class Provisioner:
         receipt = receipt_sql(key, tenant.id) if key else ""
         row, schema = _row_sql(tenant, name), schema_sql(target, tenant_roles=self._tenant_roles)
         taken = taking_sql(tenant.id, tenant.slug)
-        work = message("BEGIN", receipt, row, taken, schema, build_sql(target, rendering))
+        begin = origin.begin if origin else "BEGIN"
+        work = message(begin, receipt, row, taken, schema, build_sql(target, rendering))
         if self._new_tables is None:
             await connection.execute(work)
             work = ""
@@ -183,6 +221,8 @@ class Provisioner:
         await connection.execute(message(work, *rights))
         for seed in self._seeds:
             await seed(connection, tenant)
+        if origin is not None:
+            await origin.fill(connection, tenant)
         if by is not None and self._record is not None:
             await self._record(connection, tenant, by)
         if await fingerprint(connection, target) != self._expected:

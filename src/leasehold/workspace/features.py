@@ -13,6 +13,8 @@ from leasehold.workspace.clients.routes import router as clients_router
 from leasehold.workspace.confirmations.jobs import expire_confirmations, send_confirmation
 from leasehold.workspace.confirmations.repository import CONFIRMATIONS_BOUND_TO_ID
 from leasehold.workspace.deletion.routes import router as deletion_router
+from leasehold.workspace.exports.jobs import forget_exports, make_export
+from leasehold.workspace.exports.routes import router as exports_router
 from leasehold.workspace.factors.service import TOTP_SECRETS
 from leasehold.workspace.idempotency.jobs import forget_answers
 from leasehold.workspace.invitations.jobs import expire_invitations, send_invitation
@@ -40,6 +42,7 @@ V1_ROUTES = (
     limits_router,
     usage_router,
     deletion_router,
+    exports_router,
     audit_router,
     auth_router,
     account_router,
@@ -51,6 +54,8 @@ TENANT_JOBS = (
     note_use_of_key,
     send_confirmation,
     send_invitation,
+    make_export,
+    forget_exports,
     forget_answers,
     expire_sessions,
     expire_confirmations,
@@ -65,6 +70,7 @@ PERIODIC = (
     Periodic("7 2 * * *", of_each_tenant(expire_confirmations)),
     Periodic("7 3 * * *", of_each_tenant(expire_invitations)),
     Periodic("7 4 * * *", of_each_tenant(forget_attempts)),
+    Periodic("7 5 * * *", of_each_tenant(forget_exports)),
 )
 """Jobs of every active tenant that run by the clock, in UTC."""
 

@@ -4,6 +4,7 @@ from sqlalchemy import BigInteger
 from sqlalchemy.orm import Mapped, mapped_column
 
 from leasehold.core.models import Identified, TenantModel
+from leasehold.core.personal import goes
 
 
 class LimitRoom(Identified, TenantModel):
@@ -16,7 +17,7 @@ class LimitRoom(Identified, TenantModel):
     """
 
     __tablename__ = "limit_rooms"
-    __table_args__ = ({"info": {"travels": False}},)
+    __table_args__ = ({"info": {"travels": False, **goes("nowhere")}},)
 
     name: Mapped[str] = mapped_column(unique=True)
     terms: Mapped[str]
