@@ -2,8 +2,8 @@
 
 import asyncio
 import gc
-from collections.abc import AsyncGenerator, Awaitable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from datetime import timedelta
 from importlib.metadata import version
 
@@ -14,6 +14,7 @@ from leasehold.config import Settings
 from leasehold.core.budget import ConnectionBudget, connection_budget
 from leasehold.core.database import Database, open_engine, platform_session
 from leasehold.core.errors import Unavailable
+from leasehold.core.figures import RequestFigures
 from leasehold.core.log import configure_logging
 from leasehold.core.models import TenantModel
 from leasehold.core.pagination import Cursors
@@ -35,6 +36,7 @@ from leasehold.http.request_log import RequestLog
 from leasehold.http.responses import JsonResponse
 from leasehold.http.routers import IdempotentPosts, OneDependencyAfterAnother, route_handlers
 from leasehold.mail.links import Links
+from leasehold.observe.meeting import telling
 from leasehold.platform.keys.service import KeyService
 from leasehold.platform.usage.flush import flush_usage
 from leasehold.process import Process
@@ -266,6 +268,9 @@ def create_app(settings: Settings | None = None) -> RequestLog:
     settings = settings or Settings()  # pyright: ignore[reportCallIssue]
     lines = configure_logging(level=settings.log_level, form=settings.log_format)
     process = build_process(settings)
+    figures = RequestFigures() if settings.metrics_port else None
+    if figures is not None:
+        process.sources.append(figures.families)
     app = Litestar(
         route_handlers=route_handlers(process),
         lifespan=[
@@ -273,6 +278,7 @@ def create_app(settings: Settings | None = None) -> RequestLog:
             lambda _app: running(process),
             lambda _app: flushing(process),
             *([lambda _app: worker_inside(process)] if settings.worker_inside else []),
+            *_telling(process),
             lambda _app: collecting_less(),
         ],
         exception_handlers=exception_handlers(),
@@ -291,4 +297,13 @@ def create_app(settings: Settings | None = None) -> RequestLog:
         process.usage,
         headers=AnswerHeaders(docs_script=SCRIPT, hsts_seconds=settings.hsts_seconds),
         serve=CrossOrigin(app, origins) if settings.cors_origins else app,
+        figures=figures,
     )
+
+
+def _telling(process: Process) -> list[Callable[[Litestar], AbstractAsyncContextManager[None]]]:
+    """Return what lets the figures of a process be asked for, where something is to ask."""
+    folder = process.settings.metrics_dir
+    if not process.settings.metrics_port or folder is None:
+        return []
+    return [lambda _app: telling(process, folder)]

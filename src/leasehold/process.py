@@ -1,9 +1,11 @@
 """What one process of the server holds for its whole life, built once by `create_app` and handed down."""
 
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 
 from leasehold.config import Settings
 from leasehold.core.database import Database
+from leasehold.core.figures import Family
 from leasehold.core.pagination import Cursors
 from leasehold.core.passwords import Passwords
 from leasehold.core.quotas.memory import ProcessQuotas
@@ -56,6 +58,8 @@ class Process:
     """What plans can say something about."""
     outdated_revisions: frozenset[str]
     """Revisions of the shared schema with which this code is not ready to serve."""
+    sources: list[Callable[[], Iterable[Family]]] = field(default_factory=list[Callable[[], Iterable[Family]]])
+    """What else counts something in this process, such as the server or the worker that runs in it."""
 
     def __deepcopy__(self, _memo: object) -> "Process":
         """Return itself: Litestar copies routers with all that hangs on them, and a copied directory would be stale."""

@@ -18,6 +18,8 @@ def serve() -> None:
     settings = Settings()  # pyright: ignore[reportCallIssue]
     demand_real_secrets(settings)
     demand_free_port(settings.host, settings.port)
+    if settings.metrics_port:
+        demand_free_port(settings.host, settings.metrics_port)
     asyncio.run(_demand_database(settings))
     run_server(settings)
 

@@ -3,12 +3,16 @@
 import errno
 import os
 import resource
+import shutil
 import signal
 import socket
+import tempfile
 import threading
 from asyncio import AbstractEventLoop
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from granian import _signals
@@ -22,6 +26,9 @@ from pydantic import SecretStr
 from leasehold.config import Settings
 from leasehold.core.budget import connection_budget
 from leasehold.core.vault import InstallationKey
+from leasehold.observe.exposition import serve_figures
+from leasehold.observe.gathering import Gathering
+from leasehold.observe.meeting import SUFFIX
 
 _DRAIN_S = 30
 _BACKLOG = 4096
@@ -129,9 +136,7 @@ class _InterruptibleServer(MPServer):
     a process manager that signals the whole process group sends two.
     """
 
-    def __init__(
-        self, *args: Any, client_timeout_ms: int, after_start: Callable[[], None] | None, **options: Any
-    ) -> None:
+    def __init__(self, *args: Any, client_timeout_ms: int, after_start: Callable[[], None], **options: Any) -> None:
         super().__init__(*args, **options)  # pyright: ignore[reportUnknownMemberType]
         if hasattr(socket, "TCP_USER_TIMEOUT"):
             run: Any = partial(_run_impatient_worker, client_timeout_ms)
@@ -147,8 +152,7 @@ class _InterruptibleServer(MPServer):
     def _spawn_workers(self, spawn_target: Any, target_loader: Any) -> None:
         super()._spawn_workers(spawn_target, target_loader)  # pyright: ignore[reportUnknownMemberType]
         # Not before: workers are forked, and a thread of ours would leave its locks taken in them.
-        if self._after_start is not None:
-            threading.Thread(target=self._after_start, daemon=True).start()
+        threading.Thread(target=self._after_start, daemon=True).start()
 
 
 def run_server(settings: Settings, *, after_start: Callable[[], None] | None = None) -> None:
@@ -156,7 +160,37 @@ def run_server(settings: Settings, *, after_start: Callable[[], None] | None = N
 
     `after_start` is called in a thread once the workers are started, which is before they answer.
     """
-    os.environ.update(_environment(settings))
+    with _figures(settings) as (meeting, tell):
+        os.environ.update(_environment(meeting))
+
+        def started() -> None:
+            tell()
+            if after_start is not None:
+                after_start()
+
+        _serve(settings, after_start=started)
+
+
+@contextmanager
+def _figures(settings: Settings) -> Generator[tuple[Settings, Callable[[], None]]]:
+    """Yield settings with a folder for the figures of all processes, and what then tells them to Prometheus."""
+    if not settings.metrics_port:
+        yield settings, lambda: None
+        return
+    # Not a TemporaryDirectory, which the processes that are forked would have too.
+    folder = settings.metrics_dir or Path(tempfile.mkdtemp(prefix="leasehold-"))
+    for left in folder.glob(f"*{SUFFIX}"):  # by a server that was killed
+        left.unlink(missing_ok=True)
+    gathering = Gathering(folder, processes=settings.workers, tenants=settings.metrics_tenants)
+    tell = partial(serve_figures, gathering.families, host=settings.host, port=settings.metrics_port)
+    try:
+        yield settings.model_copy(update={"metrics_dir": folder}), tell
+    finally:
+        if settings.metrics_dir is None:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _serve(settings: Settings, *, after_start: Callable[[], None]) -> None:
     timeout_ms = max(1, round(settings.client_timeout_s * 1000))
     # Granian has no hook for it. Workers are forked from this process, and so have it too.
     _signals.set_loop_signals = _end_on_first_signal

@@ -12,6 +12,7 @@ from litestar import Litestar
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, ReceiveMessage, Scope, Send
 from uuid_utils import uuid7
 
+from leasehold.core.figures import RequestFigures
 from leasehold.core.trace import Trace, trace_of, tracing
 from leasehold.core.usage import UsageMeter
 from leasehold.http.headers import AnswerHeaders
@@ -44,8 +45,17 @@ class _CountedBody:
 class RequestLog:
     """An ASGI application around the app, so that unknown routes have a request id and a log line too."""
 
-    def __init__(self, app: Litestar, usage: UsageMeter, *, headers: AnswerHeaders, serve: ASGIApp) -> None:
+    def __init__(
+        self,
+        app: Litestar,
+        usage: UsageMeter,
+        *,
+        headers: AnswerHeaders,
+        serve: ASGIApp,
+        figures: RequestFigures | None = None,
+    ) -> None:
         self.app = app
+        self._figures = figures
         self._usage = usage
         self._headers = headers
         self._serve = serve
@@ -56,6 +66,9 @@ class RequestLog:
             await self.app(scope, receive, send)
             return
         started = time.perf_counter()
+        figures = self._figures
+        if figures is not None:
+            figures.in_flight += 1
         request_id, trace = _begun(scope)
         scope[REQUEST_ID] = request_id  # pyright: ignore[reportGeneralTypeIssues]
         status, sent = 500, 0
@@ -82,6 +95,9 @@ class RequestLog:
             try:
                 await self._serve(scope, body or receive, send_with_headers)
             finally:
+                seconds = time.perf_counter() - started
+                if figures is not None:
+                    figures.answered(scope.get("path_template"), scope["method"], status, seconds)
                 state: dict[str, Any] = cast("dict[str, Any]", scope).get("state", {})
                 tenant, principal = state.get("tenant"), state.get("principal")
                 if tenant is not None:
@@ -91,7 +107,7 @@ class RequestLog:
                     method=scope["method"],
                     path=scope["path"],
                     status=status,
-                    ms=round((time.perf_counter() - started) * 1000, 2),
+                    ms=round(seconds * 1000, 2),
                     request_id=request_id,
                     trace_id=trace.trace_id,
                     tenant=tenant.id if tenant else None,

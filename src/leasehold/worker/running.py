@@ -19,19 +19,22 @@ _PLACES_INSIDE = 2
 _log = structlog.get_logger(__name__)
 
 
-def build_worker(process: Process, *, places: int, metrics: Metrics | None = None) -> Worker:
+def build_worker(process: Process, *, places: int) -> Worker:
     """Return a worker that runs up to `places` jobs at once, and is not connected yet.
+
+    What it counts is told with the figures of the process.
 
     Raises:
         BadJob: a job cannot be called.
     """
-    settings = process.settings
+    settings, metrics = process.settings, Metrics()
+    process.sources.append(metrics.families)
     wake = asyncio.Event()
     return Worker(
         QueueLink(settings, on_news=wake.set),
         Caller(process, JOBS, mailer_of(settings)),
         TASKS,
-        metrics or Metrics(),
+        metrics,
         wake,
         places=places,
         poll_s=settings.job_poll_s,

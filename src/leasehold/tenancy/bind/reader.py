@@ -80,7 +80,9 @@ class TenantReader:
                 self._pool.discard(connection)
                 raise
             finally:
-                self._pool.usage.count_transaction(self._tenant.id, time.perf_counter() - connection.begun_at)
+                seconds = time.perf_counter() - connection.begun_at
+                self._pool.usage.count_transaction(self._tenant.id, seconds)
+                self._pool.seconds.observe(seconds)
         except Exception as error:
             problem = _problem_with_driver(error)
             if problem is None and is_about_shape(error) and await self._has_moved():

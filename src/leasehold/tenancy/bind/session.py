@@ -31,6 +31,7 @@ RESET_ROLE = text("RESET ROLE")
 _TENANT = "tenant"
 _ROLES = "tenant_roles"
 _USAGE = "usage"
+_SECONDS = "seconds"
 _BEGUN_AT = "begun_at"
 
 
@@ -113,7 +114,9 @@ def _count(session: Session, transaction: SessionTransaction) -> None:
         return
     begun_at: float | None = session.info.pop(_BEGUN_AT, None)
     if begun_at is not None:
-        session.info[_USAGE].count_transaction(session.info[_TENANT].id, time.perf_counter() - begun_at)
+        seconds = time.perf_counter() - begun_at
+        session.info[_USAGE].count_transaction(session.info[_TENANT].id, seconds)
+        session.info[_SECONDS].observe(seconds)
 
 
 event.listen(_BoundSession, "after_begin", _bind)
@@ -191,7 +194,7 @@ async def open_tenant_session(database: Database, tenant: TenantRef) -> AsyncGen
         TenantNotMigrated: the tenant was migrated since `tenant` was read, and does not fit this code any more.
         DatabaseUnavailable, Problem: as for any unit of work.
     """
-    info = {_TENANT: tenant, _ROLES: database.tenant_roles, _USAGE: database.usage}
+    info = {_TENANT: tenant, _ROLES: database.tenant_roles, _USAGE: database.usage, _SECONDS: database.seconds}
     try:
         async with unit_of_work(TenantSession(database.engine, expire_on_commit=False, info=info)) as session:
             yield session

@@ -1,0 +1,34 @@
+"""Fetches figures as Prometheus does."""
+
+import httpx
+from prometheus_client.parser import text_string_to_metric_families
+
+Series = dict[tuple[str, tuple[tuple[str, str], ...]], float]
+
+
+class Figures:
+    """All series of one look."""
+
+    def __init__(self, text: str) -> None:
+        families = list(text_string_to_metric_families(text))
+        samples = [sample for family in families for sample in family.samples]
+        self.names = {sample.name for sample in samples}
+        self.series = {(sample.name, tuple(sorted(sample.labels.items()))): sample.value for sample in samples}
+        assert len(self.series) == len(samples)
+
+    def one(self, name: str, **labels: str) -> float:
+        """Return the value of a series, 0 where there is none."""
+        return self.series.get((name, tuple(sorted(labels.items()))), 0.0)
+
+    def labels(self, name: str, label: str) -> set[str]:
+        """Return the values that a label has in the series of a name."""
+        return {value for series, labels in self.series if series == name for key, value in labels if key == label}
+
+
+async def scraped(port: int) -> Figures:
+    """Return the figures that are told on a port."""
+    async with httpx.AsyncClient() as client:
+        answer = await client.get(f"http://127.0.0.1:{port}/metrics", timeout=10)
+    assert answer.status_code == 200
+    assert answer.headers["content-type"].startswith("text/plain; version=")
+    return Figures(answer.text)
