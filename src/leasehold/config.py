@@ -260,6 +260,12 @@ class Settings(BaseSettings):
     job_poll_s: float = Field(default=0.5, gt=0)
     """Seconds between two looks for jobs; with a `direct_url` a new one is also heard of at once."""
 
+    slow_statement_ms: int = Field(default=0, ge=0)
+    """A statement that takes longer is logged without its values, in milliseconds; 0 for none."""
+
+    traces: Literal["off", "otlp"] = "off"
+    """Whether traces are sent by OTLP, to where OpenTelemetry's own variables say; needs the extra `otel`."""
+
     metrics_port: int = Field(default=0, ge=0, le=65535)
     """Port on which the server tells Prometheus its figures, on `host`; 0 for none, and nothing is counted for it."""
 

@@ -14,6 +14,7 @@ from leasehold.config import Settings
 from leasehold.core.budget import ConnectionBudget, connection_budget
 from leasehold.core.database import Database, open_engine, platform_session
 from leasehold.core.errors import Unavailable
+from leasehold.core.failures import kind_of
 from leasehold.core.figures import RequestFigures
 from leasehold.core.log import configure_logging
 from leasehold.core.models import TenantModel
@@ -22,6 +23,7 @@ from leasehold.core.passwords import Passwords
 from leasehold.core.quotas.memory import ProcessQuotas
 from leasehold.core.quotas.shared import SharedQuotas
 from leasehold.core.signing import KeyRing
+from leasehold.core.spans import Spans
 from leasehold.core.tokens import AccessTokens
 from leasehold.core.usage import UsageMeter
 from leasehold.core.vault import InstallationKey
@@ -37,11 +39,12 @@ from leasehold.http.responses import JsonResponse
 from leasehold.http.routers import IdempotentPosts, OneDependencyAfterAnother, route_handlers
 from leasehold.mail.links import Links
 from leasehold.observe.meeting import telling
+from leasehold.observe.traces import close_spans, open_spans
 from leasehold.platform.keys.service import KeyService
 from leasehold.platform.usage.flush import flush_usage
 from leasehold.process import Process
 from leasehold.tenancy.audit.owner import record_provisioning
-from leasehold.tenancy.bind import BindableConnection, ReaderPool, prepare_engine
+from leasehold.tenancy.bind import BindableConnection, ReaderPool, Statements, prepare_engine
 from leasehold.tenancy.directory import KnownSubjects, TenantDirectory
 from leasehold.tenancy.feed import DirectoryFeed
 from leasehold.tenancy.fleet.history import TenantHistory
@@ -69,8 +72,10 @@ _QUOTA_TIMEOUT_S = 1.0
 _log = structlog.get_logger(__name__)
 
 
-def build_process(settings: Settings, *, budget: ConnectionBudget | None = None) -> Process:
+def build_process(settings: Settings, *, budget: ConnectionBudget | None = None, spans: Spans | None = None) -> Process:
     """Return the parts of a process, none of them connected yet. Without a budget it is that of a serving one.
+
+    `spans` records traces, and is closed with the process.
 
     Raises:
         InvalidInstallationKey: the installation key is none.
@@ -86,6 +91,7 @@ def build_process(settings: Settings, *, budget: ConnectionBudget | None = None)
     subjects = KnownSubjects()
     usage = UsageMeter()
     quotas = ProcessQuotas()
+    statements = Statements(slow_ms=settings.slow_statement_ms, spans=spans)
     budget = budget or connection_budget(pool_size=settings.pool_size, workers=settings.workers)
     engine = open_engine(
         database_url,
@@ -103,11 +109,12 @@ def build_process(settings: Settings, *, budget: ConnectionBudget | None = None)
         prepared_statements=settings.prepared_statements,
         tenant_roles=settings.tenant_roles,
         usage=usage,
+        statements=statements,
     )
     return Process(
         settings=settings,
         database=Database(
-            prepare_engine(engine, max_tenants=settings.tenants_per_connection),
+            prepare_engine(engine, max_tenants=settings.tenants_per_connection, statements=statements),
             tenant_roles=settings.tenant_roles,
             usage=usage,
         ),
@@ -152,6 +159,7 @@ def build_process(settings: Settings, *, budget: ConnectionBudget | None = None)
         quotas=quotas,
         shared_quotas=_shared_quotas(settings, quotas),
         catalogue=CATALOGUE,
+        spans=spans,
         outdated_revisions=outdated_revisions(settings.migrations_dir),
     )
 
@@ -210,6 +218,8 @@ async def running(process: Process) -> AsyncGenerator[None]:
         process.passwords.close()
         await process.readers.close()
         await process.database.close()
+        if process.spans is not None:
+            await close_spans(process.spans)
 
 
 @asynccontextmanager
@@ -225,7 +235,7 @@ async def flushing(process: Process) -> AsyncGenerator[None]:
             pass  # it is kept for the next time
         except Exception as error:  # noqa: BLE001  # whatever is wrong with one of them
             # So is this; a server whose schema is not migrated yet must not stop flushing for good.
-            _log.exception("flush_failed", error=repr(error))
+            _log.exception("flush_failed", error=kind_of(error))
 
     async def flush() -> None:
         await flush_one(process.client_uses.flush(process.database))
@@ -263,11 +273,15 @@ async def collecting_less() -> AsyncGenerator[None]:
         gc.unfreeze()
 
 
-def create_app(settings: Settings | None = None) -> RequestLog:
-    """Return the ASGI application for these settings, or for those of the environment."""
+def create_app(settings: Settings | None = None, *, spans: Spans | None = None) -> RequestLog:
+    """Return the ASGI application for these settings, or for those of the environment.
+
+    Raises:
+        TracesNotInstalled: the settings want traces, and the extra for it is missing.
+    """
     settings = settings or Settings()  # pyright: ignore[reportCallIssue]
     lines = configure_logging(level=settings.log_level, form=settings.log_format)
-    process = build_process(settings)
+    process = build_process(settings, spans=spans or open_spans(settings))
     figures = RequestFigures() if settings.metrics_port else None
     if figures is not None:
         process.sources.append(figures.families)
@@ -298,6 +312,7 @@ def create_app(settings: Settings | None = None) -> RequestLog:
         headers=AnswerHeaders(docs_script=SCRIPT, hsts_seconds=settings.hsts_seconds),
         serve=CrossOrigin(app, origins) if settings.cors_origins else app,
         figures=figures,
+        spans=process.spans,
     )
 
 

@@ -10,6 +10,7 @@ from leasehold.core.pagination import Cursors
 from leasehold.core.passwords import Passwords
 from leasehold.core.quotas.memory import ProcessQuotas
 from leasehold.core.quotas.shared import SharedQuotas
+from leasehold.core.spans import Spans
 from leasehold.core.tokens import AccessTokens
 from leasehold.core.usage import UsageMeter
 from leasehold.core.vault import InstallationKey
@@ -56,6 +57,8 @@ class Process:
     """Those that all processes count together, where the settings want it so."""
     catalogue: Catalogue
     """What plans can say something about."""
+    spans: Spans | None
+    """Who records traces."""
     outdated_revisions: frozenset[str]
     """Revisions of the shared schema with which this code is not ready to serve."""
     sources: list[Callable[[], Iterable[Family]]] = field(default_factory=list[Callable[[], Iterable[Family]]])

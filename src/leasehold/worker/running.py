@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager, suppress
 
 import structlog
 
+from leasehold.core.failures import kind_of
 from leasehold.mail.choice import mailer_of
 from leasehold.process import Process
 from leasehold.tenancy.jobs.link import QueueLink
@@ -39,6 +40,7 @@ def build_worker(process: Process, *, places: int) -> Worker:
         places=places,
         poll_s=settings.job_poll_s,
         grace_s=settings.worker_grace_s,
+        spans=process.spans,
     )
 
 
@@ -58,4 +60,4 @@ async def worker_inside(process: Process) -> AsyncGenerator[None]:
 
 def _say_if_it_died(task: asyncio.Task[None]) -> None:
     if not task.cancelled() and (error := task.exception()) is not None:
-        _log.error("worker_died", error=repr(error), exc_info=error)
+        _log.error("worker_died", error=kind_of(error), exc_info=error)

@@ -65,12 +65,27 @@ def test_an_event_is_one_line_of_json_with_time_and_level(stream: io.TextIOWrapp
     }
 
 
-def test_an_exception_is_one_line_too(stream: io.TextIOWrapper) -> None:
+def test_an_exception_is_one_line_too_and_tells_where_it_happened_without_its_words(stream: io.TextIOWrapper) -> None:
     configure_logging(level="info", form="json", stream=stream, is_final=False)
-    structlog.get_logger().error("request_failed", exc_info=LookupError("no such thing"))
-    (line,) = _lines(stream)
-    assert line["level"] == "error"
-    assert "LookupError: no such thing" in line["exception"]
+    try:
+        try:
+            raise ConnectionResetError(104, "by 10.0.0.7")
+        except OSError as error:
+            raise ExceptionGroup("two at once", [LookupError("no such thing")]) from error
+    except ExceptionGroup as error:
+        structlog.get_logger().error("request_failed", exc_info=error)
+        logging.getLogger("some.library").exception("it broke")
+        structlog.get_logger().exception("job_failed")
+    for line in _lines(stream):
+        assert line["level"] == "error"
+        told = line["exception"]
+        assert f'File "{__file__}", line ' in told
+        assert [part in told for part in ("ConnectionResetError (ECONNRESET)", "ExceptionGroup", "LookupError")] == [
+            True,
+            True,
+            True,
+        ]
+        assert [part in told for part in ("10.0.0.7\n", "two at once\n", "no such thing\n")] == [False, False, False]
 
 
 def test_what_a_library_logs_has_the_same_form(stream: io.TextIOWrapper) -> None:

@@ -6,10 +6,11 @@ event loop is. What is counted becomes samples only when somebody asks.
 
 from leasehold.core.figures.family import Combine, Family, Kind, Sample, combined
 from leasehold.core.figures.histogram import SECONDS, Histogram
-from leasehold.core.figures.requests import UNMATCHED, RequestFigures
+from leasehold.core.figures.requests import METHODS, UNMATCHED, RequestFigures
 from leasehold.core.figures.tenants import TenantFigures, TenantTotal
 
 __all__ = [
+    "METHODS",
     "SECONDS",
     "UNMATCHED",
     "Combine",

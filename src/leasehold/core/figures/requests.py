@@ -8,7 +8,8 @@ from leasehold.core.figures.histogram import SECONDS
 UNMATCHED = "unmatched"
 """Stands for every address that no route has: what a client makes up must not become a series."""
 
-_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+"""Those that have a name of their own; a method is whatever a client says, too."""
 _OTHER = "other"
 
 
@@ -72,5 +73,4 @@ class RequestFigures:
         ]
 
     def _known(self, route: str | None, method: str) -> _Route:
-        # A method is whatever a client says, too.
-        return self._routes.setdefault((route, method if method in _METHODS else _OTHER), _Route())
+        return self._routes.setdefault((route, method if method in METHODS else _OTHER), _Route())

@@ -17,6 +17,7 @@ from leasehold.core.errors import DatabaseUnavailable
 from leasehold.core.figures import Histogram
 from leasehold.core.usage import UsageMeter
 from leasehold.tenancy.bind.line import Line
+from leasehold.tenancy.bind.trace import Statements
 
 _HAND_OVERS = 20
 
@@ -46,9 +47,11 @@ class ReaderPool:
         prepared_statements: bool,
         tenant_roles: bool,
         usage: UsageMeter | None = None,
+        statements: Statements | None = None,
     ) -> None:
         self.tenant_roles = tenant_roles
         self.usage = usage or UsageMeter()
+        self.statements = statements or Statements()
         self.seconds = Histogram()
         """For how long transactions were open."""
         self.size = size

@@ -14,7 +14,7 @@ from leasehold.core.sqlstate import problem_of_driver
 from leasehold.tenancy.bind.binding import begin_bound, binding_sql
 from leasehold.tenancy.bind.moved import REVISION, is_about_shape
 from leasehold.tenancy.bind.pool import ReaderConnection, ReaderPool
-from leasehold.tenancy.bind.trace import remarked, trace
+from leasehold.tenancy.bind.trace import remarked
 from leasehold.tenancy.context import TenantRef
 from leasehold.tenancy.window import TenantNotMigrated
 
@@ -133,7 +133,7 @@ class TenantReader:
         try:
             return await fetch(connection, sql, *read.arguments(values))
         finally:
-            trace(sql, self._tenant, started=started)
+            self._pool.statements.ended(sql, self._tenant, started=started)
 
 
 def _problem_with_driver(error: Exception) -> Problem | None:
