@@ -15,6 +15,7 @@ from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExport
 from opentelemetry.sdk.resources import OTELResourceDetector, Resource
 from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace.sampling import Sampler
 from opentelemetry.trace import (
     NonRecordingSpan,
     Span,
@@ -58,9 +59,11 @@ class OpenTelemetrySpan:
 class OpenTelemetrySpans:
     """Records what is done, where it belongs to a trace."""
 
-    def __init__(self, processor: SpanProcessor) -> None:
+    def __init__(self, processor: SpanProcessor, *, sampler: Sampler | None = None) -> None:
+        """Take what spans are handed to; without a sampler OpenTelemetry's variables choose one."""
         own = Resource({"service.name": "leasehold", "service.version": version("leasehold")})
-        self._provider = TracerProvider(resource=own.merge(OTELResourceDetector().detect()), shutdown_on_exit=False)
+        resource = own.merge(OTELResourceDetector().detect())
+        self._provider = TracerProvider(sampler, resource, shutdown_on_exit=False)
         self._provider.add_span_processor(processor)
         self._tracer = self._provider.get_tracer("leasehold", version("leasehold"))
 

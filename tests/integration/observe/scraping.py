@@ -1,9 +1,23 @@
 """Fetches figures as Prometheus does."""
 
+from dataclasses import dataclass
+from pathlib import Path
+
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
-Series = dict[tuple[str, tuple[tuple[str, str], ...]], float]
+_SERIES_OF = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count")}
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """A server of two processes, with a worker inside."""
+
+    address: str
+    port: int
+    """Where it tells its figures."""
+    folder: Path
+    """Where its processes meet."""
 
 
 class Figures:
@@ -12,7 +26,9 @@ class Figures:
     def __init__(self, text: str) -> None:
         families = list(text_string_to_metric_families(text))
         samples = [sample for family in families for sample in family.samples]
-        self.names = {sample.name for sample in samples}
+        self.families = {family.name: family for family in families}
+        self.names = {family.name + ending for family in families for ending in _SERIES_OF.get(family.type, ("",))}
+        """Of all series that there can be, also of what has not been counted yet."""
         self.series = {(sample.name, tuple(sorted(sample.labels.items()))): sample.value for sample in samples}
         assert len(self.series) == len(samples)
 
