@@ -17,6 +17,8 @@ from leasehold.core.reads import Read
 from leasehold.process import Process
 from leasehold.tenancy.bind import open_tenant_session
 from leasehold.tenancy.context import TenantRef
+from leasehold.workspace.clients.repository import CLIENTS
+from leasehold.workspace.clients.schemas import ApiClient
 from leasehold.workspace.items import schemas
 from leasehold.workspace.items.repository import ITEMS
 from tests.api.problems import pointers_of, refusal_of
@@ -114,7 +116,8 @@ async def test_rows_that_come_and_go_while_somebody_pages_are_neither_repeated_n
     ("path", "asked"),
     [
         ("/v1/users", {"sort": "-created_at", "role": "owner", "is_active": "true", "q": "sam"}),
-        ("/v1/clients", {"sort": "-created_at", "is_active": "false"}),
+        ("/v1/clients", {"sort": "-name", "is_active": "false", "created_at[gte]": "2026-01-01T00:00:00Z", "q": "erp"}),
+        ("/v1/audit", {"sort": "created_at", "target_kind": "thing", "created_at[gte]": SINCE.isoformat(), "q": "erp"}),
         ("/v1/keys", {"is_active": "true", "expires_at[lt]": "2030-01-01T00:00:00Z"}),
         ("/v1/invitations", {"role": "member", "email": "sam@acme.example"}),
         ("/v1/items", {"created_at[gte]": "2026-01-01T00:00:00+02:00", "created_at[lt]": "9999-12-31T23:59:59Z"}),
@@ -243,5 +246,35 @@ async def test_the_thousandth_page_reads_what_the_first_does(
         assert scan["Scan Direction"] == ("Backward" if is_descending else "Forward")
         assert scan["Filter"] == "(deleted_at IS NULL)"
         assert is_first or all(column in scan["Index Cond"] for column in order)
+        blocks.append(limit["Shared Hit Blocks"] + limit["Shared Read Blocks"])
+    assert blocks[1] <= blocks[0] + 10
+
+
+_CLIENTS = """
+INSERT INTO api_clients (id, name, secret_digest, scopes, created_at, updated_at)
+SELECT gen_random_uuid(), 'ERP ' || n % 50, '', '{}', now(), now() FROM generate_series(1, 5000) n
+"""
+
+
+@pytest.mark.parametrize("is_descending", [False, True])
+async def test_a_page_of_clients_by_name_reads_what_the_first_does(
+    process: Process, acme: TenantRef, owner: DriverConnection, is_descending: bool
+) -> None:
+    async with open_tenant_session(process.database, acme) as session:
+        await session.execute(text(_CLIENTS))
+    await owner.execute(f'SET search_path = "{acme.schema}"')
+    await owner.execute("ANALYZE api_clients")
+    order = "name DESC, id DESC" if is_descending else "name, id"
+    behind = await owner.fetchrow(f"SELECT name, id FROM api_clients ORDER BY {order} OFFSET 4900 LIMIT 1")
+    assert behind is not None
+    blocks: list[int] = []
+    for is_first in (True, False):
+        read = Read(CLIENTS.statement(("name", is_descending, frozenset()), is_first=is_first), ApiClient)
+        values = {"limit": 21} | ({} if is_first else {"after": behind["name"], "after_id": behind["id"]})
+        found = await owner.fetchval(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {read.sql}", *read.arguments(values))
+        limit = json.loads(found)[0]["Plan"]
+        (scan,) = limit["Plans"]
+        assert (scan["Node Type"], scan["Index Name"]) == ("Index Scan", "ix_api_clients_name_id")
+        assert is_first or "name" in scan["Index Cond"]
         blocks.append(limit["Shared Hit Blocks"] + limit["Shared Read Blocks"])
     assert blocks[1] <= blocks[0] + 10

@@ -93,7 +93,8 @@ def test_every_operation_has_examples_that_are_valid() -> None:
             for body in bodies:
                 for media_type, content in body.get("content", {}).items():
                     if media_type != "application/x-ndjson" and not media_type.startswith("application/problem"):
-                        assert "example" in content or media_type == "application/json", place
+                        # What /oauth/revoke answers with success is empty (RFC 7009, section 2.2).
+                        assert "example" in content or place == "post /oauth/revoke", place
                         if "example" in content:
                             demand_valid(registry, content["schema"], content["example"], place)
                             checked += 1

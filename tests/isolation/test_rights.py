@@ -196,6 +196,22 @@ async def test_rights(
         await transaction.rollback()
 
 
+async def test_an_event_is_written_into_a_tenants_log_as_its_own_role_and_by_the_platform_alone(
+    connections: dict[str, Any], eight: list[TenantRef]
+) -> None:
+    """As another's role, or as no role at all, a schema that was mistaken would get the event of another tenant."""
+    app, (own, other) = connections["app"], eight[:2]
+    record = "SELECT platform.record_in_tenant($1, $2, '{}')"
+    for role in (own.role, "none"):
+        with pytest.raises(DENIED, match="permission denied for schema"):
+            await app.execute(record, other.schema, role)
+        assert await app.fetchval("SELECT current_user::text") == "lh_app"
+    async with app.transaction():
+        await app.execute(f'SET LOCAL ROLE "{own.role}"')
+        with pytest.raises(DENIED, match="permission denied for function record_in_tenant"):
+            await app.execute(record, own.schema, own.role)
+
+
 async def test_a_tenants_role_cannot_become_another_role(connections: dict[str, Any], eight: list[TenantRef]) -> None:
     """SET ROLE asks the login, not the current role: the app may become any tenant, and nobody else."""
     app = connections["app"]

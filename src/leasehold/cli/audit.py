@@ -29,6 +29,7 @@ def audit() -> None:
 @click.option("--action", help="Only this action, as client.created.")
 @click.option("--actor", metavar="ID", type=click.UUID, help="Only what this user, client, key or admin did.")
 @click.option("--target", metavar="ID", type=click.UUID, help="Only what was done to the thing with this id.")
+@click.option("--search", metavar="WORDS", help="Only events whose action, target kind and reason have these words.")
 @click.option("--since", type=click.DateTime(), help="From this moment on, in UTC.")
 @click.option("--limit", default=20, show_default=True, type=click.IntRange(1, MAX_LIMIT), help="How many events.")
 @as_json
@@ -38,13 +39,14 @@ def list_some(
     action: str | None,
     actor: UUID | None,
     target: UUID | None,
+    search: str | None,
     since: datetime | None,
     limit: int,
     as_json: bool,
 ) -> None:
     """List events, the latest first."""
     from_then = since.replace(tzinfo=UTC) if since else None
-    values = {"actor_id": actor, "action": action, "target_id": target, "created_at[gte]": from_then}
+    values = {"actor_id": actor, "action": action, "target_id": target, "q": search, "created_at[gte]": from_then}
     asked = Asked(MADE, is_descending=True, values={name: value for name, value in values.items() if value is not None})
 
     async def work(process: Process) -> Page[AuditEvent]:

@@ -10,7 +10,8 @@ from leasehold.core.errors import FieldError, Invalid
 from leasehold.core.pagination import MAX_LIMIT
 
 Limit = Annotated[int, QueryParameter(ge=1, le=MAX_LIMIT, description="Rows on the page")]
-CursorText = Annotated[str | None, QueryParameter(max_length=600, description="`next_cursor` of the page before")]
+# A place in an order by texts of 200 letters, each of which may take 6 bytes in JSON, is 1,700 letters long.
+CursorText = Annotated[str | None, QueryParameter(max_length=2000, description="`next_cursor` of the page before")]
 
 
 def moment(name: str, description: str) -> QueryParameter:

@@ -63,5 +63,5 @@ async def measured_sizes(session: PlatformSession, *, after: UUID | None, limit:
     """
     rows = await session.execute(_SIZES, {"after": after or UUID(int=0), "limit": limit})
     sizes = [MeasuredSize(**row) for row in rows.mappings()]
-    await note_met(session, {size.tenant_id for size in sizes})
+    await session.run_sync(note_met, {size.tenant_id for size in sizes})
     return sizes

@@ -55,6 +55,8 @@ def test_options_leave_what_they_name(env: Environment) -> None:
     target = suspended[0]["target_id"]
     assert [event["action"] for event in events(env, "--target", target)] == ["tenant.suspended", "tenant.provisioned"]
     assert events(env, "--actor", target) == []
+    assert [event["action"] for event in events(env, "--search", "suspend -create")] == ["tenant.suspended"]
+    assert len(events(env, "--search", "provisioned")) == 2
     assert events(env, "--since", "2999-01-01") == []
     assert len(events(env, "--since", "2020-01-01T00:00:00")) == 6
 

@@ -94,6 +94,19 @@ def searchable(*columns: InstrumentedAttribute[str]) -> ColumnElement[Any]:
     return func.to_tsvector(SIMPLE, joined)
 
 
+def searchable_names(first: InstrumentedAttribute[str], *more: InstrumentedAttribute[str | None]) -> ColumnElement[Any]:
+    """Return the words of columns that hold names like `key.secret_rotated`, for an index and for `q`.
+
+    PostgreSQL takes `token.revoked` for the name of a host, which is one word. So each name is there twice, as it is
+    written and with spaces in place of its dots and underscores, and is found by the whole of it and by each part.
+    """
+    joined: Any = first
+    for column in more:
+        joined = joined.op("||")(text("' '")).op("||")(func.coalesce(column, text("''")))
+    parts = func.translate(joined, text("'._'"), text("'  '"))
+    return func.to_tsvector(SIMPLE, joined.op("||")(text("' '")).op("||")(parts))
+
+
 def value_of(text: str, kind: Any) -> Any:
     """Return the value that a text of the query string names.
 

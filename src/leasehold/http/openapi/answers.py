@@ -82,10 +82,11 @@ def describe_problems(operation: dict[str, Any], problems: list[ProblemType], *,
         responses[str(status)] = _response(status, [one.name for one in problems if one.status == status])
     responses["default"] = {"description": "An error", "content": _content([])}
     if is_oauth:
-        for status in ("400", "401"):
+        for status, error in (("400", "invalid_request"), ("401", "invalid_client")):
             responses.setdefault(status, {"description": HTTPStatus(int(status)).phrase, "content": {}})
             responses[status]["content"]["application/json"] = {
-                "schema": {"$ref": f"#/components/schemas/{OAUTH_SCHEMA}"}
+                "schema": {"$ref": f"#/components/schemas/{OAUTH_SCHEMA}"},
+                "example": {"error": error},
             }
 
 

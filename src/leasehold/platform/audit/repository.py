@@ -7,11 +7,11 @@ from leasehold.core.database import PlatformSession
 from leasehold.core.listing.asked import Asked
 from leasehold.core.listing.export import BATCH, exported
 from leasehold.core.pagination import Page, Pager
-from leasehold.tenancy.audit.models import PlatformAuditEvent
+from leasehold.tenancy.audit.models import ON_PLATFORM, PlatformAuditEvent
 from leasehold.tenancy.audit.reading import events_of
 from leasehold.tenancy.audit.schemas import AuditEvent
 
-EVENTS = events_of(PlatformAuditEvent)
+EVENTS = events_of(PlatformAuditEvent, search=ON_PLATFORM)
 OpenSession = Callable[[], AbstractAsyncContextManager[PlatformSession]]
 
 

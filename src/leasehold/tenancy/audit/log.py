@@ -3,19 +3,21 @@
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Table, func, insert, select
+import msgspec
+from sqlalchemy import Table, cast, func, insert, select
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Session
 
 from leasehold.core.actor import Actor
 from leasehold.core.changes import Changes
 from leasehold.core.database import PlatformSession
-from leasehold.tenancy.audit.models import TABLE, PlatformAuditEvent, TenantAuditEvent
+from leasehold.tenancy.audit.models import PlatformAuditEvent, TenantAuditEvent
 from leasehold.tenancy.audit.row import NO_CHANGES, Outcome, Target, event_row
-from leasehold.tenancy.bind import TenantSession, inside_tenant
+from leasehold.tenancy.bind import TenantSession, note_met
 from leasehold.tenancy.context import TenantRef
 
 _TENANT: Table = TenantAuditEvent.__table__  # pyright: ignore[reportAssignmentType]
 _PLATFORM: Table = PlatformAuditEvent.__table__  # pyright: ignore[reportAssignmentType]
-_HAS_LOG = select(func.to_regclass(TABLE).is_not(None))
 
 Actions = Mapping[str, str | tuple[str, str]]
 """By which action the change of a field is told; of a flag by two, for it was taken away, and for it was set."""
@@ -75,13 +77,18 @@ class AuditLog:
         if not isinstance(self._session, PlatformSession):
             raise TypeError("what is done to a tenant is recorded on the platform's session")
         row = event_row(self._by, action, target or ("tenant", tenant.id), changes=changes, reason=reason)
-        await self._insert(_PLATFORM, row)
-        async with inside_tenant(self._session, tenant):
-            if await self._session.scalar(_HAS_LOG):
-                await self._insert(_TENANT, row)
+        role = tenant.role if self._session.has_tenant_roles else "none"
+        await self._session.run_sync(_insert_in_both, tenant, role, row)
 
     async def _insert(self, table: Table, row: Mapping[str, Any]) -> None:
         await self._session.execute(insert(table), row)
+
+
+def _insert_in_both(session: Session, tenant: TenantRef, role: str, row: Mapping[str, Any]) -> None:
+    session.execute(insert(_PLATFORM), row)
+    event = cast(msgspec.to_builtins(row), JSONB)
+    session.execute(select(func.platform.record_in_tenant(tenant.schema, role, event)))
+    note_met(session, {tenant.id})
 
 
 def by_action(changes: Changes, actions: Actions) -> Mapping[str, Changes]:

@@ -8,6 +8,7 @@ from sqlalchemy import CheckConstraint, Index
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, declared_attr, mapped_column
 
+from leasehold.core.listing.filters import searchable_names
 from leasehold.core.models import Identified, PlatformModel, TenantModel
 
 TABLE = "audit_events"
@@ -54,3 +55,9 @@ class TenantAuditEvent(AuditColumns, TenantModel):
 
 class PlatformAuditEvent(AuditColumns, PlatformModel):
     """Something that was done on the platform. It holds ids, and nothing personal."""
+
+
+IN_TENANT = searchable_names(TenantAuditEvent.action, TenantAuditEvent.target_kind, TenantAuditEvent.reason)
+ON_PLATFORM = searchable_names(PlatformAuditEvent.action, PlatformAuditEvent.target_kind, PlatformAuditEvent.reason)
+Index("ix_audit_events_search", IN_TENANT, postgresql_using="gin")
+Index("ix_audit_events_search", ON_PLATFORM, postgresql_using="gin")

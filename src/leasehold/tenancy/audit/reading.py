@@ -1,9 +1,10 @@
 """How the logs of both planes are listed: the latest event first, by whoever did what to what."""
 
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 from msgspec import Meta
+from sqlalchemy import ColumnElement
 
 from leasehold.core.listing.filters import Equal, Made
 from leasehold.core.listing.listing import Listing
@@ -13,7 +14,9 @@ from leasehold.tenancy.audit.schemas import AuditEvent
 _Word = Annotated[str, Meta(min_length=1, max_length=100, pattern=r"^[a-z_.]+$(?!\n)")]
 
 
-def events_of(model: type[TenantAuditEvent] | type[PlatformAuditEvent]) -> Listing[AuditEvent]:
+def events_of(
+    model: type[TenantAuditEvent] | type[PlatformAuditEvent], *, search: ColumnElement[Any]
+) -> Listing[AuditEvent]:
     """Return the list of a log. Each of its filters but the kind has an index in which the events are in order."""
     return Listing(
         model,
@@ -25,5 +28,6 @@ def events_of(model: type[TenantAuditEvent] | type[PlatformAuditEvent]) -> Listi
             "target_id": Equal(model.target_id, UUID),
             "created_at": Made(model.id),
         },
+        search=search,
         is_newest_first=True,
     )

@@ -9,7 +9,6 @@ There are two kinds, told apart by type: a `TenantReader` can only read, and cos
 """
 
 from leasehold.tenancy.bind.binding import binding_sql
-from leasehold.tenancy.bind.crossing import inside_tenant
 from leasehold.tenancy.bind.pool import ReaderPool
 from leasehold.tenancy.bind.reader import TenantReader, tenant_reader
 from leasehold.tenancy.bind.session import (
@@ -38,7 +37,6 @@ __all__ = [
     "Unbound",
     "announce_revocation",
     "binding_sql",
-    "inside_tenant",
     "leave_role",
     "note_met",
     "open_tenant_session",

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session, SessionTransaction
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from leasehold.core.clock import utc_now
-from leasehold.core.database import Database, DriverConnection, PlatformSession, platform_session, unit_of_work
+from leasehold.core.database import Database, DriverConnection, platform_session, unit_of_work
 from leasehold.core.errors import Problem
 from leasehold.core.sqlstate import ReadOnly
 from leasehold.tenancy.bind.binding import begin_bound, binding_sql
@@ -226,10 +226,12 @@ async def leave_role(session: TenantSession) -> None:
         await session.execute(RESET_ROLE)
 
 
-async def note_met(session: PlatformSession, tenant_ids: Iterable[UUID]) -> None:
-    """Count tenants whose tables the platform looks at among those that the session's connection has met."""
-    connection = await (await session.connection()).get_raw_connection()
-    cast("BindableConnection", connection.driver_connection).tenants.update(tenant_ids)
+def note_met(session: Session, tenant_ids: Iterable[UUID]) -> None:
+    """Count tenants whose tables the platform touches among those that the session's connection has met.
+
+    It takes the synchronous half of a session, for each call into that costs as much as a small query.
+    """
+    driver_of(session.connection()).tenants.update(tenant_ids)
 
 
 async def record_call(session: TenantSession, *, run_id: UUID, target: str, ms: int) -> None:

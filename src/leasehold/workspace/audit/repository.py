@@ -6,11 +6,11 @@ from leasehold.core.listing.asked import Asked
 from leasehold.core.listing.export import BATCH, exported
 from leasehold.core.pagination import Page, Pager
 from leasehold.core.reads import OpenReader, Reader
-from leasehold.tenancy.audit.models import TenantAuditEvent
+from leasehold.tenancy.audit.models import IN_TENANT, TenantAuditEvent
 from leasehold.tenancy.audit.reading import events_of
 from leasehold.tenancy.audit.schemas import AuditEvent
 
-EVENTS = events_of(TenantAuditEvent)
+EVENTS = events_of(TenantAuditEvent, search=IN_TENANT)
 
 
 class AuditReads:

@@ -2,8 +2,10 @@
 
 from datetime import datetime
 
+from sqlalchemy import Index
 from sqlalchemy.orm import Mapped, mapped_column
 
+from leasehold.core.listing.filters import searchable
 from leasehold.core.models import Identified, TenantModel, Timestamped
 
 
@@ -11,6 +13,7 @@ class ApiClient(Identified, Timestamped, TenantModel):
     """A program that acts in the tenant on its own behalf; its id is the OAuth client_id."""
 
     __tablename__ = "api_clients"
+    __table_args__ = (Index(None, "name", "id"),)
 
     name: Mapped[str]
     secret_digest: Mapped[bytes]
@@ -21,3 +24,7 @@ class ApiClient(Identified, Timestamped, TenantModel):
     is_active: Mapped[bool] = mapped_column(server_default="true")
     last_used_at: Mapped[datetime | None]
     """When it last got a token, to about a minute."""
+
+
+SEARCHED = searchable(ApiClient.name)
+Index("ix_api_clients_search", SEARCHED, postgresql_using="gin")

@@ -20,7 +20,9 @@ CLIENT_BY_ID = Read(
 CLIENTS = Listing(
     models.ApiClient,
     schemas.ApiClient,
+    sorts={"name": models.ApiClient.name},
     filters={"is_active": Equal(models.ApiClient.is_active, bool), "created_at": Between(models.ApiClient.created_at)},
+    search=models.SEARCHED,
 )
 
 
