@@ -115,3 +115,13 @@ def test_claims_builds_and_purges_are_measured_beside_what_is_written_by_hand(pr
     for title in ("Leasehold", "by hand on asyncpg"):
         assert table.count(f"\n| {title} | 10 |") == 3, table
     assert "## 50 who sign up at once, 1 times" in table
+
+
+def test_what_it_costs_to_be_seen_is_measured_way_by_way(project: Path, tmp_path: Path) -> None:
+    finished = _benchmarks(project, "observe", "--short", "--output", tmp_path)
+
+    assert finished.returncode == 0, finished.stderr
+    table = (tmp_path / "observe.md").read_text()
+    assert table.strip() == finished.stdout.strip()
+    for way in ("as always", "metrics", "a span that is not sampled", "a span that is", "where slow ones are logged"):
+        assert table.count(f"{way} | ") == 1, table
