@@ -5,7 +5,7 @@ import asyncio
 import click
 from rich_click import RichCommand
 
-from leasehold.cli.serving import demand_free_port, demand_real_secrets, run_server
+from leasehold.cli.serving import PortTaken, demand_free_port, demand_real_secrets, run_server
 from leasehold.config import Settings
 from leasehold.core.budget import connection_budget
 from leasehold.core.log import configure_logging
@@ -24,6 +24,8 @@ def serve() -> None:
     demand_traces(settings)
     demand_free_port(settings.host, settings.port)
     if settings.metrics_port:
+        if settings.metrics_port == settings.port:
+            raise PortTaken(settings.host, settings.port, "LEASEHOLD_PORT and LEASEHOLD_METRICS_PORT are the same")
         demand_free_port(settings.host, settings.metrics_port)
     asyncio.run(_demand_database(settings))
     run_server(settings)

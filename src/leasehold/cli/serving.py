@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import structlog
 from granian import _signals
 from granian._granian import WorkerSignal
 from granian.constants import HTTPModes, Interfaces, Loops
@@ -25,11 +26,13 @@ from pydantic import SecretStr
 
 from leasehold.config import Settings
 from leasehold.core.budget import connection_budget
+from leasehold.core.failures import kind_of
 from leasehold.core.vault import InstallationKey
 from leasehold.observe.exposition import serve_figures
 from leasehold.observe.gathering import Gathering
 from leasehold.observe.meeting import SUFFIX
 
+_log = structlog.get_logger(__name__)
 _DRAIN_S = 30
 _BACKLOG = 4096
 """Connections that wait in the kernel until a worker accepts them; Linux grants as many, unless it was told not to."""
@@ -164,7 +167,10 @@ def run_server(settings: Settings, *, after_start: Callable[[], None] | None = N
         os.environ.update(_environment(meeting))
 
         def started() -> None:
-            tell()
+            try:
+                tell()
+            except OSError as error:  # somebody took the port in this moment; that is no reason to serve nobody
+                _log.error("figures_not_told", port=settings.metrics_port, error=kind_of(error))
             if after_start is not None:
                 after_start()
 

@@ -126,8 +126,9 @@ def _with_trace(_logger: WrappedLogger, _level: str, event: EventDict) -> EventD
         if trace.request_id is not None:
             event["request_id"] = trace.request_id
         tenant, principal = trace.about.get("tenant"), trace.about.get("principal")
-        if tenant is not None and event.get("tenant") is None:
-            event["tenant"] = tenant.id
+        tenant_id = tenant.id if tenant is not None else trace.about.get("tenant_id")
+        if tenant_id is not None and event.get("tenant") is None:
+            event["tenant"] = tenant_id
         if principal is not None:
             event["subject"] = principal.subject
     return event

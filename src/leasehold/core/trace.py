@@ -30,7 +30,7 @@ class Trace(NamedTuple):
     span_id: str | None = None
     """This one's own place, where places are recorded."""
     about: Mapping[str, Any] = _NOTHING
-    """`tenant` and `principal`, as soon as they are known."""
+    """`tenant` and `principal`, as soon as they are known; or the `tenant_id` where that is all that is known."""
 
     def traceparent(self) -> str:
         """Return what is handed on in the trace; a place of its own that is not recorded is a new one each time."""

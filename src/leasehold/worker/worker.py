@@ -135,7 +135,7 @@ class Worker:
 
     async def _run(self, job: ClaimedJob) -> None:
         """Call a job and tell the queue; whatever happens to it, the worker lives on."""
-        started, trace = time.monotonic(), trace_of(job.traceparent)
+        started, trace = time.monotonic(), trace_of(job.traceparent, about={"tenant_id": job.tenant_id})
         span = self._spans.begin(f"job {job.name}", trace, is_job=True) if self._spans else None
         outcome = "left"
         try:
