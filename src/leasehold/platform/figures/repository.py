@@ -5,7 +5,18 @@ Jobs are counted up to `MOST_JOBS` of a state: a million that wait must not make
 
 from typing import Any
 
-from sqlalchemy import RowMapping, Select, and_, exists, func, literal, select
+from sqlalchemy import (
+    ColumnElement,
+    RowMapping,
+    Select,
+    Subquery,
+    and_,
+    exists,
+    func,
+    literal,
+    literal_column,
+    select,
+)
 
 from leasehold.core.database import PlatformSession
 from leasehold.platform.jobs.repository import WORKERS
@@ -52,22 +63,19 @@ FAILED_TASKS: _Statement = select(func.count()).where(PeriodicTask.outcome == "f
 LIVING_WORKERS: _Statement = select(func.count()).select_from(WORKERS.order_by(None).subquery())
 
 
-def jobs_in(state: str) -> _Statement:
-    """Return the statement that counts the jobs of a state, and says for how many seconds the oldest has waited.
-
-    The state is written out, as the partial indexes want it.
-    """
-    few = (
-        select(QueuedJob.run_at)
-        .where(QueuedJob.state == literal(state, literal_execute=True))
-        .limit(literal(MOST_JOBS, literal_execute=True))
-        .subquery()
-    )
-    waited = func.coalesce(func.extract("epoch", _NOW - func.min(few.c.run_at)), 0)
-    return select(func.count().label("jobs"), waited.label("waited_s")).select_from(few)
+def _some_in(state: str, column: ColumnElement[Any]) -> Subquery:
+    """Return a column of the jobs of a state, which is written out, as the partial indexes want it."""
+    is_in = QueuedJob.state == literal(state, literal_execute=True)
+    return select(column).where(is_in).limit(literal(MOST_JOBS, literal_execute=True)).subquery()
 
 
-JOBS = {state: jobs_in(state) for state in ("ready", "delayed", "running", "dead")}
+# No column is asked for, so that an index alone can answer.
+JOBS: dict[str, _Statement] = {
+    state: select(func.count()).select_from(_some_in(state, literal_column("1")))
+    for state in ("ready", "delayed", "running", "dead")
+}
+_READY = _some_in("ready", QueuedJob.run_at.label("run_at"))
+OLDEST: _Statement = select(func.extract("epoch", _NOW - func.min(_READY.c.run_at)))
 
 
 class FigureRepository:
@@ -88,13 +96,14 @@ class FigureRepository:
         """Tell whether a run is under way."""
         return bool(await self._session.scalar(IS_RUNNING))
 
-    async def jobs(self, state: str) -> RowMapping:
-        """Return how many jobs are in a state, and for how long the oldest has waited."""
-        return (await self._session.execute(JOBS[state])).mappings().one()
+    async def jobs(self) -> dict[str, int]:
+        """Return how many jobs there are of each state."""
+        return {state: int(await self._session.scalar(statement) or 0) for state, statement in JOBS.items()}
 
-    async def overdue_s(self) -> float:
-        """Return for how many seconds a delayed job should have been ready."""
-        return float(await self._session.scalar(OVERDUE) or 0)
+    async def waited_s(self) -> float:
+        """Return for how many seconds a job has been ready, or should have been."""
+        found = [await self._session.scalar(statement) for statement in (OLDEST, OVERDUE)]
+        return max(float(seconds or 0) for seconds in found)
 
     async def failed_tasks(self) -> int:
         """Return how many periodic tasks have failed the last time."""

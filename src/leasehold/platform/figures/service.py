@@ -8,7 +8,7 @@ import structlog
 from leasehold.core.database import Database, platform_session
 from leasehold.core.errors import Unavailable
 from leasehold.core.figures import Combine, Family, Kind, Sample
-from leasehold.platform.figures.repository import JOBS, FigureRepository
+from leasehold.platform.figures.repository import FigureRepository
 from leasehold.tenancy.context import TenantState
 
 _FRESH_S = 10.0
@@ -110,18 +110,21 @@ async def _of_runs(figures: FigureRepository) -> list[Family]:
 
 
 async def _of_jobs(figures: FigureRepository) -> list[Family]:
-    jobs = {state: await figures.jobs(state) for state in JOBS}
-    oldest = max(float(jobs["ready"]["waited_s"]), await figures.overdue_s())
+    jobs = await figures.jobs()
     return [
         Family(
             "leasehold_jobs",
             Kind.GAUGE,
             "Jobs by state, counted up to 100,000 of each",
-            [Sample((state,), [float(row["jobs"])]) for state, row in jobs.items()],
+            [Sample((state,), [float(count)]) for state, count in jobs.items()],
             ("state",),
             combine=Combine.LARGEST,
         ),
-        _one("leasehold_jobs_oldest_seconds", "For how long the oldest job has waited for a worker", oldest),
+        _one(
+            "leasehold_jobs_oldest_seconds",
+            "For how long the oldest job has waited for a worker",
+            await figures.waited_s(),
+        ),
         _one("leasehold_workers", "Workers that have shown lately that they live", await figures.workers()),
         _one(
             "leasehold_periodic_tasks_failed",
