@@ -6,11 +6,15 @@ It follows the message formats of PostgreSQL's documentation, chapter "Frontend/
 import asyncio
 import contextlib
 import struct
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass, field
 
 _SSL_REQUEST = 80877103
 _QUERY, _PARSE, _SYNC = b"Q", b"P", b"S"
+_KEY_DATA = b"K\0\0\0\x0c"
+"""How the message begins in which a backend says its process id."""
+_WORKS_S = 0.02
+"""In which PostgreSQL does what it was asked."""
 
 
 @dataclass
@@ -24,6 +28,25 @@ class Hold:
 
 
 @dataclass
+class Strike:
+    """What is done to whoever asks for the n-th time, once."""
+
+    at: int
+    """The round trip that is struck, counted from one."""
+    delivers: bool
+    """Whether PostgreSQL gets what was asked before, and only its answer does not come back."""
+    act: Callable[[int], Awaitable[None]]
+    """Is told the process id of the backend."""
+    behind: str = ""
+    """Where `at` is 0: the first COMMIT behind a statement with this text in it is struck instead."""
+    is_done: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def is_meant(self, round_trip: int, said: str, message: bytes) -> bool:
+        """Tell whether it is this message that is to be struck."""
+        return round_trip == self.at or bool(self.behind and self.behind in said and b"COMMIT" in message)
+
+
+@dataclass
 class Traffic:
     """What clients sent: one round trip ends with each simple query and each Sync."""
 
@@ -31,11 +54,15 @@ class Traffic:
     round_trips: int = 0
     statements: list[str] = field(default_factory=list)
     hold: Hold | None = None
+    strike: Strike | None = None
+    commits: list[int] = field(default_factory=list)
+    """The round trips that said COMMIT."""
 
     def reset(self) -> None:
         """Forget what was sent so far."""
         self.round_trips = 0
         self.statements.clear()
+        self.commits.clear()
 
 
 @contextlib.asynccontextmanager
@@ -48,9 +75,17 @@ async def proxy(host: str, port: int) -> AsyncGenerator[Traffic]:
         upstream_reader, upstream_writer = await asyncio.open_connection(host, port)
         answers = asyncio.Event()
         answers.set()
+        backend: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        answering = asyncio.create_task(_backend(upstream_reader, writer, answers, backend))
+
+        async def struck(strike: Strike) -> None:
+            await strike.act(await backend)
+            answering.cancel()
+            strike.is_done.set()
+
         for task in (
-            asyncio.create_task(_frontend(reader, upstream_writer, traffic, answers)),
-            asyncio.create_task(_backend(upstream_reader, writer, answers)),
+            answering,
+            asyncio.create_task(_frontend(reader, upstream_writer, traffic, answers, struck)),
         ):
             tasks.add(task)
             task.add_done_callback(tasks.discard)
@@ -68,7 +103,11 @@ async def proxy(host: str, port: int) -> AsyncGenerator[Traffic]:
 
 
 async def _frontend(
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, traffic: Traffic, answers: asyncio.Event
+    reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
+    traffic: Traffic,
+    answers: asyncio.Event,
+    struck: Callable[[Strike], Awaitable[None]],
 ) -> None:
     said = ""
     with contextlib.closing(writer), contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
@@ -92,14 +131,33 @@ async def _frontend(
                     hold.reached.set()
                     if not hold.delivers:
                         continue
-            traffic.round_trips += kind in {_QUERY, _SYNC}
+            strike = None
+            if kind in {_QUERY, _SYNC}:
+                traffic.round_trips += 1
+                if kind == _QUERY and b"COMMIT" in body:
+                    traffic.commits.append(traffic.round_trips)
+                if traffic.strike and traffic.strike.is_meant(traffic.round_trips, said, body):
+                    strike, traffic.strike = traffic.strike, None
+            if strike and not strike.delivers:
+                await struck(strike)
+                return
+            if strike:
+                answers.clear()
             writer.write(head + body)
             await writer.drain()
+            if strike:
+                await asyncio.sleep(_WORKS_S)
+                await struck(strike)
+                return
 
 
-async def _backend(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, answers: asyncio.Event) -> None:
+async def _backend(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, answers: asyncio.Event, backend: asyncio.Future[int]
+) -> None:
     with contextlib.closing(writer), contextlib.suppress(ConnectionError):
         while data := await reader.read(65536):
+            if not backend.done() and _KEY_DATA in data:
+                backend.set_result(struct.unpack("!I", data.split(_KEY_DATA)[1][:4])[0])
             await answers.wait()
             writer.write(data)
             await writer.drain()

@@ -284,6 +284,9 @@ class Settings(BaseSettings):
     mail_dir: Path | None = None
     """Where mails are kept as .eml files when there is no `smtp_url`. With neither they are only logged."""
 
+    flush_s: float = Field(default=60.0, gt=0, le=3600)
+    """Seconds after which what was counted of tenants is written; a process that is killed loses what came since."""
+
     vacancies: int = Field(default=5, ge=0, le=1000)
     """Schemas that the workers keep ready for new tenants."""
 

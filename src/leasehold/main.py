@@ -62,7 +62,7 @@ from leasehold.workspace.clients.jobs import note_use as note_use_of_client
 from leasehold.workspace.keys.jobs import note_use as note_use_of_key
 from leasehold.workspace.keys.verification import ApiKeys
 from leasehold.workspace.sessions.service import Lifetimes
-from leasehold.workspace.uses import FLUSH_S, Uses
+from leasehold.workspace.uses import Uses
 
 _GC_THRESHOLDS = (50_000, 20, 50)
 _FLUSH_TIMEOUT_S = 5.0
@@ -224,7 +224,7 @@ async def running(process: Process) -> AsyncGenerator[None]:
 
 @asynccontextmanager
 async def flushing(process: Process) -> AsyncGenerator[None]:
-    """Hand over every minute, and at the end, what the process has gathered about its tenants."""
+    """Hand over now and then (`Settings.flush_s`), and at the end, what the process has gathered about its tenants."""
 
     async def flush_one(hand_over: Awaitable[None]) -> None:
         try:
@@ -238,15 +238,15 @@ async def flushing(process: Process) -> AsyncGenerator[None]:
             _log.exception("flush_failed", error=kind_of(error))
 
     async def flush() -> None:
+        await flush_one(flush_usage(process.usage, process.database))  # first: it waits for none of the others
         await flush_one(process.client_uses.flush(process.database))
         await flush_one(process.key_uses.flush(process.database))
-        await flush_one(flush_usage(process.usage, process.database))
         if process.shared_quotas is not None:
             await flush_one(process.shared_quotas.forget_whole())
 
     async def flush_for_ever() -> None:
         while True:
-            await asyncio.sleep(FLUSH_S)
+            await asyncio.sleep(process.settings.flush_s)
             await flush()
 
     task = asyncio.create_task(flush_for_ever(), name="flush")

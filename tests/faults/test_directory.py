@@ -1,4 +1,4 @@
-"""Two processes of the server obey a suspension within a second, also when they have just lost their directory feed."""
+"""Two processes of the server obey each state within a second, also when they have just lost their directory feed."""
 
 import asyncio
 import time
@@ -11,6 +11,7 @@ import pytest
 
 from leasehold.config import Settings
 from leasehold.core.database import driver_url, platform_session
+from leasehold.platform.lifecycle.schemas import MaintenanceBegin
 from leasehold.process import Process
 from leasehold.tenancy.context import TenantRef
 from leasehold.tenancy.feed import APPLICATION_NAME
@@ -39,10 +40,10 @@ async def test_two_processes_obey_within_a_second(
     async with AsyncExitStack() as stack:
         addresses = [await stack.enter_async_context(served(settings, listen=listen)) for _ in range(2)]
 
-        async def change(verb: str, status: int) -> None:
+        async def change(verb: str, status: int, *how: MaintenanceBegin) -> None:
             async with platform_session(process.database) as session:
                 service = lifecycle(session)
-                await getattr(service, verb)(acme.id, by=OPERATOR)
+                await getattr(service, verb)(acme.id, *how, by=OPERATOR)
             committed = time.monotonic()
             seconds = await asyncio.gather(
                 *(seconds_until(address, headers, status, since=committed) for address in addresses)
@@ -53,6 +54,10 @@ async def test_two_processes_obey_within_a_second(
             await seconds_until(address, headers, 200, since=time.monotonic())
         await change("suspend", 403)
         await change("resume", 200)
+        await change("maintain", 503, MaintenanceBegin())
+        await change("end_maintenance", 200)
+        await change("delete", 404)
+        await change("restore", 200)
         assert await cut_feeds(settings) >= 3  # those of the two servers and of this process
         await change("suspend", 403)
         await change("resume", 200)

@@ -4,7 +4,9 @@ import asyncio
 import os
 import random
 import sys
+from contextlib import AsyncExitStack
 from typing import Any
+from urllib.parse import urlsplit
 
 import asyncpg
 import httpx
@@ -16,8 +18,9 @@ from leasehold.core.ids import new_id
 from leasehold.process import Process
 from leasehold.tenancy.context import TenantRef
 from tests.factories import bearer
-from tests.faults.serving import served
+from tests.faults.serving import doomed, served
 from tests.integration.cli.shell import PROJECT
+from tests.postgres_proxy import Strike, proxy
 
 _SECRETS = ("database_url", "direct_url", "owner_url", "installation_key")
 _TENANTS = [str(new_id()) for _ in range(20)]
@@ -69,6 +72,44 @@ async def test_two_processes_that_are_killed_lose_at_most_the_flush_that_each_wa
     found = {after[tenant] - before.get(tenant, 0) for tenant in _TENANTS}
     assert len(found) == 1, "a batch was written in part"
     assert sum(known) <= found.pop() <= sum(known) + 2
+
+
+async def test_a_server_that_is_killed_loses_what_it_counted_since_its_last_flush_and_counts_nothing_twice(
+    settings: Settings, process: Process, acme: TenantRef
+) -> None:
+    ours, parts = await bearer(process, acme), urlsplit(settings.database_url.get_secret_value())
+
+    async def requests() -> int:
+        return (await requests_of(settings, str(acme.id))).get(str(acme.id), 0)
+
+    async def end(backend: int) -> None:
+        assert await owner.fetchval("SELECT pg_terminate_backend($1, 2000)", backend)
+
+    async with proxy(parts.hostname or "", parts.port or 5432) as traffic, AsyncExitStack() as stack:
+        url = settings.database_url.get_secret_value()
+        owner: Any = await asyncpg.connect(driver_url(url))
+        stack.push_async_callback(owner.close)
+        through = url.replace(f":{parts.port}/", f":{traffic.port}/")
+        address, kill = await stack.enter_async_context(doomed(settings, database_url=through, flush_s="0.5"))
+        client = await stack.enter_async_context(httpx.AsyncClient(base_url=address, headers=ours, timeout=30))
+
+        async def ask(times: int) -> None:
+            for _ in range(times):
+                answer = await client.get("/v1/items", headers={"Host": settings.base_domain})
+                assert answer.status_code == 200
+
+        # The first flush is written, and its connection ends before the server hears of it; then it is tried again.
+        traffic.strike = struck = Strike(0, delivers=True, act=end, behind="usage_meters")
+        await ask(30)
+        async with asyncio.timeout(20):
+            await struck.is_done.wait()
+            await ask(3)
+            while await requests() < 33:
+                await asyncio.sleep(0.02)
+        assert await requests() == 33
+        await ask(4)
+        kill()
+    assert 33 <= await requests() <= 37
 
 
 async def test_two_servers_that_are_told_to_end_have_counted_every_request(

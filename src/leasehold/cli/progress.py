@@ -44,6 +44,10 @@ class RunLines:
         if result.error is not None:
             self.say(f"failed: {result.slug}, from {result.start}: {result.error}")
 
+    def skip(self, slug: str) -> None:
+        """Say which tenant was purged before its turn had come."""
+        self.say(f"skipped: {slug}, which was purged meanwhile")
+
     def wave(self, wave: Wave, done: int, failed: int) -> None:
         """Say what a wave came to."""
         seconds, self._wave_began = time.monotonic() - self._wave_began, time.monotonic()
@@ -77,6 +81,10 @@ class _RunBar(RunLines):
         self._failed += result.error is not None
         self._progress.update(self._task, advance=1, failed=self._failed)
 
+    def skip(self, slug: str) -> None:
+        super().skip(slug)
+        self._progress.update(self._task, advance=1)
+
     def wave(self, wave: Wave, done: int, failed: int) -> None:
         self._progress.update(self._task, description=f"tenants, {wave.name} done")
 
@@ -102,13 +110,15 @@ def reporting(console: Console) -> Generator[Report]:
 def summary_lines(summary: RunSummary) -> list[str]:
     """Return what a run came to, for a person."""
     done = len(summary.results) - len(summary.failed)
-    left = summary.planned - len(summary.results)
+    left = summary.planned - len(summary.results) - len(summary.skipped)
     if not summary.planned:
         what = "left to call" if summary.kind == "call" else "to be brought to"
         return [f"nothing to do: {summary.fleet} tenants, none {what} {summary.target}"]
     preposition = "by" if RELATIVE.fullmatch(summary.target) else "to"
     what = f"{summary.target} called for" if summary.kind == "call" else f"migrated {preposition} {summary.target}:"
     line = f"{what} {done} of {summary.fleet} tenants, {len(summary.failed)} failed"
+    if summary.skipped:
+        line += f", {len(summary.skipped)} skipped, for they were purged meanwhile"
     if summary.stopped:
         return [f"stopped: {summary.stopped}", f"{line}, {left} left as they were"]
     return [line]
@@ -119,6 +129,7 @@ def _report(lines: RunLines) -> Report:
         on_plan=lines.plan,
         on_start=lines.start,
         on_result=lines.result,
+        on_skip=lines.skip,
         on_wave=lines.wave,
         on_wait=lines.wait,
     )

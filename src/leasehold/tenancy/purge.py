@@ -20,6 +20,7 @@ from leasehold.core.database import DriverConnection
 from leasehold.core.ids import new_id
 from leasehold.tenancy.audit.owner import record_purge
 from leasehold.tenancy.context import TenantState, UnknownTenant
+from leasehold.tenancy.entitlements import DEFAULT_PLAN
 from leasehold.tenancy.names import quoted, vacant_slug
 from leasehold.tenancy.owner import Owner
 
@@ -55,15 +56,22 @@ _TABLES = f"""
 SELECT r.relname AS name {_OF_SCHEMA} WHERE n.nspname = $1 AND NOT r.relispartition ORDER BY r.relname LIMIT $2
 """
 _NOTE = "UPDATE platform.tenant_purges SET row_counts = row_counts || $2::jsonb WHERE tenant_id = $1"
-# What names the tenant or its people outside of its schema. Ids stay, in the audit log and in the ledger.
+# What names the tenant or its people outside of its schema. Ids stay, in the audit log and in the ledger; those of
+# requests where they are ours, for a client may choose any.
 _FORGET = (
     """
 DELETE FROM platform.idempotency_keys WHERE position(convert_to($1::uuid::text, 'UTF8') IN body) > 0 OR EXISTS (
-    SELECT FROM platform.tenant_domains d
-     WHERE d.tenant_id = $1 AND position(convert_to(d.hostname, 'UTF8') IN body) > 0)
+    SELECT FROM (
+        SELECT hostname FROM platform.tenant_domains WHERE tenant_id = $1
+        UNION SELECT changes -> 'hostname' ->> 'to' FROM platform.audit_events WHERE target_id = $1
+    ) d WHERE position(convert_to(d.hostname, 'UTF8') IN body) > 0)
 """,
+    # Of its key, which is whatever a client took.
+    "DELETE FROM platform.provisioning_receipts WHERE tenant_id = $1",
     """
-UPDATE platform.audit_events SET changes = changes - ARRAY['slug', 'name', 'hostname'], reason = NULL
+UPDATE platform.audit_events
+   SET changes = changes - ARRAY['slug', 'name', 'hostname'], reason = NULL,
+       request_id = CASE WHEN request_id ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN request_id END
  WHERE target_id = $1 OR target_id IN (SELECT id FROM platform.impersonations WHERE tenant_id = $1)
 """,
     "UPDATE platform.fleet_results SET error = 'purged' WHERE tenant_id = $1 AND error IS NOT NULL",
@@ -75,7 +83,8 @@ UPDATE platform.audit_events SET changes = changes - ARRAY['slug', 'name', 'host
 _END = """
 UPDATE platform.tenants
    SET state = 'purged', slug = $2, name = '', is_canary = false, is_read_only = false, maintenance_ends_at = NULL,
-       deleted_from = NULL, purge_at = NULL, updated_at = now()
+       deleted_from = NULL, purge_at = NULL, plan = $3, limits = '{}', features = '{}', rate_limits = '{}',
+       deletion_requested_at = NULL, updated_at = now()
  WHERE id = $1
 """
 _FINISH = """
@@ -159,7 +168,7 @@ class Purger:
                 await connection.execute(f"DROP ROLE {quoted(tenant['role_name'])}")
             for statement in _FORGET:
                 await connection.execute(statement, tenant_id)
-            await connection.execute(_END, tenant_id, vacant_slug(tenant_id))
+            await connection.execute(_END, tenant_id, vacant_slug(tenant_id), DEFAULT_PLAN)
             certificate: Any = await connection.fetchrow(_FINISH, tenant_id)
             await record_purge(connection, tenant_id, by, certificate)
 

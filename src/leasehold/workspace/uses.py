@@ -13,9 +13,6 @@ from leasehold.core.repository import UsedRepository
 from leasehold.tenancy.jobs.definition import Job
 from leasehold.tenancy.jobs.enqueue import enqueue_for
 
-FLUSH_S = 60.0
-"""Seconds between two flushes; a process that is killed loses what it noted since the last one."""
-
 
 class LastUses(Struct, frozen=True):
     """When credentials of one kind were last used, by their ids."""

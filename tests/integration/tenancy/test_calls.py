@@ -160,3 +160,19 @@ async def test_a_call_whose_run_was_taken_over_changes_nothing(own: Settings, ow
 async def test_an_unknown_tenant_is_refused(own: Settings, process: Process) -> None:
     with pytest.raises(UnknownTenantSlug):
         await _call(own, process, _greet, only=("nobody",))
+
+
+async def test_a_tenant_that_is_purged_while_others_are_called_for_is_skipped(
+    own: Settings, owner: Any, process: Process
+) -> None:
+    first, purged, last = await provision(own, 3)
+
+    async def greet(session: TenantSession, tenant: TenantRef) -> None:
+        if tenant.id == first.id:
+            await owner.execute("UPDATE platform.tenants SET state = 'purging' WHERE id = $1", purged.id)
+            await owner.execute(f'DROP TABLE "{purged.schema}".items')
+        await _greet(session, tenant)
+
+    summary = await _call(own, process, greet, jobs=1, max_failures=1)
+    assert (summary.outcome, summary.skipped) == ("succeeded", (purged.slug,))
+    assert await _titles(owner, [first, last]) == [[f"hello {first.slug}"], [f"hello {last.slug}"]]

@@ -1,8 +1,9 @@
 """The purge: nothing of a tenant is left but ids, and nothing of any other is touched."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Generator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -14,6 +15,8 @@ from leasehold.core.clock import utc_now
 from leasehold.core.database import driver_url, platform_session
 from leasehold.core.errors import DatabaseUnavailable
 from leasehold.core.ids import new_id
+from leasehold.embedded import EmbeddedPostgres
+from leasehold.main import build_process
 from leasehold.platform.lifecycle.service import LifecycleService
 from leasehold.platform.tenants.repository import TenantRepository
 from leasehold.process import Process
@@ -24,8 +27,10 @@ from leasehold.tenancy.owner import Owner
 from leasehold.tenancy.purge import Purger
 from tests.admins import impersonated
 from tests.audit import events_of
+from tests.conftest import installed, migrate
 from tests.factories import OPERATOR, admin, bearer, item, lifecycle, new_slug, provisioned
 from tests.people import user
+from tests.plans import PLANS, decided, plan_of
 
 TENANTS = "/platform/v1/tenants"
 
@@ -66,18 +71,25 @@ async def test_nothing_that_names_the_tenant_or_its_people_is_left_in_the_whole_
     http: httpx.AsyncClient, process: Process, owner: Any, globex: TenantRef
 ) -> None:
     root, slug = await admin(process), new_slug()
-    key = {"Idempotency-Key": new_slug()}
+    key = {"Idempotency-Key": f"make-{slug}"}
     made = await http.post(TENANTS, headers=root | key, json={"slug": slug, "name": f"Company {slug}"})
     tenant = process.directory.by_slug(slug)
     assert tenant is not None
     address, domain, email = f"{TENANTS}/{tenant.id}", f"{slug}.example", f"sam.{slug}@people.example"
     key = {"Idempotency-Key": new_slug()}
     await http.post(f"{address}/domains", headers=root | key, json={"hostname": domain})
+    root["Request-Id"] = f"onboarding-{slug}"
+    other = {"Idempotency-Key": new_slug()}
+    await http.post(f"{address}/domains", headers=root | other, json={"hostname": f"{slug}.gone"})
+    assert (await http.delete(f"{address}/domains/{slug}.gone", headers=root)).status_code == 204
     await http.patch(address, headers=root, json={"name": f"Renamed {slug}", "slug": f"{slug}-two"})
+    plan = await plan_of(http, process, tenant)
+    await decided(http, process, tenant, limits={"items": 7}, features={"bulk_import": False})
     await user(process, tenant, email)
     ours = await bearer(process, tenant)
     await http.post("/v1/invitations", headers=ours, json={"email": f"new.{email}", "role": "member"})
     await http.post("/v1/items", headers=ours | {"Idempotency-Key": new_slug()}, json={"title": f"Item of {slug}"})
+    await http.post("/v1/tenant/deletion-request", headers=ours)
     await impersonated(http, process, tenant)
     await owner.execute(
         "INSERT INTO platform.fleet_runs (id, kind, target, host, pid, planned, started_at) "
@@ -95,11 +107,22 @@ async def test_nothing_that_names_the_tenant_or_its_people_is_left_in_the_whole_
     assert made.status_code == 201
     before = await places_of(owner, slug)
     assert {"platform.tenants.slug", "platform.idempotency_keys.body", "platform.audit_events.changes"} <= set(before)
-    assert "platform.former_slugs.slug" in before
+    assert {"platform.former_slugs.slug", "platform.provisioning_receipts.key"} <= set(before)
+    assert "platform.audit_events.request_id" in before
     kept = await item(process, globex, "Kept")
     await deleted(process, tenant)
     assert await process.purger.purge(tenant.id, by=OPERATOR) is True
     assert await places_of(owner, slug) == []
+    row = await owner.fetchrow("SELECT * FROM platform.tenants WHERE id = $1", tenant.id)
+    left = {name: row[name] for name in ("plan", "limits", "features", "rate_limits", "deletion_requested_at")}
+    assert left == {
+        "plan": "default",
+        "limits": "{}",
+        "features": "{}",
+        "rate_limits": "{}",
+        "deletion_requested_at": None,
+    }
+    assert (await http.delete(f"{PLANS}/{plan}", headers=root)).status_code == 204
     listed = await http.get("/v1/items", headers=await bearer(process, globex))
     assert [row["id"] for row in listed.json()["items"]] == [str(kept.id)]
     assert await owner.fetchval("SELECT to_regnamespace($1)", tenant.schema) is None
@@ -222,6 +245,42 @@ async def test_three_hundred_tables_that_all_refer_to_one_take_few_locks_at_a_ti
         await owner.execute("DROP TABLE platform.locks_of_test")
     assert batches > 300 / 4
     assert most < 150
+
+
+@pytest.fixture
+def cramped(tmp_path: Path) -> Generator[Settings]:
+    """An installation on a server that has room for few locks."""
+    few = {"max_locks_per_transaction": "64", "max_connections": "25", "max_wal_senders": "0"}
+    few |= {"autovacuum_worker_slots": "2", "autovacuum_max_workers": "2", "max_worker_processes": "2", "fsync": "off"}
+    with (
+        EmbeddedPostgres(tmp_path / "postgres", major=18, parameters=few) as admin_url,
+        installed(admin_url, f"leasehold_locks_{new_slug()[2:]}") as settings,
+    ):
+        migrate(settings)
+        yield settings
+
+
+async def test_where_dropping_a_schema_at_once_finds_no_room_for_locks_a_purge_does(cramped: Settings) -> None:
+    assert cramped.owner_url is not None
+    process = build_process(cramped)
+    tenant = await process.provisioner.provision(slug=new_slug(), name="Large", by=OPERATOR)
+    owner: Any = await asyncpg.connect(driver_url(cramped.owner_url.get_secret_value()))
+    for number in range(300):
+        await owner.execute(
+            f'CREATE TABLE "{tenant.schema}".more_{number} (id uuid PRIMARY KEY, user_id uuid REFERENCES '
+            f'"{tenant.schema}".users, a text UNIQUE, b text UNIQUE, c text UNIQUE, d text UNIQUE, e text UNIQUE)'
+        )
+    assert await owner.fetchval("SHOW max_locks_per_transaction") == "64"
+    with pytest.raises(asyncpg.OutOfMemoryError, match="out of shared memory"):
+        await owner.execute(f'DROP SCHEMA "{tenant.schema}" CASCADE')
+    await deleted(process, tenant)
+    assert await process.purger.purge(tenant.id, by=OPERATOR) is True
+    assert await owner.fetchval("SELECT to_regnamespace($1)", tenant.schema) is None
+    assert await owner.fetchval("SELECT state FROM platform.tenants WHERE id = $1", tenant.id) == "purged"
+    await owner.close()
+    await process.owner.close()
+    process.passwords.close()
+    await process.database.close()
 
 
 class DyingConnection(asyncpg.Connection):

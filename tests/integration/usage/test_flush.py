@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -10,7 +11,6 @@ import pytest
 from msgspec import Struct
 from sqlalchemy import Text, cast, func, select
 
-from leasehold import main
 from leasehold.config import Settings
 from leasehold.core.database import Database, DriverConnection
 from leasehold.core.errors import DatabaseUnavailable
@@ -224,7 +224,7 @@ async def test_a_process_goes_on_flushing_whatever_has_failed_once(
     own: Process, owner: DriverConnection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tenant_id = new_id()
-    monkeypatch.setattr(main, "FLUSH_S", 0.02)
+    hasty = replace(own, settings=own.settings.model_copy(update={"flush_s": 0.02}))
     tried: list[None] = []
 
     async def fail(_database: Database) -> None:
@@ -232,7 +232,7 @@ async def test_a_process_goes_on_flushing_whatever_has_failed_once(
         raise LookupError("whatever")
 
     monkeypatch.setattr(own.client_uses, "flush", fail)
-    async with flushing(own):
+    async with flushing(hasty):
         await until(lambda: len(tried) >= 3)
         count(own.usage, tenant_id)
         async with asyncio.timeout(5):

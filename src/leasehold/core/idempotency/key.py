@@ -14,8 +14,11 @@ from leasehold.core.errors import Conflict, Invalid, Problem
 KEPT = timedelta(hours=24)
 """For how long a key and its answer are kept."""
 
-_QUOTED = re.compile(r'"((?:[ !#-\[\]-~]|\\["\\])*)"')
-_BARE = re.compile(r"[!#-~](?:[ -~]*[!-~])?")
+_QUOTED_PATTERN = r'"((?:[ !#-\[\]-~]|\\["\\])+)"'
+_BARE_PATTERN = "[!#-~](?:[ -~]*[!-~])?"
+_QUOTED, _BARE = re.compile(_QUOTED_PATTERN), re.compile(_BARE_PATTERN)
+KEY_PATTERN = f"^(?:{_QUOTED_PATTERN}|{_BARE_PATTERN})$"
+"""What the header looks like, for who describes it."""
 _MOST_CHARACTERS = 255
 
 

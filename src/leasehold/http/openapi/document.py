@@ -8,6 +8,7 @@ from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, License, OAuthFlow, OAuthFlows, SecurityScheme
 
 from leasehold.core.errors import NotFound
+from leasehold.core.idempotency.key import KEY_PATTERN
 from leasehold.http.idempotency import HEADER, REPLAYED_HEADER, TAKES_KEY
 from leasehold.http.marks import CREDENTIAL_ENDPOINT, IS_PUBLIC, SCOPES
 from leasehold.http.openapi.answers import SCHEMAS, describe_problems, examples_of, problems_of
@@ -125,7 +126,7 @@ _KEY_PARAMETER: dict[str, Any] = {
     "description": "A key of your own for this one request, best a random UUID. For 24 hours the same request with the "
     "same key is not carried out again: it gets the same answer, without secrets that are shown once. Another request "
     "with the key gets 422, and 409 while the first one is still being carried out.",
-    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": KEY_PATTERN},
     "example": "0b9c2f1e-6f0d-4c0e-9a50-3f2f0c1d7a11",
 }
 _REPLAYED: dict[str, Any] = {

@@ -13,7 +13,7 @@ _TEXTS = {
 
 
 def add_examples(document: Mapping[str, Any]) -> None:
-    """Give each JSON body, sent or answered with success, an example, and each parameter one.
+    """Give each JSON body, sent or answered with success, an example, and each parameter but a cursor one.
 
     What is answered often has no example of its own: then it is that of a field of the same name which is sent.
     """
@@ -22,7 +22,8 @@ def add_examples(document: Mapping[str, Any]) -> None:
     for operations in document["paths"].values():
         for operation in operations.values():
             for parameter in operation.get("parameters", ()):
-                if "example" not in parameter and "examples" not in parameter:
+                is_cursor = parameter["name"] == "cursor"  # which nobody can make up
+                if not is_cursor and "example" not in parameter and "examples" not in parameter:
                     parameter["example"] = _example(parameter["schema"], schemas)
             bodies = [operation.get("requestBody", {})]
             bodies += [answer for status, answer in operation["responses"].items() if status.startswith("2")]

@@ -1,5 +1,6 @@
 """How the document describes what may be asked of a list."""
 
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -20,7 +21,8 @@ def describe_list(operation: dict[str, Any], handler: HTTPRouteHandler) -> None:
     order = {"type": "string", "enum": orders, "default": default}
     parameters = [_parameter("sort", "The order; with a - the other way round", order)]
     for name, kind in listing.kinds.items():
-        schema = msgspec.json.schema(kind)
+        # With its zone, which msgspec does not say of a time that may have none.
+        schema = {"type": "string", "format": "date-time"} if kind is datetime else msgspec.json.schema(kind)
         parameters.append(_parameter(name, f"Only rows by their {name}", schema))
     if listing.search is not None:
         schema = {"type": "string", "minLength": 1, "maxLength": MAX_Q_LENGTH}

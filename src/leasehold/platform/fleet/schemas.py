@@ -53,7 +53,7 @@ class Run(Struct):
     """A revision as it was named, or the function that was called."""
     outcome: RunOutcome
     reason: str | None
-    """Why it was stopped."""
+    """Why it was stopped, or how many tenants it skipped, for they were purged meanwhile."""
     host: str
     pid: int
     planned: int

@@ -154,7 +154,8 @@ class TenantService(SQLAlchemyAsyncRepositoryService[registry.Tenant, TenantRepo
             raise _refused(error) from error
         for action, told in by_action(changes, _ACTIONS).items():
             await AuditLog(self._session, by).record_to(tenant_ref(row), action, changes=told)
-        await announce_tenant(self._session, tenant_id)
+        if changes:
+            await announce_tenant(self._session, tenant_id)
         return schemas.described(row)
 
     async def domains(self, tenant_id: UUID, pager: Pager) -> Page[schemas.Domain]:

@@ -19,7 +19,7 @@ from leasehold.core.sqlstate import LOST_CONNECTION, sqlstate_of
 from leasehold.tenancy.bind import TenantSession, open_tenant_session, record_call
 from leasehold.tenancy.context import TenantRef
 from leasehold.tenancy.fleet.lease import LEASE_LOST, Lease, LeaseLost, connect_for_run, held_lease, raise_if_lost
-from leasehold.tenancy.fleet.ledger import TenantResult, finish_run, record_failure, start_run
+from leasehold.tenancy.fleet.ledger import TenantResult, finish_run, gone_among, record_failure, start_run
 from leasehold.tenancy.fleet.plan import UnknownTenantSlug
 from leasehold.tenancy.fleet.run import Report, RunSummary
 from leasehold.tenancy.registry import TERMS_SQL, tenant_ref_of
@@ -83,15 +83,16 @@ class FleetCall:
         await start_run(connection, lease.run_id, kind="call", target=self.name, planned=len(tenants), by=self.by)
         self.report.on_start(len(tenants))
         results: list[TenantResult] = []
+        skipped: list[str] = []
         stopped: str | None = "it was interrupted"
         try:
-            await self._call_all(tenants, lease, results)
+            await self._call_all(tenants, lease, results, skipped)
             failures = sum(result.error is not None for result in results)
             stopped = f"{failures} tenants failed" if failures >= self.max_failures else None
         finally:
-            summary = RunSummary("call", self.name, fleet, len(tenants), tuple(results), stopped)
+            summary = RunSummary("call", self.name, fleet, len(tenants), tuple(results), stopped, tuple(skipped))
             with suppress(*LOST_CONNECTION, asyncpg.PostgresError):
-                await finish_run(connection, lease.run_id, summary.outcome, stopped)
+                await finish_run(connection, lease.run_id, summary.outcome, summary.reason)
         return summary
 
     async def _tenants(self, connection: DriverConnection) -> tuple[int, list[TenantRef]]:
@@ -107,7 +108,9 @@ class FleetCall:
             if row["id"] not in done and (not self.only or row["slug"] in self.only) and row["slug"] not in self.exclude
         ]
 
-    async def _call_all(self, tenants: list[TenantRef], lease: Lease, results: list[TenantResult]) -> None:
+    async def _call_all(
+        self, tenants: list[TenantRef], lease: Lease, results: list[TenantResult], skipped: list[str]
+    ) -> None:
         queue = iter(tenants)
 
         async def work() -> None:
@@ -115,8 +118,12 @@ class FleetCall:
                 if sum(result.error is not None for result in results) >= self.max_failures:
                     return
                 lease.demand()
-                results.append(await self._call(tenant, lease))
-                self.report.on_result(results[-1])
+                if result := await self._call(tenant, lease):
+                    results.append(result)
+                    self.report.on_result(result)
+                else:
+                    skipped.append(tenant.slug)
+                    self.report.on_skip(tenant.slug)
 
         try:
             async with asyncio.TaskGroup() as group:
@@ -126,7 +133,8 @@ class FleetCall:
             raise_if_lost(group)
             raise
 
-    async def _call(self, tenant: TenantRef, lease: Lease) -> TenantResult:
+    async def _call(self, tenant: TenantRef, lease: Lease) -> TenantResult | None:
+        """Return what a call came to; None for a tenant that is being purged, or was."""
         started = time.monotonic()
 
         def result(error: str | None = None) -> TenantResult:
@@ -144,6 +152,8 @@ class FleetCall:
             failed = result(f"{type(error).__name__}: {error}")
             connection = await connect_for_run(self.owner_url, lease.run_id)
             try:
+                if await gone_among(connection, [tenant.id]):
+                    return None
                 await record_failure(connection, lease.run_id, failed, lease.fence)
             finally:
                 connection.terminate()

@@ -2,6 +2,7 @@
 
 import os
 import socket
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 from uuid import UUID
@@ -24,6 +25,7 @@ VALUES ($1, $2, $3, $4, $5, $6, now())
 _FINISH = """
 UPDATE platform.fleet_runs SET outcome = $2, reason = $3, finished_at = now() WHERE id = $1 AND outcome IS NULL
 """
+_GONE = "SELECT id FROM platform.tenants WHERE id = ANY($1) AND state IN ('purging', 'purged')"
 _FAIL = """
 INSERT INTO platform.fleet_results (id, run_id, tenant_id, start, target, error, attempts, duration_ms, finished_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, now())
@@ -55,6 +57,11 @@ async def start_run(
 async def finish_run(connection: DriverConnection, run_id: UUID, outcome: Outcome, reason: str | None) -> None:
     """Write down how a run ended, unless somebody who took over has done so."""
     await connection.execute(_FINISH, run_id, outcome, reason)
+
+
+async def gone_among(connection: DriverConnection, tenant_ids: Iterable[UUID]) -> frozenset[UUID]:
+    """Return those of some tenants that are being purged, or were: nothing is left to be done with their schemas."""
+    return frozenset(row["id"] for row in await connection.fetch(_GONE, list(tenant_ids)))
 
 
 async def record_failure(connection: DriverConnection, run_id: UUID, result: TenantResult, fence: str) -> None:

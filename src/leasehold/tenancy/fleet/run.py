@@ -62,6 +62,8 @@ class Report:
     on_start: Callable[[int], None] = _ignore
     """Is told how many tenants there are to do."""
     on_result: Callable[[TenantResult], None] = _ignore
+    on_skip: Callable[[str], None] = _ignore
+    """Is told which tenant was purged before its turn had come."""
     on_wave: Callable[[Wave, int, int], None] = _ignore
     """Is told how many tenants of a wave were migrated, and how many failed."""
     on_wait: Callable[[str, str], None] = _ignore
@@ -80,11 +82,19 @@ class RunSummary:
     results: tuple[TenantResult, ...] = ()
     stopped: str | None = None
     """Why the run ended before its time."""
+    skipped: tuple[str, ...] = ()
+    """The slugs of tenants that were purged meanwhile, so that nothing was left to be done."""
 
     @property
     def failed(self) -> tuple[TenantResult, ...]:
         """The tenants that keep an old revision."""
         return tuple(result for result in self.results if result.error is not None)
+
+    @property
+    def reason(self) -> str | None:
+        """What is to be said of the run besides its outcome."""
+        said = [f"{len(self.skipped)} skipped, for they were purged meanwhile"] if self.skipped else []
+        return "; ".join([*([self.stopped] if self.stopped else []), *said]) or None
 
     @property
     def outcome(self) -> Outcome:
@@ -206,6 +216,7 @@ class FleetRun:
             jobs=self.options.jobs,
             max_failures=self.options.max_failures,
             on_result=self.report.on_result,
+            on_skip=self.report.on_skip,
             on_wait=self.report.on_wait,
         )
         self.report.on_plan(plan)
@@ -215,7 +226,9 @@ class FleetRun:
             stopped = await self._waves(plan, crew)
         finally:
             await crew.close()
-            summary = RunSummary(kind, self._target, plan.fleet, planned, tuple(crew.results), stopped)
+            summary = RunSummary(
+                kind, self._target, plan.fleet, planned, tuple(crew.results), stopped, tuple(crew.skipped)
+            )
             await self._finish(lease, summary)
         if is_whole and self.options.direction == "downgrade" and summary.outcome == "succeeded":
             connection = await connect_for_run(self.owner_url, lease.run_id)
@@ -227,7 +240,7 @@ class FleetRun:
         """Write down how the run ended, over a new connection: the database may have been restarted meanwhile."""
         with suppress(*LOST_CONNECTION, asyncpg.PostgresError):
             connection = await connect_for_run(self.owner_url, lease.run_id)
-            await finish_run(connection, lease.run_id, summary.outcome, summary.stopped)
+            await finish_run(connection, lease.run_id, summary.outcome, summary.reason)
             await connection.close()
 
     async def _waves(self, plan: Plan, crew: Crew) -> str | None:

@@ -1,7 +1,8 @@
 """Takes one wave of tenants after another through their renderings, several at a time.
 
 A tenant whose locks others hold, or whose connection is lost, is put back and tried again, while the others go on. One
-that fails keeps the revision it has reached.
+that fails keeps the revision it has reached. One that is purged meanwhile has no revision to reach, and is skipped; a
+schema that is missing for any other reason is a failure.
 """
 
 import asyncio
@@ -9,6 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from uuid import UUID
 
 import asyncpg
 from sqlalchemy.exc import DBAPIError, InterfaceError, SQLAlchemyError
@@ -16,7 +18,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, SQLAlchemyError
 from leasehold.core.database import DriverConnection
 from leasehold.core.sqlstate import LOST_CONNECTION, sqlstate_of
 from leasehold.tenancy.fleet.lease import LEASE_LOST, Lease, LeaseLost, connect_for_run, raise_if_lost
-from leasehold.tenancy.fleet.ledger import TenantResult, record_failure, revision_sql, success_sql
+from leasehold.tenancy.fleet.ledger import TenantResult, gone_among, record_failure, revision_sql, success_sql
 from leasehold.tenancy.fleet.limits import IN_THE_WAY
 from leasehold.tenancy.fleet.live import LiveRevisionFailed
 from leasehold.tenancy.fleet.plan import Plan, PlannedTenant, Wave
@@ -66,9 +68,12 @@ class Crew:
         jobs: int,
         max_failures: int,
         on_result: Callable[[TenantResult], None],
+        on_skip: Callable[[str], None],
         on_wait: Callable[[str, str], None],
     ) -> None:
         self.results: list[TenantResult] = []
+        self.skipped: list[str] = []
+        """The slugs of those that were purged meanwhile."""
         self.failures = 0
         self._url = url
         self._lease = lease
@@ -77,6 +82,7 @@ class Crew:
         self._jobs = jobs
         self._max_failures = max_failures
         self._on_result = on_result
+        self._on_skip = on_skip
         self._on_wait = on_wait
         self._connections: list[DriverConnection | None] = [None] * jobs
 
@@ -94,6 +100,7 @@ class Crew:
         works = [_Work(tenant, self._plan.rendering_of(tenant).phases) for tenant in wave.tenants]
         for number in range(max(len(work.phases) for work in works)):
             queue = [work for work in works if work.is_open and number < len(work.phases)]
+            queue = await self._without_gone(queue)
             try:
                 async with asyncio.TaskGroup() as group:
                     for slot in range(min(self._jobs, len(queue))):
@@ -130,6 +137,8 @@ class Crew:
         except _OF_ONE_TENANT as error:
             if sqlstate_of(error) == LEASE_LOST:
                 raise LeaseLost from error
+            if not await self._without_gone([work], slot):
+                return
             if _may_come_back(error) and work.attempts < self._replay.limits.attempts:
                 work.ready_at = time.monotonic() + self._replay.limits.pause_s(work.attempts)
                 work.attempts += 1
@@ -155,6 +164,19 @@ class Crew:
                 await self._replay.apply(connection, tenant.schema, segment, closing)
         else:
             await self._replay.apply(connection, tenant.schema, segment, closing)
+
+    async def _without_gone(self, works: list[_Work], slot: int = 0) -> list[_Work]:
+        """Return the works without those whose tenants are being purged, or were; these are closed."""
+        gone: frozenset[UUID] = frozenset()
+        # Where nobody answers, whoever is next finds out what is wrong.
+        with suppress(*LOST_CONNECTION, asyncpg.PostgresError):
+            gone = await gone_among(await self._connection(slot), [work.tenant.id for work in works])
+        for work in works:
+            if work.tenant.id in gone:
+                work.is_open = False
+                self.skipped.append(work.tenant.slug)
+                self._on_skip(work.tenant.slug)
+        return [work for work in works if work.is_open]
 
     async def _is_committed(self, connection: DriverConnection, work: _Work, segment: Segment) -> bool:
         """Tell whether an attempt whose connection was lost had been committed before it was."""
