@@ -5,6 +5,7 @@ Docker engine answers, else the embedded PostgreSQL. LEASEHOLD_TEST_POSTGRES=16 
 """
 
 import asyncio
+import gc
 import os
 import shutil
 import subprocess
@@ -36,12 +37,37 @@ from tests.factories import provisioned
 
 pytest_plugins = ["pytest_databases.docker", "pytest_databases.docker.postgres"]
 
+# The tests of a worker begin with the longest, so that no worker is left alone with one of them at the end.
+_FIRST = ("tests/tutorial/", "tests/faults/", "tests/integration/")
+
 # For a throw-away server: nothing that it holds has to survive it.
 _FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_connections": "300"}
 _PASSWORD = "only-for-tests"
 _DROP_ROLES = """
 SELECT format('DROP ROLE IF EXISTS %%I', rolname) FROM pg_roles WHERE rolname = ANY(%s)
 """
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Look for no garbage in what is collected, now or later, as a server does with what it begins with."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest tests first, and keep the order otherwise."""
+    places = {folder: place for place, folder in enumerate(_FIRST)}
+
+    def place(item: pytest.Item) -> int:
+        return next((places[folder] for folder in _FIRST if item.nodeid.startswith(folder)), len(places))
+
+    items.sort(key=place)
 
 
 def _service(url: str) -> PostgresService:

@@ -25,8 +25,9 @@ def _parameter(name: str, description: str) -> dict[str, Any]:
 _IF_MATCH = _parameter(
     "If-Match",
     "The ETag of what the change was decided on, or `*`. If it is another by now, the answer is 412 and nothing is "
-    "changed. A tenant may demand the header (428).",
+    "changed.",
 )
+_POLICY = " A tenant may demand the header (428)."
 _IF_NONE_MATCH = _parameter("If-None-Match", "The ETag of what is known. If it is still that, the answer is 304.")
 
 
@@ -37,7 +38,8 @@ def describe_tags(operation: dict[str, Any], handler: HTTPRouteHandler) -> None:
     answered = handler.parsed_fn_signature.return_type.annotation
     has_tag = hasattr(answered, "tagged_by")
     if takes_if_match:
-        parameters = [*parameters, _IF_MATCH]
+        policy = _POLICY if "428" in operation["responses"] else ""
+        parameters = [*parameters, _IF_MATCH | {"description": _IF_MATCH["description"] + policy}]
     if has_tag and "GET" in handler.http_methods:
         parameters = [*parameters, _IF_NONE_MATCH]
         operation["responses"]["304"] = {"description": "Still the same", "headers": {"ETag": _ETAG}}
