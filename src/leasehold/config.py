@@ -266,6 +266,21 @@ class Settings(BaseSettings):
     job_poll_s: float = Field(default=0.5, gt=0)
     """Seconds between two looks for jobs; with a `direct_url` a new one is also heard of at once."""
 
+    slow_statement_ms: int = Field(default=0, ge=0)
+    """A statement that takes longer is logged without its values, in milliseconds; 0 for none."""
+
+    traces: Literal["off", "otlp"] = "off"
+    """Whether traces are sent by OTLP, to where OpenTelemetry's own variables say; needs the extra `otel`."""
+
+    metrics_port: int = Field(default=0, ge=0, le=65535)
+    """Port on which the server tells Prometheus its figures, on `host`; 0 for none, and nothing is counted for it."""
+
+    metrics_tenants: int = Field(default=20, ge=0, le=500)
+    """The busiest tenants have series of their own, so many at most; all others are one series."""
+
+    metrics_dir: Path | None = None
+    """Folder in which the processes of one server meet to tell their figures; a temporary one if missing."""
+
     smtp_url: SmtpUrl | None = None
     """The mail server: `smtp://` (STARTTLS where it is offered, and always with a password) or `smtps://` (TLS)."""
 

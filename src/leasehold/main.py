@@ -2,8 +2,8 @@
 
 import asyncio
 import gc
-from collections.abc import AsyncGenerator, Awaitable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from datetime import timedelta
 from importlib.metadata import version
 
@@ -14,6 +14,8 @@ from leasehold.config import Settings
 from leasehold.core.budget import ConnectionBudget, connection_budget
 from leasehold.core.database import Database, open_engine, platform_session
 from leasehold.core.errors import Unavailable
+from leasehold.core.failures import kind_of
+from leasehold.core.figures import RequestFigures
 from leasehold.core.log import configure_logging
 from leasehold.core.models import TenantModel
 from leasehold.core.pagination import Cursors
@@ -22,6 +24,7 @@ from leasehold.core.quotas.memory import ProcessQuotas
 from leasehold.core.quotas.shared import SharedQuotas
 from leasehold.core.signed_links import SignedLinks
 from leasehold.core.signing import KeyRing
+from leasehold.core.spans import Spans
 from leasehold.core.stopping import Stopping
 from leasehold.core.tokens import AccessTokens
 from leasehold.core.usage import UsageMeter
@@ -38,13 +41,15 @@ from leasehold.http.request_log import RequestLog
 from leasehold.http.responses import JsonResponse
 from leasehold.http.routers import IdempotentPosts, OneDependencyAfterAnother, route_handlers
 from leasehold.mail.links import Links
+from leasehold.observe.meeting import telling
+from leasehold.observe.traces import close_spans, open_spans
 from leasehold.platform.keys.service import KeyService
 from leasehold.platform.usage.flush import flush_usage
 from leasehold.process import Process
 from leasehold.tenancy.archive.exporting import Exporter
 from leasehold.tenancy.archive.importing import Importer
 from leasehold.tenancy.audit.owner import record_provisioning
-from leasehold.tenancy.bind import BindableConnection, ReaderPool, prepare_engine
+from leasehold.tenancy.bind import BindableConnection, ReaderPool, Statements, prepare_engine
 from leasehold.tenancy.clone import Cloner
 from leasehold.tenancy.directory import KnownSubjects, TenantDirectory
 from leasehold.tenancy.feed import DirectoryFeed
@@ -74,8 +79,10 @@ _QUOTA_TIMEOUT_S = 1.0
 _log = structlog.get_logger(__name__)
 
 
-def build_process(settings: Settings, *, budget: ConnectionBudget | None = None) -> Process:
+def build_process(settings: Settings, *, budget: ConnectionBudget | None = None, spans: Spans | None = None) -> Process:
     """Return the parts of a process, none of them connected yet. Without a budget it is that of a serving one.
+
+    `spans` records traces, and is closed with the process.
 
     Raises:
         InvalidInstallationKey: the installation key is none.
@@ -91,6 +98,7 @@ def build_process(settings: Settings, *, budget: ConnectionBudget | None = None)
     subjects = KnownSubjects()
     usage = UsageMeter()
     quotas = ProcessQuotas()
+    statements = Statements(slow_ms=settings.slow_statement_ms, spans=spans)
     budget = budget or connection_budget(pool_size=settings.pool_size, workers=settings.workers)
     engine = open_engine(
         database_url,
@@ -108,6 +116,7 @@ def build_process(settings: Settings, *, budget: ConnectionBudget | None = None)
         prepared_statements=settings.prepared_statements,
         tenant_roles=settings.tenant_roles,
         usage=usage,
+        statements=statements,
     )
     provisioner = Provisioner(
         owner=owner,
@@ -120,7 +129,7 @@ def build_process(settings: Settings, *, budget: ConnectionBudget | None = None)
     return Process(
         settings=settings,
         database=Database(
-            prepare_engine(engine, max_tenants=settings.tenants_per_connection),
+            prepare_engine(engine, max_tenants=settings.tenants_per_connection, statements=statements),
             tenant_roles=settings.tenant_roles,
             usage=usage,
         ),
@@ -176,6 +185,7 @@ def build_process(settings: Settings, *, budget: ConnectionBudget | None = None)
         quotas=quotas,
         shared_quotas=_shared_quotas(settings, quotas),
         catalogue=CATALOGUE,
+        spans=spans,
         outdated_revisions=outdated_revisions(settings.migrations_dir),
         stopping=Stopping(),
     )
@@ -235,6 +245,8 @@ async def running(process: Process) -> AsyncGenerator[None]:
         process.passwords.close()
         await process.readers.close()
         await process.database.close()
+        if process.spans is not None:
+            await close_spans(process.spans)
 
 
 @asynccontextmanager
@@ -250,7 +262,7 @@ async def flushing(process: Process) -> AsyncGenerator[None]:
             pass  # it is kept for the next time
         except Exception as error:  # noqa: BLE001  # whatever is wrong with one of them
             # So is this; a server whose schema is not migrated yet must not stop flushing for good.
-            _log.exception("flush_failed", error=repr(error))
+            _log.exception("flush_failed", error=kind_of(error))
 
     async def flush() -> None:
         await flush_one(flush_usage(process.usage, process.database))  # first: it waits for none of the others
@@ -288,11 +300,18 @@ async def collecting_less() -> AsyncGenerator[None]:
         gc.unfreeze()
 
 
-def create_app(settings: Settings | None = None) -> RequestLog:
-    """Return the ASGI application for these settings, or for those of the environment."""
+def create_app(settings: Settings | None = None, *, spans: Spans | None = None) -> RequestLog:
+    """Return the ASGI application for these settings, or for those of the environment.
+
+    Raises:
+        TracesNotInstalled: the settings want traces, and the extra for it is missing.
+    """
     settings = settings or Settings()  # pyright: ignore[reportCallIssue]
     lines = configure_logging(level=settings.log_level, form=settings.log_format)
-    process = build_process(settings)
+    process = build_process(settings, spans=spans or open_spans(settings))
+    figures = RequestFigures() if settings.metrics_port else None
+    if figures is not None:
+        process.sources.append(figures.families)
     app = Litestar(
         route_handlers=route_handlers(process),
         lifespan=[
@@ -300,6 +319,7 @@ def create_app(settings: Settings | None = None) -> RequestLog:
             lambda _app: running(process),
             lambda _app: flushing(process),
             *([lambda _app: worker_inside(process)] if settings.worker_inside else []),
+            *_telling(process),
             lambda _app: collecting_less(),
         ],
         exception_handlers=exception_handlers(),
@@ -318,4 +338,14 @@ def create_app(settings: Settings | None = None) -> RequestLog:
         process.usage,
         headers=AnswerHeaders(docs_script=SCRIPT, hsts_seconds=settings.hsts_seconds),
         serve=Departing(CrossOrigin(app, origins) if settings.cors_origins else app, process.stopping),
+        figures=figures,
+        spans=process.spans,
     )
+
+
+def _telling(process: Process) -> list[Callable[[Litestar], AbstractAsyncContextManager[None]]]:
+    """Return what lets the figures of a process be asked for, where something is to ask."""
+    folder = process.settings.metrics_dir
+    if not process.settings.metrics_port or folder is None:
+        return []
+    return [lambda _app: telling(process, folder)]

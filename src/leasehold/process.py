@@ -1,14 +1,17 @@
 """What one process of the server holds for its whole life, built once by `create_app` and handed down."""
 
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 
 from leasehold.config import Settings
 from leasehold.core.database import Database
+from leasehold.core.figures import Family
 from leasehold.core.pagination import Cursors
 from leasehold.core.passwords import Passwords
 from leasehold.core.quotas.memory import ProcessQuotas
 from leasehold.core.quotas.shared import SharedQuotas
 from leasehold.core.signed_links import SignedLinks
+from leasehold.core.spans import Spans
 from leasehold.core.stopping import Stopping
 from leasehold.core.tokens import AccessTokens
 from leasehold.core.usage import UsageMeter
@@ -63,9 +66,13 @@ class Process:
     """Those that all processes count together, where the settings want it so."""
     catalogue: Catalogue
     """What plans can say something about."""
+    spans: Spans | None
+    """Who records traces."""
     outdated_revisions: frozenset[str]
     """Revisions of the shared schema with which this code is not ready to serve."""
     stopping: Stopping
+    sources: list[Callable[[], Iterable[Family]]] = field(default_factory=list[Callable[[], Iterable[Family]]])
+    """What else counts something in this process, such as the server or the worker that runs in it."""
 
     def __deepcopy__(self, _memo: object) -> "Process":
         """Return itself: Litestar copies routers with all that hangs on them, and a copied directory would be stale."""

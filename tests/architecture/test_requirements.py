@@ -13,6 +13,7 @@ from tests.architecture.source import ROOT
 _ASKED = tomllib.loads((ROOT / "pyproject.toml").read_text())
 _RUNTIME: list[str] = _ASKED["project"]["dependencies"]
 _EMBEDDED: list[str] = _ASKED["project"]["optional-dependencies"]["embedded"]
+_OTEL: list[str] = _ASKED["project"]["optional-dependencies"]["otel"]
 _DEVELOPMENT: list[str] = _ASKED["dependency-groups"]["dev"]
 # In two parts each, so that this file does not name what it looks for.
 _REGISTRIES = [
@@ -70,12 +71,12 @@ def _tracked_files() -> list[str]:
 
 def test_everything_asked_for_is_in_the_development_lock() -> None:
     """Prevents a fresh clone that cannot start, because the lock was not renewed with pyproject.toml."""
-    assert _not_pinned([*_RUNTIME, *_EMBEDDED, *_DEVELOPMENT], "dev.txt") == []
+    assert _not_pinned([*_RUNTIME, *_EMBEDDED, *_OTEL, *_DEVELOPMENT], "dev.txt") == []
 
 
 def test_everything_needed_to_run_is_in_the_production_lock() -> None:
     """Prevents an image that misses a package and fails at its first start."""
-    assert _not_pinned(_RUNTIME, "prod.txt") == []
+    assert _not_pinned([*_RUNTIME, *_OTEL], "prod.txt") == []
 
 
 def test_what_builds_the_image_is_in_its_lock() -> None:

@@ -5,7 +5,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import IO
@@ -14,15 +14,23 @@ import httpx
 
 from leasehold.config import Settings
 
+_NONE: Mapping[str, str] = {}
 _SECRETS = ("database_url", "direct_url", "owner_url", "installation_key")
 
 
 @asynccontextmanager
 async def served(
-    settings: Settings, *, listen: bool = True, port: int | None = None, output: IO[bytes] | None = None, **changes: str
+    settings: Settings,
+    *,
+    listen: bool = True,
+    port: int | None = None,
+    output: IO[bytes] | None = None,
+    others: Mapping[str, str] = _NONE,
+    **changes: str,
 ) -> AsyncGenerator[str]:
-    """Run the server and yield its address; `changes` are settings as the environment has them."""
-    async with _started(settings, listen=listen, port=port, output=output, **changes) as (address, process):
+    """Run the server and yield its address; `changes` are settings as the environment has them, `others` not ours."""
+    async with _started(settings, listen=listen, port=port, output=output, others=others, **changes) as started:
+        address, process = started
         try:
             yield address
         finally:
@@ -83,7 +91,13 @@ class Memory:
 
 @asynccontextmanager
 async def _started(
-    settings: Settings, *, listen: bool, port: int | None = None, output: IO[bytes] | None = None, **changes: str
+    settings: Settings,
+    *,
+    listen: bool,
+    port: int | None = None,
+    output: IO[bytes] | None = None,
+    others: Mapping[str, str] = _NONE,
+    **changes: str,
 ) -> AsyncGenerator[tuple[str, asyncio.subprocess.Process]]:
     """Run the server in a process group of its own; whatever is left of it at the end is killed."""
     port = port or free_port()
@@ -94,6 +108,7 @@ async def _started(
         "LEASEHOLD_ISSUER": settings.issuer,
         "LEASEHOLD_LOG_LEVEL": "error",
         "LEASEHOLD_DRAIN_S": "0",
+        **others,
         **{name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ},
     }
     environment |= {f"LEASEHOLD_{name.upper()}": value for name, value in changes.items()}

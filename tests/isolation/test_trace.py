@@ -2,10 +2,15 @@
 
 import pytest
 import structlog
+from msgspec import Struct
+from sqlalchemy import Float, Text, bindparam, func, select
 from structlog.testing import LogCapture
 
+from leasehold.config import Settings
 from leasehold.core.database import platform_session
 from leasehold.core.errors import Problem
+from leasehold.core.reads import Read
+from leasehold.main import build_process, running
 from leasehold.process import Process
 from leasehold.tenancy import bind
 from leasehold.tenancy.bind import open_tenant_session, tenant_reader
@@ -57,3 +62,31 @@ async def test_a_statement_that_fails_leaves_a_trace(process: Process, acme: Ten
             await ItemService(session=session).add(ItemCreate(title=""))
     # Then the registry is asked whether the tenant has moved; what the tenant was asked is of interest.
     assert [entry["sql"] for entry in events.entries if entry["tenant"] == acme.id][-1].startswith("INSERT INTO items")
+
+
+class Slept(Struct):
+    """What a read that takes its time returns."""
+
+    slept: str
+
+
+_SLEEP = select(func.pg_sleep(bindparam("seconds", type_=Float)).cast(Text).label("slept"))
+
+
+async def test_only_what_is_slow_is_logged_for_operators_by_both_kinds_of_session_and_without_values(
+    settings: Settings, acme: TenantRef, events: LogCapture
+) -> None:
+    slow = build_process(settings.model_copy(update={"slow_statement_ms": 200}))
+    async with running(slow):
+        reader = tenant_reader(slow.readers, acme)
+        for seconds in (0.0, 0.21):
+            await reader.one(Read(_SLEEP, Slept), seconds=seconds)
+            async with open_tenant_session(slow.database, acme) as session:
+                await session.execute(_SLEEP, {"seconds": seconds})
+    told = [entry for entry in events.entries if entry["event"] == "statement_slow"]
+    assert [(entry["log_level"], entry["tenant"], entry["ms"] >= 210) for entry in told] == [
+        ("warning", acme.id, True)
+    ] * 2
+    for entry in told:
+        assert entry["sql"].startswith("SELECT CAST(pg_sleep($1")
+        assert "0.21" not in entry["sql"]

@@ -18,6 +18,7 @@ from leasehold.cli.serving import DemoSecrets, PortTaken
 from leasehold.core.errors import Problem
 from leasehold.core.vault import InvalidInstallationKey, UnwrapFailed
 from leasehold.embedded import EmbeddedPostgresError
+from leasehold.observe.traces import TracesNotInstalled
 from leasehold.tenancy.archive.refusals import ArchiveRefused
 from leasehold.tenancy.fleet.history import BrokenHistory, DatabaseNewer, UnknownRevision
 from leasehold.tenancy.fleet.lease import LeaseLost, RunnerBusy
@@ -55,6 +56,7 @@ _OURS = (
     UnknownRevision,
     UnknownTenantSlug,
     Unrenderable,
+    TracesNotInstalled,
     UnwrapFailed,
     WrongInstallationKey,
 )

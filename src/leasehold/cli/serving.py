@@ -4,15 +4,19 @@ import errno
 import math
 import os
 import resource
+import shutil
 import signal
 import socket
+import tempfile
 import threading
 from asyncio import AbstractEventLoop
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, suppress
 from functools import partial
+from pathlib import Path
 from typing import Any
 
+import structlog
 from granian import _signals
 from granian._granian import WorkerSignal
 from granian.constants import HTTPModes, Interfaces, Loops
@@ -23,9 +27,14 @@ from pydantic import SecretStr
 
 from leasehold.config import Settings
 from leasehold.core.budget import connection_budget
+from leasehold.core.failures import kind_of
 from leasehold.core.stopping import Stopping
 from leasehold.core.vault import InstallationKey
+from leasehold.observe.exposition import serve_figures
+from leasehold.observe.gathering import Gathering
+from leasehold.observe.meeting import SUFFIX
 
+_log = structlog.get_logger(__name__)
 _CLOSING_S = 10
 """So long a worker may take to hand over what it has gathered and to close its connections; then it is killed."""
 _BACKLOG = 4096
@@ -166,7 +175,7 @@ class _InterruptibleServer(MPServer):
     a process manager that signals the whole process group sends two.
     """
 
-    def __init__(self, *args: Any, settings: Settings, after_start: Callable[[], None] | None, **options: Any) -> None:
+    def __init__(self, *args: Any, settings: Settings, after_start: Callable[[], None], **options: Any) -> None:
         super().__init__(*args, **options)  # pyright: ignore[reportUnknownMemberType]
         run: Any = partial(_run_our_worker, settings)
         self._spawn_asgi_lifespan_worker = run
@@ -186,8 +195,7 @@ class _InterruptibleServer(MPServer):
     def _spawn_workers(self, spawn_target: Any, target_loader: Any) -> None:
         super()._spawn_workers(spawn_target, target_loader)  # pyright: ignore[reportUnknownMemberType]
         # Not before: workers are forked, and a thread of ours would leave its locks taken in them.
-        if self._after_start is not None:
-            threading.Thread(target=self._after_start, daemon=True).start()
+        threading.Thread(target=self._after_start, daemon=True).start()
 
 
 def run_server(settings: Settings, *, after_start: Callable[[], None] | None = None) -> None:
@@ -196,7 +204,40 @@ def run_server(settings: Settings, *, after_start: Callable[[], None] | None = N
     Requests under way get `stop_grace_s` to end.
     `after_start` is called in a thread once the workers are started, which is before they answer.
     """
-    os.environ.update(_environment(settings))
+    with _figures(settings) as (meeting, tell):
+        os.environ.update(_environment(meeting))
+
+        def started() -> None:
+            try:
+                tell()
+            except OSError as error:  # somebody took the port in this moment; that is no reason to serve nobody
+                _log.error("figures_not_told", port=settings.metrics_port, error=kind_of(error))
+            if after_start is not None:
+                after_start()
+
+        _serve(settings, after_start=started)
+
+
+@contextmanager
+def _figures(settings: Settings) -> Generator[tuple[Settings, Callable[[], None]]]:
+    """Yield settings with a folder for the figures of all processes, and what then tells them to Prometheus."""
+    if not settings.metrics_port:
+        yield settings, lambda: None
+        return
+    # Not a TemporaryDirectory, which the processes that are forked would have too.
+    folder = settings.metrics_dir or Path(tempfile.mkdtemp(prefix="leasehold-"))
+    for left in folder.glob(f"*{SUFFIX}"):  # by a server that was killed
+        left.unlink(missing_ok=True)
+    gathering = Gathering(folder, processes=settings.workers, tenants=settings.metrics_tenants)
+    tell = partial(serve_figures, gathering.families, host=settings.host, port=settings.metrics_port)
+    try:
+        yield settings.model_copy(update={"metrics_dir": folder}), tell
+    finally:
+        if settings.metrics_dir is None:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _serve(settings: Settings, *, after_start: Callable[[], None]) -> None:
     _InterruptibleServer(
         "leasehold.main:create_app",
         address=settings.host,

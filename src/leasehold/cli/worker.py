@@ -16,9 +16,9 @@ from leasehold.config import Settings
 from leasehold.core.budget import worker_budget
 from leasehold.core.log import configure_logging
 from leasehold.main import build_process, collecting_less, flushing, running
+from leasehold.observe.traces import open_spans
 from leasehold.tenancy.readiness import demand_connections, demand_ready
 from leasehold.worker.health import health_app
-from leasehold.worker.metrics import Metrics
 from leasehold.worker.running import build_worker
 
 
@@ -49,18 +49,17 @@ async def _work(settings: Settings, *, places: int, port: int) -> None:
     if port:
         demand_free_port(settings.host, port)
     budget = worker_budget(jobs=places)
-    process = build_process(settings, budget=budget)
+    process = build_process(settings, budget=budget, spans=open_spans(settings))
     await demand_ready(process.database, process.outdated_revisions)
     if settings.direct_url == settings.database_url:
         await demand_connections(process.database, budget)
     async with running(process), flushing(process), collecting_less():
-        metrics = Metrics()
-        work = build_worker(process, places=places, metrics=metrics)
+        work = build_worker(process, places=places)
         if not port:
             await work.run(stop)
             return
         health = Server(
-            health_app(work, metrics),
+            health_app(work, process),
             address=settings.host,
             port=port,
             interface=Interfaces.ASGI,

@@ -10,9 +10,10 @@ from sqlalchemy.exc import DBAPIError, InterfaceError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.orm import Session
-from sqlalchemy.pool import NullPool, QueuePool
+from sqlalchemy.pool import AsyncAdaptedQueuePool, ConnectionPoolEntry, NullPool, QueuePool
 
 from leasehold.core.errors import DatabaseUnavailable, Problem
+from leasehold.core.figures import Histogram
 from leasehold.core.ids import new_id
 from leasehold.core.sqlstate import problem_of
 from leasehold.core.usage import UsageMeter
@@ -37,6 +38,16 @@ class Database:
     """Whether every tenant has a role of its own."""
     usage: UsageMeter = field(default_factory=UsageMeter)
     """Where it is counted for how long transactions on tenants' data were open."""
+    seconds: Histogram = field(default_factory=Histogram)
+    """The same, of all tenants together."""
+
+    @property
+    def pool(self) -> "WatchedPool":
+        """The connections that wait for use."""
+        pool = self.engine.pool
+        if not isinstance(pool, WatchedPool):
+            raise TypeError(f"an engine with a {type(pool).__name__} keeps no connections")
+        return pool
 
     async def fill_pool(self) -> None:
         """Open all connections that the pool may hold.
@@ -54,6 +65,25 @@ class Database:
     async def close(self) -> None:
         """Close all connections."""
         await self.engine.dispose()
+
+
+class WatchedPool(AsyncAdaptedQueuePool):
+    """SQLAlchemy's pool, which can say who waits."""
+
+    waiting = 0
+    """How many wait for a connection."""
+    timeouts = 0
+    """How often somebody has waited in vain."""
+
+    def _do_get(self) -> ConnectionPoolEntry:
+        self.waiting += 1
+        try:
+            return super()._do_get()
+        except PoolTimeout:
+            self.timeouts += 1
+            raise
+        finally:
+            self.waiting -= 1
 
 
 class PlatformSession(AsyncSession):
@@ -93,7 +123,12 @@ def open_engine(
     pool: dict[str, Any] = (
         {"poolclass": NullPool}
         if pool_size is None
-        else {"pool_size": pool_size, "max_overflow": 0, "pool_timeout": pool_timeout_s}
+        else {
+            "poolclass": WatchedPool,
+            "pool_size": pool_size,
+            "max_overflow": 0,
+            "pool_timeout": pool_timeout_s,
+        }
     )
     sqlalchemy_url = "postgresql+asyncpg://" + driver_url(url).partition("://")[2]
     return create_async_engine(

@@ -14,6 +14,7 @@ from structlog.processors import format_exc_info
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from leasehold.core.clock import utc_now
+from leasehold.core.failures import error_of, traceback_of
 from leasehold.core.trace import current_trace
 
 _FOR_PEOPLE: list[Processor] = [
@@ -93,6 +94,8 @@ def configure_logging(
 ) -> LineWriter:
     """Send our events and those of the libraries to one stream in one form, and return what writes ours.
 
+    In JSON, errors are told without their words, which may repeat secrets; see `core.failures`.
+
     Loggers keep the configuration of their first event. Not if it is not `is_final`: a server's processes are forked
     from a command that has said something by then, and have a configuration of their own.
     """
@@ -116,18 +119,24 @@ def configure_logging(
 
 
 def _with_trace(_logger: WrappedLogger, _level: str, event: EventDict) -> EventDict:
-    """Say of which request or trace an event is, if it does not itself."""
+    """Say of which request or trace an event is, for which tenant and on whose behalf, if it does not itself."""
     trace = current_trace()
     if trace is not None and "trace_id" not in event:
         event["trace_id"] = trace.trace_id
         if trace.request_id is not None:
             event["request_id"] = trace.request_id
+        tenant, principal = trace.about.get("tenant"), trace.about.get("principal")
+        tenant_id = tenant.id if tenant is not None else trace.about.get("tenant_id")
+        if tenant_id is not None and event.get("tenant") is None:
+            event["tenant"] = tenant_id
+        if principal is not None:
+            event["subject"] = principal.subject
     return event
 
 
 def _to_json(logger: WrappedLogger, level: str, event: EventDict) -> bytes:
-    if "exc_info" in event:
-        event = format_exc_info(logger, level, event)
+    if "exc_info" in event and (error := error_of(event.pop("exc_info"))) is not None:
+        event["exception"] = traceback_of(error)
     event = _with_trace(logger, level, event)
     event["timestamp"], event["level"] = utc_now(), level
     return _encode(event)

@@ -5,12 +5,15 @@ anything by it.
 """
 
 import re
+from collections.abc import Mapping
 from contextvars import ContextVar
 from secrets import token_hex
-from typing import NamedTuple
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from uuid_utils import uuid7
 
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
 _TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
 
 
@@ -22,10 +25,16 @@ class Trace(NamedTuple):
     is_sampled: bool = False
     request_id: str | None = None
     """None in a job."""
+    parent_id: str | None = None
+    """The place in it of who asked, 16 hexadecimal digits; None if the trace begins here."""
+    span_id: str | None = None
+    """This one's own place, where places are recorded."""
+    about: Mapping[str, Any] = _NOTHING
+    """`tenant` and `principal`, as soon as they are known; or the `tenant_id` where that is all that is known."""
 
     def traceparent(self) -> str:
-        """Return what is handed on to the next one of the trace: its own place in it is a new one each time."""
-        return f"00-{self.trace_id}-{token_hex(8)}-{self.is_sampled:02x}"
+        """Return what is handed on in the trace; a place of its own that is not recorded is a new one each time."""
+        return f"00-{self.trace_id}-{self.span_id or token_hex(8)}-{self.is_sampled:02x}"
 
 
 _CURRENT: ContextVar[Trace | None] = ContextVar("trace", default=None)
@@ -51,15 +60,16 @@ class tracing:  # noqa: N801  # it reads as what it does, and costs a third of a
         _CURRENT.reset(self._token)
 
 
-def trace_of(traceparent: str | None, *, request_id: str | None = None) -> Trace:
+def trace_of(traceparent: str | None, *, request_id: str | None = None, about: Mapping[str, Any] = _NOTHING) -> Trace:
     """Return the trace that a `traceparent` names (section 3.2), or a new one if it names none.
 
     A version that is not known yet counts as far as it says what this one says.
     """
     found = _TRACEPARENT.fullmatch(traceparent) if traceparent else None
     if found is None or not _is_valid(*found.groups()):
-        return Trace(uuid7().hex, request_id=request_id)
-    return Trace(found[2], is_sampled=int(found[4], 16) & 1 == 1, request_id=request_id)
+        return Trace(uuid7().hex, request_id=request_id, about=about)
+    is_sampled = int(found[4], 16) & 1 == 1
+    return Trace(found[2], is_sampled=is_sampled, request_id=request_id, parent_id=found[3], about=about)
 
 
 def _is_valid(version: str, trace_id: str, parent_id: str, _flags: str, rest: str | None) -> bool:

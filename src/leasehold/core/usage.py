@@ -67,6 +67,8 @@ class UsageMeter:
         self._waiting: dict[tuple[UUID, datetime], Counts] = {}
         self._batch: UsageBatch | None = None
         self._written = 0
+        self._totals: dict[UUID, Counts] = {}
+        self._grown: set[UUID] = set()
 
     def count_request(self, tenant_id: UUID, status: int, received_bytes: int, sent_bytes: int) -> None:
         """Count a request that was answered."""
@@ -95,6 +97,16 @@ class UsageMeter:
         starts_at = now.replace(minute=0, second=0, microsecond=0)
         for tenant_id, counts in counted.items():
             self._waiting.setdefault((tenant_id, starts_at), Counts()).add(counts)
+            self._totals.setdefault(tenant_id, Counts()).add(counts)
+        self._grown |= counted.keys()
+
+    def totals(self) -> list[tuple[UUID, Counts]]:
+        """Return what tenants have used since the process started, of those that used it since this was last asked.
+
+        Some may be named again that have not. This has nothing to do with what is written down.
+        """
+        grown, self._grown = self._grown | self._counts.keys(), set()
+        return [(tenant_id, self._total(tenant_id)) for tenant_id in grown]
 
     def batch(self) -> UsageBatch | None:
         """Return the batch that was not written yet, else one of all that was gathered, None if that is nothing."""
@@ -108,3 +120,10 @@ class UsageMeter:
     def written(self, batch: UsageBatch) -> None:
         """Forget a batch, for it was written down."""
         self._written, self._batch = batch.number, None
+
+    def _total(self, tenant_id: UUID) -> Counts:
+        total = Counts()
+        for part in (self._totals, self._counts):
+            if tenant_id in part:
+                total.add(part[tenant_id])
+        return total

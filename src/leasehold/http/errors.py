@@ -12,6 +12,7 @@ from litestar.exceptions import HTTPException, ValidationException
 from msgspec import Struct
 
 from leasehold.core.errors import TYPE_PREFIX, FieldError, Invalid, NotFound, Problem
+from leasehold.core.failures import kind_of
 from leasehold.core.sqlstate import OF_VALUES, told_of_fields
 from leasehold.core.validation import UNREADABLE
 from leasehold.http.idempotency import AnswerReplayed, on_replayed
@@ -73,7 +74,7 @@ AnyRequest = Request[Any, Any, State]
 
 def _on_problem(request: AnyRequest, error: Problem) -> Response[ProblemDocument]:
     if error.status >= 500:
-        _log.warning("request_refused", problem=error.type, cause=repr(error.__cause__), path=request.scope["path"])
+        _log.warning("request_refused", problem=error.type, cause=kind_of(error.__cause__), path=request.scope["path"])
     if isinstance(error, OF_VALUES):
         error = told_of_fields(error, body_fields(request.route_handler))
     answer = _render(request, error, error.headers)

@@ -3,6 +3,7 @@
 It only holds and answers; `feed` fills it from the registry, and a test may fill it by hand.
 """
 
+import math
 import time
 from collections.abc import Iterable, Mapping
 from uuid import UUID
@@ -33,6 +34,15 @@ class TenantDirectory:
         self._by_slug: dict[str, TenantRef] = {}
         self._by_hostname: dict[str, UUID] = {}
         self._by_former_slug: dict[str, tuple[UUID, float]] = {}
+        self.hits = 0
+        """How many requests have found their tenant here."""
+        self.misses = 0
+        """How many have named one that is not here."""
+
+    @property
+    def age_s(self) -> float:
+        """Seconds since it was last confirmed, infinite before it first was."""
+        return math.inf if self._confirmed_at is None else time.monotonic() - self._confirmed_at
 
     def __len__(self) -> int:
         return len(self._by_id)
@@ -113,6 +123,10 @@ class KnownSubjects:
 
     def __init__(self) -> None:
         self.epoch = 0
+        self.hits = 0
+        """How many requests came from somebody who was known."""
+        self.misses = 0
+        """How many did not, and had to ask the database."""
         self._active: dict[tuple[UUID, UUID], set[_Known]] = {}
         self._count = 0
         self._credentials = KnownCredentials()
@@ -120,7 +134,12 @@ class KnownSubjects:
     def knows(self, tenant_id: UUID, principal: Principal) -> bool:
         """Tell whether a principal was seen to be active."""
         known = self._active.get((tenant_id, principal.subject))
-        return known is not None and (principal.session_id, principal.scopes) in known
+        is_known = known is not None and (principal.session_id, principal.scopes) in known
+        if is_known:
+            self.hits += 1
+        else:
+            self.misses += 1
+        return is_known
 
     def remember(self, tenant_id: UUID, principal: Principal, *, epoch: int) -> None:
         """Remember a principal that was seen to be active, unless something was revoked since `epoch`."""

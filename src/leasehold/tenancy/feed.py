@@ -75,6 +75,10 @@ class DirectoryFeed:
         self._seen: set[UUID] = set()
         self._waiters: list[asyncio.Event] = []
         self._task: asyncio.Task[None] | None = None
+        self.losses = 0
+        """How often the connection was lost."""
+        self.is_listening = False
+        """Whether news come by LISTEN at the moment."""
 
     async def start(self) -> None:
         """Read the whole registry once, then follow it in the background.
@@ -117,8 +121,10 @@ class DirectoryFeed:
                     for waiter in waiters:
                         waiter.set()
             except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
+                self.losses += 1
                 _log.warning("directory_connection_lost", error=repr(error))
             finally:
+                self.is_listening = False
                 connection.terminate()
             self._subjects.forget_all()
             connection = await self._reconnect()
@@ -149,6 +155,7 @@ class DirectoryFeed:
         except BaseException:
             connection.terminate()
             raise
+        self.is_listening = self._listen
         return connection
 
     def _on_news(self, *_: object) -> None:

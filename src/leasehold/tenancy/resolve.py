@@ -69,7 +69,9 @@ def resolve_tenant(
         return None
     tenant = named[0]
     if tenant is None or None in named:
+        directory.misses += 1
         raise UnknownTenant
+    directory.hits += 1
     if any(other is not tenant for other in named):
         raise TenantMismatch
     if tenant.state is TenantState.SUSPENDED:

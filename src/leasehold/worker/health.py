@@ -4,13 +4,15 @@ import time
 
 from litestar import Litestar, Response, get
 
-from leasehold.worker.metrics import Metrics
+from leasehold.observe.exposition import text_of
+from leasehold.observe.process import families_of
+from leasehold.process import Process
 from leasehold.worker.worker import Worker
 
 _SILENT_S = 15.0
 
 
-def health_app(worker: Worker, metrics: Metrics) -> Litestar:
+def health_app(worker: Worker, process: Process) -> Litestar:
     """Return the application: `/health/live`, `/health/ready` and `/metrics`."""
 
     @get("/health/live", sync_to_thread=False)
@@ -30,7 +32,7 @@ def health_app(worker: Worker, metrics: Metrics) -> Litestar:
 
     @get("/metrics", media_type="text/plain; version=0.0.4", sync_to_thread=False)
     def figures() -> bytes:
-        """Return what the worker has counted."""
-        return metrics.text()
+        """Return what the worker has counted, and the process that it runs in."""
+        return text_of(lambda: families_of(process))
 
     return Litestar([live, ready, figures], openapi_config=None, logging_config=None)

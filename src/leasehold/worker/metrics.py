@@ -1,43 +1,55 @@
-"""What a worker counts, in Prometheus' words."""
+"""What a worker counts."""
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from collections.abc import Iterable
 
+from leasehold.core.figures import SECONDS, Family, Histogram, Kind, Sample
 from leasehold.tenancy.jobs.queue import ClaimedJob
 
-_WAITS_S = (0.005, 0.02, 0.1, 0.5, 2, 10, 60, 600)
+_WAITS_S = (0.005, 0.02, 0.1, 0.5, 2.0, 10.0, 60.0, 600.0)
 
 
 class Metrics:
     """The figures of one worker, by the name of the job. Which tenant it was for is in the log."""
 
     def __init__(self) -> None:
-        self._registry = CollectorRegistry()
-        self._ended = Counter(
-            "leasehold_jobs_ended", "Calls of jobs by what came of them", ("job", "outcome"), registry=self._registry
-        )
-        self._seconds = Histogram(
-            "leasehold_job_seconds", "Seconds that a call took", ("job",), registry=self._registry
-        )
-        self._waited = Histogram(
-            "leasehold_job_wait_seconds",
-            "Seconds from when a job was ready until it was claimed",
-            ("job",),
-            buckets=_WAITS_S,
-            registry=self._registry,
-        )
-        self._running = Gauge("leasehold_jobs_running", "Jobs that run now", registry=self._registry)
+        self._ended: dict[tuple[str, str], int] = {}
+        self._seconds: dict[str, Histogram] = {}
+        self._waited: dict[str, Histogram] = {}
+        self._running = 0
 
     def started(self, job: ClaimedJob) -> None:
         """Count a job that was claimed."""
-        self._running.inc()
-        self._waited.labels(job.name).observe(max(0.0, job.waited_s))
+        self._running += 1
+        self._waited.setdefault(job.name, Histogram(_WAITS_S)).observe(max(0.0, job.waited_s))
 
     def ended(self, job: ClaimedJob, outcome: str, seconds: float) -> None:
         """Count a call that has ended."""
-        self._running.dec()
-        self._ended.labels(job.name, outcome).inc()
-        self._seconds.labels(job.name).observe(seconds)
+        self._running -= 1
+        self._ended[job.name, outcome] = self._ended.get((job.name, outcome), 0) + 1
+        self._seconds.setdefault(job.name, Histogram()).observe(seconds)
 
-    def text(self) -> bytes:
-        """Return all figures in Prometheus' text format."""
-        return generate_latest(self._registry)
+    def families(self) -> Iterable[Family]:
+        """Return all figures."""
+        ended = [Sample(labels, [float(count)]) for labels, count in self._ended.items()]
+        return [
+            Family(
+                "leasehold_jobs_ended",
+                Kind.COUNTER,
+                "Calls of jobs by what came of them",
+                ended,
+                ("job", "outcome"),
+            ),
+            _by_job("leasehold_job_seconds", "Seconds that a call took", self._seconds, SECONDS),
+            _by_job(
+                "leasehold_job_wait_seconds",
+                "Seconds from when a job was ready until it was claimed",
+                self._waited,
+                _WAITS_S,
+            ),
+            Family.number("leasehold_jobs_running", "Jobs that run now", self._running),
+        ]
+
+
+def _by_job(name: str, told: str, histograms: dict[str, Histogram], bounds: tuple[float, ...]) -> Family:
+    samples = [Sample((job,), histogram.values()) for job, histogram in histograms.items()]
+    return Family(name, Kind.HISTOGRAM, told, samples, ("job",), bounds)

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager, suppress
 
 import structlog
 
+from leasehold.core.failures import kind_of
 from leasehold.mail.choice import mailer_of
 from leasehold.process import Process
 from leasehold.tenancy.jobs.link import QueueLink
@@ -19,23 +20,27 @@ _PLACES_INSIDE = 2
 _log = structlog.get_logger(__name__)
 
 
-def build_worker(process: Process, *, places: int, metrics: Metrics | None = None) -> Worker:
+def build_worker(process: Process, *, places: int) -> Worker:
     """Return a worker that runs up to `places` jobs at once, and is not connected yet.
+
+    What it counts is told with the figures of the process.
 
     Raises:
         BadJob: a job cannot be called.
     """
-    settings = process.settings
+    settings, metrics = process.settings, Metrics()
+    process.sources.append(metrics.families)
     wake = asyncio.Event()
     return Worker(
         QueueLink(settings, on_news=wake.set),
         Caller(process, JOBS, mailer_of(settings)),
         TASKS,
-        metrics or Metrics(),
+        metrics,
         wake,
         places=places,
         poll_s=settings.job_poll_s,
         grace_s=settings.worker_grace_s,
+        spans=process.spans,
     )
 
 
@@ -55,4 +60,4 @@ async def worker_inside(process: Process) -> AsyncGenerator[None]:
 
 def _say_if_it_died(task: asyncio.Task[None]) -> None:
     if not task.cancelled() and (error := task.exception()) is not None:
-        _log.error("worker_died", error=repr(error), exc_info=error)
+        _log.error("worker_died", error=kind_of(error), exc_info=error)

@@ -11,6 +11,8 @@ from datetime import datetime
 import structlog
 
 from leasehold.core.errors import DatabaseUnavailable
+from leasehold.core.failures import kind_of
+from leasehold.core.spans import Span, Spans
 from leasehold.core.trace import trace_of, tracing
 from leasehold.tenancy.jobs.definition import Periodic, backoff_s
 from leasehold.tenancy.jobs.link import QueueAway, QueueLink
@@ -42,6 +44,7 @@ class Worker:
         places: int,
         poll_s: float,
         grace_s: float,
+        spans: Spans | None = None,
     ) -> None:
         self._link = link
         self._caller = caller
@@ -51,6 +54,7 @@ class Worker:
         self._places = places
         self._poll_s = poll_s
         self._grace_s = grace_s
+        self._spans = spans
         # A place in four is kept for others than who has the most to do.
         self._most_of_one = max(1, places - max(1, places // 4))
         self._running: dict[asyncio.Task[None], ClaimedJob] = {}
@@ -130,19 +134,23 @@ class Worker:
         del self._running[task]
         self._wake.set()
         if not task.cancelled() and (error := task.exception()) is not None:
-            _log.error("job_left", error=repr(error), exc_info=error)
+            _log.error("job_left", error=kind_of(error), exc_info=error)
             # The queue has not heard of its end: it is let go with the next claim.
             self._losses = -1
 
     async def _run(self, job: ClaimedJob) -> None:
         """Call a job and tell the queue; whatever happens to it, the worker lives on."""
-        started = time.monotonic()
-        with tracing(trace_of(job.traceparent)):
-            try:
-                outcome = await self._call(job)
-            except QueueAway:
-                outcome = "left"
-            self._say(job, outcome, time.monotonic() - started)
+        started, trace = time.monotonic(), trace_of(job.traceparent, about={"tenant_id": job.tenant_id})
+        span = self._spans.begin(f"job {job.name}", trace, is_job=True) if self._spans else None
+        outcome = "left"
+        try:
+            with tracing(span.trace if span else trace):
+                with suppress(QueueAway):
+                    outcome = await self._call(job)
+                self._say(job, outcome, time.monotonic() - started)
+        finally:
+            if span is not None:
+                _end(span, job, outcome)
 
     async def _call(self, job: ClaimedJob) -> str:
         try:
@@ -250,6 +258,18 @@ class Worker:
         for task in set(self._running):
             task.cancel()
         await self._link.register()
+
+
+def _end(span: Span, job: ClaimedJob, outcome: str) -> None:
+    attributes: dict[str, str | int] = {
+        "leasehold.job.name": job.name,
+        "leasehold.job.id": str(job.id),
+        "leasehold.job.attempt": job.attempt,
+        "leasehold.job.outcome": outcome,
+    }
+    if job.tenant_id is not None:
+        attributes["leasehold.tenant.id"] = str(job.tenant_id)
+    span.end(f"job {job.name}", is_error=outcome in {"dead", "failed", "lost"}, attributes=attributes)
 
 
 def _was_cancelled() -> bool:

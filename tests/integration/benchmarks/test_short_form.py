@@ -125,3 +125,13 @@ def test_an_archive_is_measured_beside_a_dump_alone_and_among_others(project: Pa
     assert text.strip() == finished.stdout.strip()
     assert [line.split(" | ")[0] for line in text.splitlines() if line.startswith("| ")] == ["| others", "| 0", "| 3"]
     assert text.splitlines()[-1].startswith("3 others / 0 others: export ")
+
+
+def test_what_it_costs_to_be_seen_is_measured_way_by_way(project: Path, tmp_path: Path) -> None:
+    finished = _benchmarks(project, "observe", "--short", "--output", tmp_path)
+
+    assert finished.returncode == 0, finished.stderr
+    table = (tmp_path / "observe.md").read_text()
+    assert table.strip() == finished.stdout.strip()
+    for way in ("as always", "metrics", "a span that is not sampled", "a span that is", "where slow ones are logged"):
+        assert table.count(f"{way} | ") == 1, table

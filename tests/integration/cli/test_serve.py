@@ -62,6 +62,11 @@ def test_a_demo_key_is_refused(installed: Environment) -> None:
     assert sentence.startswith("LEASEHOLD_INSTALLATION_KEY is a demo's")
 
 
+def test_one_port_for_two_things_is_refused(installed: Environment) -> None:
+    env = {**installed, "LEASEHOLD_PORT": "8123", "LEASEHOLD_METRICS_PORT": "8123"}
+    assert "LEASEHOLD_PORT and LEASEHOLD_METRICS_PORT are the same" in refusal_of(leasehold("serve", env=env))
+
+
 @pytest.mark.parametrize("key", ["secret", "lhk_" + "é" * 43])
 def test_a_key_that_is_none_is_refused(installed: Environment, key: str) -> None:
     sentence = refusal_of(leasehold("serve", env={**installed, "LEASEHOLD_INSTALLATION_KEY": key}))

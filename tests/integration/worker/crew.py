@@ -14,6 +14,7 @@ from leasehold.config import Settings
 from leasehold.core.database import DriverConnection, platform_session
 from leasehold.mail.folder import LogMailer
 from leasehold.mail.message import Mailer
+from leasehold.observe.exposition import text_of
 from leasehold.process import Process
 from leasehold.tenancy.bind import TenantSession, open_tenant_session
 from leasehold.tenancy.context import TenantRef
@@ -64,7 +65,7 @@ class AtWork:
 
     @property
     def _figures(self) -> Sequence[str]:
-        return self.metrics.text().decode().splitlines()
+        return text_of(self.metrics.families).decode().splitlines()
 
 
 @asynccontextmanager

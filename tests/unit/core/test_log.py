@@ -13,7 +13,9 @@ import pytest
 import structlog
 
 from leasehold.core.log import configure_logging
+from leasehold.core.principal import Principal
 from leasehold.core.trace import Trace, tracing
+from leasehold.tenancy.context import TenantRef, TenantState
 
 Written = Callable[[], str]
 
@@ -51,6 +53,26 @@ def test_an_event_names_the_request_and_the_trace_in_which_it_happened(stream: i
     ]
 
 
+def test_an_event_names_the_tenant_and_who_asked_as_soon_as_they_are_known(stream: io.TextIOWrapper) -> None:
+    configure_logging(level="info", form="json", stream=stream, is_final=False)
+    state = dict[str, Any]()
+    log = structlog.get_logger()
+    with tracing(Trace("a" * 32, request_id="a-request", about=state)):
+        log.info("token_read")
+        state["tenant"] = TenantRef(UUID(int=7), "acme", "t_7", "lh_7", TenantState.ACTIVE, "0001")
+        state["principal"] = Principal("user", UUID(int=8), frozenset(), UUID(int=7), 0)
+        log.info("item_added")
+        log.info("platform_asked", tenant=None)
+    with tracing(Trace("c" * 32, about={"tenant_id": UUID(int=9)})):
+        log.info("job_called")
+    assert [(line["event"], line.get("tenant"), line.get("subject")) for line in _lines(stream)] == [
+        ("token_read", None, None),
+        ("item_added", str(UUID(int=7)), str(UUID(int=8))),
+        ("platform_asked", str(UUID(int=7)), str(UUID(int=8))),
+        ("job_called", str(UUID(int=9)), None),
+    ]
+
+
 def test_an_event_is_one_line_of_json_with_time_and_level(stream: io.TextIOWrapper) -> None:
     configure_logging(level="info", form="json", stream=stream, is_final=False)
     structlog.get_logger().info("tenant_provisioned", slug="acme", tenant=UUID(int=7), ms=1.5)
@@ -65,12 +87,27 @@ def test_an_event_is_one_line_of_json_with_time_and_level(stream: io.TextIOWrapp
     }
 
 
-def test_an_exception_is_one_line_too(stream: io.TextIOWrapper) -> None:
+def test_an_exception_is_one_line_too_and_tells_where_it_happened_without_its_words(stream: io.TextIOWrapper) -> None:
     configure_logging(level="info", form="json", stream=stream, is_final=False)
-    structlog.get_logger().error("request_failed", exc_info=LookupError("no such thing"))
-    (line,) = _lines(stream)
-    assert line["level"] == "error"
-    assert "LookupError: no such thing" in line["exception"]
+    try:
+        try:
+            raise ConnectionResetError(104, "by 10.0.0.7")
+        except OSError as error:
+            raise ExceptionGroup("two at once", [LookupError("no such thing")]) from error
+    except ExceptionGroup as error:
+        structlog.get_logger().error("request_failed", exc_info=error)
+        logging.getLogger("some.library").exception("it broke")
+        structlog.get_logger().exception("job_failed")
+    for line in _lines(stream):
+        assert line["level"] == "error"
+        told = line["exception"]
+        assert f'File "{__file__}", line ' in told
+        assert [part in told for part in ("ConnectionResetError (ECONNRESET)", "ExceptionGroup", "LookupError")] == [
+            True,
+            True,
+            True,
+        ]
+        assert [part in told for part in ("10.0.0.7\n", "two at once\n", "no such thing\n")] == [False, False, False]
 
 
 def test_what_a_library_logs_has_the_same_form(stream: io.TextIOWrapper) -> None:

@@ -93,3 +93,19 @@ def test_two_meters_are_told_apart() -> None:
         meter.gather(_NOW)
         batches.append(_batch(meter))
     assert batches[0].meter_id != batches[1].meter_id
+
+
+def test_totals_go_on_over_batches_and_name_those_that_have_grown() -> None:
+    meter = UsageMeter()
+    _count(meter, _ACME, 200)
+    _count(meter, _GLOBEX, 500)
+    assert {tenant_id: counts.requests for tenant_id, counts in meter.totals()} == {_ACME: 1, _GLOBEX: 1}
+    meter.gather(_NOW)
+    assert {tenant_id for tenant_id, _ in meter.totals()} == {_ACME, _GLOBEX}
+    assert meter.totals() == []
+    _count(meter, _ACME, 404, 404)
+    meter.gather(_NOW)
+    _count(meter, _ACME, 503)
+    ((tenant_id, counts),) = meter.totals()
+    assert (tenant_id, counts.requests, counts.refused, counts.errors) == (_ACME, 4, 2, 1)
+    assert _requests(_batch(meter)) == [(_ACME, _HOUR, 3), (_GLOBEX, _HOUR, 1)]

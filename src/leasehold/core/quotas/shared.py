@@ -19,6 +19,7 @@ from typing import Protocol
 
 import structlog
 
+from leasehold.core.failures import kind_of
 from leasehold.core.quotas.limits import Limits
 from leasehold.core.quotas.memory import ProcessQuotas, Recent
 
@@ -152,7 +153,7 @@ class SharedQuotas:
         self._away_until = time.monotonic_ns() + int(AWAY_S * 1e9)
         if not self._is_away:
             self._is_away = True
-            _log.warning("quota_store_lost", cause=repr(error.__cause__), then="each process counts by itself")
+            _log.warning("quota_store_lost", cause=kind_of(error.__cause__), then="each process counts by itself")
 
     def _note_back(self) -> None:
         if self._is_away:

@@ -24,12 +24,14 @@ from leasehold.tenancy.bind.session import (
     prepare_engine,
     record_call,
 )
+from leasehold.tenancy.bind.trace import Statements
 
 __all__ = [
     "RESET_ROLE",
     "BindableConnection",
     "OpenSession",
     "ReaderPool",
+    "Statements",
     "TenantReader",
     "TenantSession",
     "Unbound",

@@ -20,6 +20,10 @@ class Line(Generic[GivenT]):
         self._numbers = count()
         self._patience = patience
 
+    def __len__(self) -> int:
+        self.forget_who_gave_up()
+        return sum(map(len, self._queues))
+
     def join(self, home: int) -> asyncio.Future[GivenT]:
         """Return what is given to who stands last in the line of a sub-pool, when it is its turn."""
         waiter: asyncio.Future[GivenT] = asyncio.get_running_loop().create_future()

@@ -14,8 +14,10 @@ import asyncpg
 
 from leasehold.core.database import DriverConnection, driver_url
 from leasehold.core.errors import DatabaseUnavailable
+from leasehold.core.figures import Histogram
 from leasehold.core.usage import UsageMeter
 from leasehold.tenancy.bind.line import Line
+from leasehold.tenancy.bind.trace import Statements
 
 _HAND_OVERS = 20
 
@@ -45,10 +47,16 @@ class ReaderPool:
         prepared_statements: bool,
         tenant_roles: bool,
         usage: UsageMeter | None = None,
+        statements: Statements | None = None,
     ) -> None:
         self.tenant_roles = tenant_roles
         self.usage = usage or UsageMeter()
+        self.statements = statements or Statements()
+        self.seconds = Histogram()
+        """For how long transactions were open."""
         self.size = size
+        self.timeouts = 0
+        """How often somebody has waited in vain."""
         self._url = driver_url(url)
         self._max_tenants = max_tenants
         self._timeout_s = timeout_s
@@ -68,6 +76,11 @@ class ReaderPool:
     def open(self) -> int:
         """How many connections are open or being opened."""
         return sum(self._open_of)
+
+    @property
+    def waiting(self) -> int:
+        """How many wait for a connection."""
+        return len(self._line)
 
     async def fill(self) -> None:
         """Open all connections that the pool may hold, spread over the sub-pools."""
@@ -172,6 +185,9 @@ class ReaderPool:
                 # It was served in the moment in which it was cancelled: the connection goes to the next one.
                 connection = waiter.result()
                 self.release(connection) if connection is not None else self._line.give(None, None)
+            raise
+        except DatabaseUnavailable:
+            self.timeouts += 1
             raise
         finally:
             timer.cancel()

@@ -14,7 +14,7 @@ from leasehold.core.sqlstate import problem_of_driver
 from leasehold.tenancy.bind.binding import begin_bound, binding_sql
 from leasehold.tenancy.bind.moved import REVISION, is_about_shape
 from leasehold.tenancy.bind.pool import ReaderConnection, ReaderPool
-from leasehold.tenancy.bind.trace import remarked, trace
+from leasehold.tenancy.bind.trace import remarked
 from leasehold.tenancy.context import TenantRef
 from leasehold.tenancy.window import TenantNotMigrated
 
@@ -80,7 +80,9 @@ class TenantReader:
                 self._pool.discard(connection)
                 raise
             finally:
-                self._pool.usage.count_transaction(self._tenant.id, time.perf_counter() - connection.begun_at)
+                seconds = time.perf_counter() - connection.begun_at
+                self._pool.usage.count_transaction(self._tenant.id, seconds)
+                self._pool.seconds.observe(seconds)
         except Exception as error:
             problem = _problem_with_driver(error)
             if problem is None and is_about_shape(error) and await self._has_moved():
@@ -131,7 +133,7 @@ class TenantReader:
         try:
             return await fetch(connection, sql, *read.arguments(values))
         finally:
-            trace(sql, self._tenant, started=started)
+            self._pool.statements.ended(sql, self._tenant, started=started)
 
 
 def _problem_with_driver(error: Exception) -> Problem | None:

@@ -20,7 +20,7 @@ from leasehold.core.errors import Problem
 from leasehold.core.sqlstate import ReadOnly
 from leasehold.tenancy.bind.binding import begin_bound, binding_sql
 from leasehold.tenancy.bind.moved import is_about_shape
-from leasehold.tenancy.bind.trace import remarked, trace
+from leasehold.tenancy.bind.trace import Statements, remarked
 from leasehold.tenancy.context import TenantInMaintenance, TenantRef
 from leasehold.tenancy.registry import LedgerResult, Tenant, announce_change
 from leasehold.tenancy.window import TenantNotMigrated
@@ -31,6 +31,7 @@ RESET_ROLE = text("RESET ROLE")
 _TENANT = "tenant"
 _ROLES = "tenant_roles"
 _USAGE = "usage"
+_SECONDS = "seconds"
 _BEGUN_AT = "begun_at"
 
 
@@ -113,15 +114,17 @@ def _count(session: Session, transaction: SessionTransaction) -> None:
         return
     begun_at: float | None = session.info.pop(_BEGUN_AT, None)
     if begun_at is not None:
-        session.info[_USAGE].count_transaction(session.info[_TENANT].id, time.perf_counter() - begun_at)
+        seconds = time.perf_counter() - begun_at
+        session.info[_USAGE].count_transaction(session.info[_TENANT].id, seconds)
+        session.info[_SECONDS].observe(seconds)
 
 
 event.listen(_BoundSession, "after_begin", _bind)
 event.listen(_BoundSession, "after_transaction_end", _count)
 
 
-def prepare_engine(engine: AsyncEngine, *, max_tenants: int) -> AsyncEngine:
-    """Make an engine of `BindableConnection` fit for tenant sessions.
+def prepare_engine(engine: AsyncEngine, *, max_tenants: int, statements: Statements | None = None) -> AsyncEngine:
+    """Make an engine of `BindableConnection` fit for tenant sessions; `statements` are told what they say.
 
     A connection that has met more than `max_tenants` is replaced: its backend never forgets a table it has met.
     """
@@ -151,30 +154,32 @@ def prepare_engine(engine: AsyncEngine, *, max_tenants: int) -> AsyncEngine:
     event.listen(engine.sync_engine, "connect", watch)
     event.listen(engine.sync_engine, "checkout", inspect)
     event.listen(engine.sync_engine, "checkin", retire)
-    event.listen(engine.sync_engine, "do_execute", _execute)
-    event.listen(engine.sync_engine, "do_executemany", _execute_many)
+    _listen_to_statements(engine, statements or Statements())
     return engine
 
 
-def _execute(cursor: Any, statement: str, parameters: object, context: ExecutionContext) -> bool:
-    return _run(cursor.execute, statement, parameters, context)
+def _listen_to_statements(engine: AsyncEngine, statements: Statements) -> None:
+    """Run each statement in place of the dialect, as a reader would; True tells SQLAlchemy that it has been run."""
 
+    def run(
+        execute: Callable[[str, object], object], statement: str, parameters: object, context: ExecutionContext
+    ) -> bool:
+        tenant = driver_of(context.root_connection).tenant
+        sql, started = remarked(statement, tenant) if tenant else statement, time.perf_counter()
+        try:
+            execute(sql, parameters)
+        finally:
+            statements.ended(sql, tenant, started=started)
+        return True
 
-def _execute_many(cursor: Any, statement: str, parameters: object, context: ExecutionContext) -> bool:
-    return _run(cursor.executemany, statement, parameters, context)
+    def one(cursor: Any, statement: str, parameters: object, context: ExecutionContext) -> bool:
+        return run(cursor.execute, statement, parameters, context)
 
+    def many(cursor: Any, statement: str, parameters: object, context: ExecutionContext) -> bool:
+        return run(cursor.executemany, statement, parameters, context)
 
-def _run(
-    execute: Callable[[str, object], object], statement: str, parameters: object, context: ExecutionContext
-) -> bool:
-    """Run a statement in place of the dialect, as a reader would; True tells SQLAlchemy that it has been run."""
-    tenant = driver_of(context.root_connection).tenant
-    sql, started = remarked(statement, tenant) if tenant else statement, time.perf_counter()
-    try:
-        execute(sql, parameters)
-    finally:
-        trace(sql, tenant, started=started)
-    return True
+    event.listen(engine.sync_engine, "do_execute", one)
+    event.listen(engine.sync_engine, "do_executemany", many)
 
 
 def driver_of(connection: Connection) -> BindableConnection:
@@ -191,7 +196,7 @@ async def open_tenant_session(database: Database, tenant: TenantRef) -> AsyncGen
         TenantNotMigrated: the tenant was migrated since `tenant` was read, and does not fit this code any more.
         DatabaseUnavailable, Problem: as for any unit of work.
     """
-    info = {_TENANT: tenant, _ROLES: database.tenant_roles, _USAGE: database.usage}
+    info = {_TENANT: tenant, _ROLES: database.tenant_roles, _USAGE: database.usage, _SECONDS: database.seconds}
     try:
         async with unit_of_work(TenantSession(database.engine, expire_on_commit=False, info=info)) as session:
             yield session

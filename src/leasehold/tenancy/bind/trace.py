@@ -4,6 +4,7 @@ import time
 
 import structlog
 
+from leasehold.core.spans import Spans
 from leasehold.tenancy.context import TenantRef
 
 _log = structlog.get_logger(__name__)
@@ -17,10 +18,25 @@ def remarked(sql: str, tenant: TenantRef) -> str:
     return f"{sql} /* {tenant.revision} */"
 
 
-def trace(sql: str, tenant: TenantRef | None, *, started: float) -> None:
-    """Log a statement that was answered or has failed, for who wants to know (level debug).
+class Statements:
+    """Says what it hears of statements to who wants to know."""
 
-    `started` is in seconds of `time.perf_counter`.
-    """
-    ms = round((time.perf_counter() - started) * 1000, 2)
-    _log.debug("statement_ran", sql=sql, tenant=tenant.id if tenant else None, ms=ms)
+    __slots__ = ("_slow_ms", "_spans")
+
+    def __init__(self, *, slow_ms: int = 0, spans: Spans | None = None) -> None:
+        self._slow_ms = slow_ms or float("inf")
+        self._spans = spans
+
+    def ended(self, sql: str, tenant: TenantRef | None, *, started: float) -> None:
+        """Log a statement that was answered or has failed: each one at level debug, a slow one as a warning.
+
+        `started` is in seconds of `time.perf_counter`.
+        """
+        seconds = time.perf_counter() - started
+        ms = round(seconds * 1000, 2)
+        tenant_id = tenant.id if tenant else None
+        _log.debug("statement_ran", sql=sql, tenant=tenant_id, ms=ms)
+        if ms >= self._slow_ms:
+            _log.warning("statement_slow", sql=sql, tenant=tenant_id, ms=ms)
+        if self._spans is not None:
+            self._spans.statement(sql, tenant_id, seconds=seconds)

@@ -1,0 +1,1 @@
+"""The figures of the installation as a whole: tenants, migrations, vacancies, jobs."""
