@@ -34,11 +34,18 @@ types: setup
     pyright
 
 # Do what the continuous integration does
-ci: lint types test (test-on "16")
+ci: lint types test image-steps (test-on "16") _test-pooled-short
 
 # Run the tests that touch the database on another PostgreSQL that the embedded package carries
 test-on major: setup
     @LEASEHOLD_TEST_POSTGRES={{ major }} pytest tests/isolation tests/api tests/integration/tenancy
+
+# Run the tests of the API and of isolation through a PgBouncer with one server connection, or another: just test-pooled /usr/local/sbin/pgbouncer
+test-pooled pgbouncer="1" *tests="tests/isolation tests/api": setup
+    @LEASEHOLD_TEST_PGBOUNCER={{ pgbouncer }} pytest {{ tests }}
+
+# Run those of them that tell most
+_test-pooled-short: (test-pooled "1" "tests/isolation tests/api/test_items.py tests/api/test_items_import.py tests/api/test_idempotency_at_once.py tests/api/test_limits.py tests/api/test_sessions.py tests/api/test_keys.py tests/api/test_audit.py")
 
 # Run the tests of faults in their long form, which kills many more runs: just faults -k killed_at_random
 faults *args: setup
@@ -85,6 +92,7 @@ new-resource *args: setup
 # Write what the documentation has from the code; --allow-breaking if API clients shall break
 reference *args: setup
     @leasehold reference problems > docs/reference/problems.md
+    @leasehold reference findings > docs/reference/doctor.md
     @leasehold reference openapi --output docs/reference/openapi.json {{ args }}
 
 # Resolve the dependencies anew and write the hashed lock
@@ -92,7 +100,12 @@ lock:
     uv lock --upgrade
     uv export --quiet --extra embedded --group dev --no-emit-project --no-annotate --no-header --output-file requirements/dev.txt >/dev/null
     uv export --quiet --no-dev --no-emit-project --no-annotate --no-header --output-file requirements/prod.txt >/dev/null
+    uv export --quiet --only-group image --no-emit-project --no-annotate --no-header --output-file requirements/image.txt >/dev/null
 
 # Measure requests and jobs against peers, migrations against SQL by hand, what roles cost, or memory: just bench jobs
 bench *args: setup
     @python -m benchmarks {{ args }}
+
+# Carry out the steps of deploy/Dockerfile in a folder that is removed afterwards, and start what they have made
+image-steps: setup
+    @folder=$(mktemp -d); trap 'rm -rf "$folder"' EXIT; python -m tests.deploy.image "$folder"

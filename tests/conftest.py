@@ -1,10 +1,12 @@
 """The database of the tests comes from the real install, the real migrations and the real provisioning.
 
 Each worker of pytest-xdist has a database of its own on one server: that of TEST_DATABASE_URL, a container where a
-Docker engine answers, else the embedded PostgreSQL. LEASEHOLD_TEST_POSTGRES=16 tests on the older embedded one.
+Docker engine answers, else the embedded PostgreSQL. LEASEHOLD_TEST_POSTGRES=16 tests on the older embedded one;
+LEASEHOLD_TEST_PGBOUNCER=1 sends requests through a PgBouncer that has one server connection.
 """
 
 import asyncio
+import gc
 import os
 import shutil
 import subprocess
@@ -33,8 +35,12 @@ from leasehold.tenancy.install import install, with_login
 from leasehold.tenancy.names import APP_ROLE, OWNER_ROLE
 from tests.documented import Documented
 from tests.factories import provisioned
+from tests.pooler import ASKED, PGBOUNCER, WHY_NOT, behind, bouncer
 
 pytest_plugins = ["pytest_databases.docker", "pytest_databases.docker.postgres"]
+
+# The tests of a worker begin with the longest, so that no worker is left alone with one of them at the end.
+_FIRST = ("tests/tutorial/", "tests/faults/", "tests/integration/")
 
 # For a throw-away server: nothing that it holds has to survive it.
 _FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_connections": "300"}
@@ -42,6 +48,38 @@ _PASSWORD = "only-for-tests"
 _DROP_ROLES = """
 SELECT format('DROP ROLE IF EXISTS %%I', rolname) FROM pg_roles WHERE rolname = ANY(%s)
 """
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "not_pooled(why): cannot run where all share one server connection")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Look for no garbage in what is collected, now or later, as a server does with what it begins with."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest tests first, and keep the order otherwise.
+
+    Those that cannot run through a pooler are skipped where there is one, with what they say of it.
+    """
+    for one in items if ASKED else ():
+        if mark := one.get_closest_marker("not_pooled"):
+            one.add_marker(pytest.mark.skip(reason=f"not through a pooler: {mark.args[0]}"))
+    places = {folder: place for place, folder in enumerate(_FIRST)}
+
+    def place(item: pytest.Item) -> int:
+        return next((places[folder] for folder in _FIRST if item.nodeid.startswith(folder)), len(places))
+
+    items.sort(key=place)
 
 
 def _service(url: str) -> PostgresService:
@@ -93,7 +131,13 @@ def settings(admin_url: str) -> Generator[Settings]:
     worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
     with installed(admin_url, f"leasehold_test_{worker}_{os.getpid()}") as made:
         migrate(made)
-        yield made
+        if not ASKED:
+            yield made
+            return
+        if PGBOUNCER is None:
+            pytest.skip(WHY_NOT)
+        with bouncer(made) as port:
+            yield behind(made, port)
 
 
 @contextmanager

@@ -26,6 +26,7 @@ from leasehold.workspace.users.schemas import User
 from leasehold.workspace.users.service import UserService
 from tests.api.problems import on
 from tests.factories import OPERATOR
+from tests.pooler import direct
 
 PASSWORD = "correct horse battery"
 SAM = "sam@acme.example"
@@ -80,7 +81,7 @@ class Mailbox:
 
     async def deliver(self, tenant: TenantRef) -> list[EmailMessage]:
         """Do what the tenant has asked for since the last time, and return the mails."""
-        connection: Any = await asyncpg.connect(driver_url(self._process.settings.database_url.get_secret_value()))
+        connection: Any = await asyncpg.connect(driver_url(direct(self._process.settings)))
         try:
             rows = await connection.fetch(
                 "DELETE FROM platform.jobs WHERE tenant_id = $1 RETURNING id, lane, name, arguments", tenant.id

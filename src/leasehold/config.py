@@ -161,6 +161,12 @@ class Settings(BaseSettings):
     workers: int = Field(default=1, ge=1, le=64)
     """Server processes."""
 
+    drain_s: float = Field(default=5.0, ge=0, le=600)
+    """Seconds in which a server that is told to stop is not ready, but serves: load balancers are to notice."""
+
+    stop_grace_s: float = Field(default=20.0, ge=0, le=600)
+    """Seconds that requests under way get to end after that; then they are cut off."""
+
     pool_size: int = Field(default=12, ge=2, le=500)
     """Connections that one process holds at most for requests; two thirds of them only read."""
 

@@ -22,11 +22,13 @@ from leasehold.core.quotas.memory import ProcessQuotas
 from leasehold.core.quotas.shared import SharedQuotas
 from leasehold.core.signed_links import SignedLinks
 from leasehold.core.signing import KeyRing
+from leasehold.core.stopping import Stopping
 from leasehold.core.tokens import AccessTokens
 from leasehold.core.usage import UsageMeter
 from leasehold.core.vault import InstallationKey
 from leasehold.http.bodies import StrictRequest
 from leasehold.http.cors import AllowedOrigins, CrossOrigin
+from leasehold.http.departing import Departing
 from leasehold.http.errors import exception_handlers
 from leasehold.http.headers import AnswerHeaders
 from leasehold.http.marks import CLIENT_TIMEOUT_S
@@ -175,6 +177,7 @@ def build_process(settings: Settings, *, budget: ConnectionBudget | None = None)
         shared_quotas=_shared_quotas(settings, quotas),
         catalogue=CATALOGUE,
         outdated_revisions=outdated_revisions(settings.migrations_dir),
+        stopping=Stopping(),
     )
 
 
@@ -314,5 +317,5 @@ def create_app(settings: Settings | None = None) -> RequestLog:
         app,
         process.usage,
         headers=AnswerHeaders(docs_script=SCRIPT, hsts_seconds=settings.hsts_seconds),
-        serve=CrossOrigin(app, origins) if settings.cors_origins else app,
+        serve=Departing(CrossOrigin(app, origins) if settings.cors_origins else app, process.stopping),
     )

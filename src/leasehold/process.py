@@ -9,6 +9,7 @@ from leasehold.core.passwords import Passwords
 from leasehold.core.quotas.memory import ProcessQuotas
 from leasehold.core.quotas.shared import SharedQuotas
 from leasehold.core.signed_links import SignedLinks
+from leasehold.core.stopping import Stopping
 from leasehold.core.tokens import AccessTokens
 from leasehold.core.usage import UsageMeter
 from leasehold.core.vault import InstallationKey
@@ -64,6 +65,7 @@ class Process:
     """What plans can say something about."""
     outdated_revisions: frozenset[str]
     """Revisions of the shared schema with which this code is not ready to serve."""
+    stopping: Stopping
 
     def __deepcopy__(self, _memo: object) -> "Process":
         """Return itself: Litestar copies routers with all that hangs on them, and a copied directory would be stale."""

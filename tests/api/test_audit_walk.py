@@ -26,6 +26,7 @@ from tests.audit import events_of, refusing_events
 from tests.factories import admin, api_client, bearer, in_days, new_slug, provisioned
 from tests.isolation.test_routes import BODIES, _fresh_ids, _owner, _unique
 from tests.people import PASSWORD, set_registration
+from tests.pooler import direct
 from tests.queued import queued
 
 EMAIL = "sam.doe@acme.example"
@@ -175,7 +176,7 @@ class World:
         plan = new_slug()
         if operation == "updateEntitlements":
             await self.http.post("/platform/v1/plans", headers=self.root, json={"name": plan})
-        job_id = queued(self.settings.database_url.get_secret_value(), tenant.id, "dead")
+        job_id = queued(direct(self.settings), tenant.id, "dead")
         bodies: dict[str, dict[str, Any]] = {
             "createTenant": {"slug": new_slug(), "name": NAME},
             "updateTenant": {"slug": new_slug(), "name": NAME, "is_canary": True},

@@ -227,6 +227,16 @@ async def test_entity_tags_are_described_where_items_give_and_take_them(http: ht
     assert "content" not in operations[("get", item)]["responses"]["304"]
 
 
+async def test_the_policy_of_a_tenant_is_described_where_it_holds(http: httpx.AsyncClient) -> None:
+    described = operations_of(await document_of(http))
+    ours, theirs = described[("patch", "/v1/users/{user_id}")], described[("patch", "/platform/v1/plans/{plan_name}")]
+    for operation, policy in ((ours, {"428"}), (theirs, set[str]())):
+        [header] = [one for one in operation["parameters"] if one["name"] == "If-Match"]
+        assert {"400", "412", "428"} & operation["responses"].keys() == {"400", "412"} | policy
+        assert ("(428)" in header["description"]) is bool(policy)
+        assert "ETag" in operation["responses"]["200"]["headers"]
+
+
 async def test_every_patch_is_described_as_a_merge_patch_too(http: httpx.AsyncClient) -> None:
     bodies = {
         path: set(operation["requestBody"]["content"])

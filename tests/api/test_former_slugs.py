@@ -261,6 +261,7 @@ async def test_what_no_tenant_has_is_not_there_on_the_host_of_a_former_slug(
     assert "location" not in answer.headers
 
 
+@pytest.mark.not_pooled("holds two transactions at once")
 async def test_who_waits_for_a_slug_that_is_just_given_up_does_not_get_it(
     http: httpx.AsyncClient, process: Process, acme: TenantRef, globex: TenantRef
 ) -> None:
@@ -282,6 +283,7 @@ async def test_who_waits_for_a_slug_that_is_just_given_up_does_not_get_it(
     assert await where(http, on(acme.slug, "/v1/me")) == on(new, "/v1/me")
 
 
+@pytest.mark.not_pooled("holds two transactions at once")
 async def test_who_takes_a_slug_back_is_before_all_who_want_it(
     http: httpx.AsyncClient, process: Process, acme: TenantRef, globex: TenantRef
 ) -> None:

@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 
 import httpx
+import pytest
 from sqlalchemy import text
 
 from leasehold.process import Process
@@ -32,6 +33,7 @@ def outcome_of(answer: httpx.Response) -> str:
     return "busy"
 
 
+@pytest.mark.not_pooled("holds two transactions at once")
 async def test_of_20_equal_requests_at_once_one_is_carried_out(
     http: httpx.AsyncClient, process: Process, acme: TenantRef, globex: TenantRef
 ) -> None:
@@ -69,6 +71,7 @@ async def test_whoever_is_told_to_come_back_gets_the_answer_in_the_end(
         assert await counts(process, tenant) == (1, 1)
 
 
+@pytest.mark.not_pooled("holds two transactions at once")
 async def test_a_request_under_way_holds_up_neither_its_equals_nor_other_keys(
     http: httpx.AsyncClient, process: Process, acme: TenantRef, globex: TenantRef
 ) -> None:

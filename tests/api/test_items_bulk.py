@@ -206,6 +206,7 @@ async def test_two_who_change_the_same_items_in_another_order_do_not_wait_for_ea
         assert {*outcomes(answers[0]), *outcomes(answers[1])} == {(200, None), (412, "precondition-failed")}
 
 
+@pytest.mark.not_pooled("counts round trips, of which old poolers need more")
 async def test_many_lines_take_a_few_messages_and_not_one_each(
     settings: Settings, process: Process, acme: TenantRef
 ) -> None:

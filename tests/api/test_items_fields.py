@@ -134,6 +134,7 @@ async def test_an_item_keeps_an_owner_who_is_disabled_and_loses_one_who_is_delet
     assert left.headers["etag"] != kept.headers["etag"]
 
 
+@pytest.mark.not_pooled("holds two transactions at once")
 async def test_an_owner_who_is_deleted_at_the_same_moment_is_no_owner(
     http: httpx.AsyncClient, process: Process, acme: TenantRef
 ) -> None:

@@ -20,6 +20,7 @@ from tests.api.problems import pointers_of, refusal_of
 from tests.api.test_platform_usage import _ADD_SIZE, used
 from tests.audit import events_of
 from tests.factories import admin, bearer
+from tests.pooler import direct
 
 DELETION = "/v1/tenant/deletion-request"
 MARCH = {"from": "2026-03-01T00:00:00Z", "to": "2026-03-03T00:00:00Z"}
@@ -28,7 +29,7 @@ MARCH = {"from": "2026-03-01T00:00:00Z", "to": "2026-03-03T00:00:00Z"}
 async def test_a_tenant_sees_the_usage_that_admins_see_and_no_others(
     http: httpx.AsyncClient, process: Process, acme: TenantRef, globex: TenantRef
 ) -> None:
-    url = process.settings.database_url.get_secret_value()
+    url = direct(process.settings)
     day = datetime(2026, 3, 1, tzinfo=UTC)
     used(url, acme, (day, 7), (day.replace(hour=5), 3))
     used(url, globex, (day, 1000))
@@ -108,7 +109,7 @@ async def test_a_tenant_asks_to_be_deleted_and_takes_it_back(
 async def test_a_tenant_that_claims_to_be_another_is_still_itself(
     process: Process, acme: TenantRef, globex: TenantRef, question: str
 ) -> None:
-    url = process.settings.database_url.get_secret_value()
+    url = direct(process.settings)
     day = datetime(2026, 3, 1, tzinfo=UTC)
     used(url, globex, (day, 1000))
     with psycopg.connect(url) as connection:

@@ -207,6 +207,7 @@ async def test_of_several_who_want_a_domain_at_once_one_gets_it(
         assert [row["hostname"] for rows in lists for row in rows].count(hostname) == 1
 
 
+@pytest.mark.not_pooled("holds two transactions at once")
 @pytest.mark.parametrize("is_kept", [True, False])
 async def test_who_waits_for_a_domain_that_another_is_getting_gets_it_only_if_that_one_does_not(
     http: httpx.AsyncClient, process: Process, acme: TenantRef, globex: TenantRef, *, is_kept: bool

@@ -21,6 +21,7 @@ from leasehold.tenancy.context import TenantRef
 from tests.api.problems import refusal_of
 from tests.factories import OPERATOR, admin, bearer, new_slug
 from tests.locks import WAITING
+from tests.pooler import direct
 from tests.queued import queued
 
 TENANTS = "/platform/v1/tenants"
@@ -191,7 +192,7 @@ async def test_a_job_is_retried_once(
     http: httpx.AsyncClient, process: Process, settings: Settings, acme: TenantRef, globex: TenantRef
 ) -> None:
     for tenant in (acme, globex):
-        job_id = queued(settings.database_url.get_secret_value().replace("+asyncpg", ""), tenant.id, "dead")
+        job_id = queued(direct(settings), tenant.id, "dead")
         headers = await keyed(process)
         answers = [await http.post(f"/platform/v1/jobs/{job_id}/retry", headers=headers) for _ in range(2)]
         assert [answer.status_code for answer in answers] == [200, 200]

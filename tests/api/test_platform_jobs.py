@@ -17,6 +17,7 @@ from leasehold.tenancy.context import TenantRef
 from leasehold.worker.running import build_worker
 from tests.api.problems import pointers_of, refusal_of
 from tests.factories import admin, bearer
+from tests.pooler import direct
 from tests.queued import SECRET, queued
 
 PLATFORM = "/platform/v1"
@@ -42,7 +43,7 @@ FIELDS = {
 @pytest.fixture
 def url(settings: Settings) -> str:
     """The login of the app."""
-    return settings.database_url.get_secret_value()
+    return direct(settings)
 
 
 @pytest.fixture

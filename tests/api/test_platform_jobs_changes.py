@@ -17,6 +17,7 @@ from leasehold.tenancy.jobs.models import CHANNEL
 from leasehold.worker.running import build_worker
 from tests.api.problems import problem_of, refusal_of
 from tests.factories import OPERATOR, admin
+from tests.pooler import direct
 from tests.queued import queued, row_of
 
 JOBS = "/platform/v1/jobs"
@@ -25,7 +26,7 @@ JOBS = "/platform/v1/jobs"
 @pytest.fixture
 def url(settings: Settings) -> str:
     """The login of the app."""
-    return settings.database_url.get_secret_value()
+    return direct(settings)
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from leasehold.process import Process
 from leasehold.tenancy.context import TenantRef
 from tests.api.problems import on, pointers_of, refusal_of
 from tests.factories import admin, bearer
+from tests.pooler import direct
 
 NOBODY = "0198c5f2-0000-7000-8000-000000000000"
 NOTHING = {
@@ -44,7 +45,7 @@ async def headers(process: Process) -> dict[str, str]:
 @pytest.fixture
 def url(settings: Settings) -> str:
     """The login of the app."""
-    return settings.database_url.get_secret_value()
+    return direct(settings)
 
 
 def used(url: str, tenant: TenantRef, *hours: tuple[datetime, int]) -> None:

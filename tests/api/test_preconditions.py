@@ -171,7 +171,8 @@ async def test_a_tenant_may_demand_that_every_change_says_what_it_was_decided_on
         assert refusal_of(await ask(http, action, address, headers)) == (428, "precondition-required")
         assert (await ask(http, action, other, theirs)).is_success
     assert (await ask(http, "PATCH", address, headers | {"If-Match": "*"})).status_code == 200
-    assert (await http.patch("/v1/tenant", headers=headers, json={"require_if_match": None})).status_code == 200
+    back = await http.patch("/v1/tenant", headers=headers | {"If-Match": "*"}, json={"require_if_match": None})
+    assert back.status_code == 200
     assert (await ask(http, "PATCH", address, headers)).status_code == 200
     events = (await http.get("/v1/audit?target_kind=settings", headers=headers)).json()["items"]
     assert [event["action"] for event in events] == ["settings.if_match_made_optional", "settings.if_match_required"]

@@ -11,13 +11,14 @@ from leasehold.core.trace import trace_of
 from leasehold.process import Process
 from leasehold.tenancy.context import TenantRef
 from tests.factories import bearer
+from tests.pooler import direct
 
 TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
 TRACEPARENT = f"00-{TRACE_ID}-00f067aa0ba902b7-01"
 
 
 async def handed_on(settings: Settings, tenant: TenantRef) -> list[str]:
-    connection: Any = await asyncpg.connect(driver_url(settings.database_url.get_secret_value()))
+    connection: Any = await asyncpg.connect(driver_url(direct(settings)))
     try:
         rows = await connection.fetch("SELECT traceparent FROM platform.jobs WHERE tenant_id = $1", tenant.id)
     finally:

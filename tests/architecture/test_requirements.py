@@ -78,6 +78,11 @@ def test_everything_needed_to_run_is_in_the_production_lock() -> None:
     assert _not_pinned(_RUNTIME, "prod.txt") == []
 
 
+def test_what_builds_the_image_is_in_its_lock() -> None:
+    """Prevents an image whose first tool is whatever was published last."""
+    assert _not_pinned(_ASKED["dependency-groups"]["image"], "image.txt") == []
+
+
 def test_production_runs_what_was_tested() -> None:
     """Prevents production from running versions that no test has seen."""
     tested = {name: _version(requirement) for name, (requirement, _) in _pins("dev.txt").items()}
@@ -93,7 +98,7 @@ def test_development_tools_are_not_shipped() -> None:
     assert tools <= set(_pins("dev.txt"))
 
 
-@pytest.mark.parametrize("file", ["dev.txt", "prod.txt"])
+@pytest.mark.parametrize("file", ["dev.txt", "prod.txt", "image.txt"])
 def test_every_pin_has_its_hashes(file: str) -> None:
     """Prevents the installation of a package that somebody exchanged after it was tested."""
     shape = re.compile(r"sha256:[0-9a-f]{64}")
@@ -101,7 +106,7 @@ def test_every_pin_has_its_hashes(file: str) -> None:
     assert wrong == []
 
 
-@pytest.mark.parametrize("file", ["dev.txt", "prod.txt"])
+@pytest.mark.parametrize("file", ["dev.txt", "prod.txt", "image.txt"])
 def test_the_lock_names_no_address(file: str) -> None:
     """Prevents a lock that installs only where one machine's mirror can be reached."""
     text = (ROOT / "requirements" / file).read_text()

@@ -16,8 +16,11 @@ from typing import Any
 import httpx
 
 from leasehold.config import Settings
+from leasehold.main import build_process
+from leasehold.main import running as in_process
 from leasehold.tenancy.context import TenantRef
 from leasehold.tenancy.fleet.history import TenantHistory
+from tests.factories import OPERATOR, bearer, new_slug
 from tests.integration.cli.shell import PROJECT, Environment, Finished, Running, free_port, leasehold, running
 
 EXPAND, NEUTRAL, CONTRACT = "expand", "neutral", "contract"
@@ -114,6 +117,10 @@ class Server:
         slug = tenant.ref.slug
         return Answer(self.release, slug, began, ended, response.status_code, response.json(), retry_after)
 
+    def wait(self) -> None:
+        """Wait until it is ready."""
+        self.process.wait_for(partial(_is_ready, self.address))
+
     def migrate_all(self, *options: str) -> Finished:
         """Run `leasehold migrate all` of this release to its end."""
         return leasehold("migrate", "all", *options, env=self.env)
@@ -130,9 +137,31 @@ def is_right(row: dict[str, Any], slug: str, *, read_by: str) -> bool:
     return owner == slug and row[field] == (f"{field} of {title}" if made_by == read_by else _UNSAID[read_by])
 
 
-@contextmanager
-def old_and_new(settings: Settings, folder: Path) -> Generator[tuple[Server, Server]]:
-    """Serve an installation by the checkout and by the release that follows it, until the end of the block."""
+@dataclass(frozen=True, slots=True)
+class Release:
+    """A release as it is installed: its code and its migrations."""
+
+    name: str
+    env: Environment
+    folder: Path
+
+    @contextmanager
+    def served(self, *, port: int | None = None, **changes: str) -> Generator[Server]:
+        """Serve the installation by this release; `changes` are settings as the environment has them."""
+        port = port or free_port()
+        self.folder.mkdir(exist_ok=True)
+        env = {**self.env, "LEASEHOLD_PORT": str(port)}
+        env |= {f"LEASEHOLD_{name.upper()}": value for name, value in changes.items()}
+        with running("serve", env=env, folder=self.folder) as process:
+            yield Server(self.name, f"http://127.0.0.1:{port}", env, process)
+
+    def migrate_all(self, *options: str) -> Finished:
+        """Run `leasehold migrate all` of this release to its end."""
+        return leasehold("migrate", "all", *options, env=self.env)
+
+
+def two_releases(settings: Settings, folder: Path) -> tuple[Release, Release]:
+    """Install the checkout, and the release that follows it."""
     source, migrations = folder / "src", folder / "migrations"
     ignored = shutil.ignore_patterns("__pycache__")
     shutil.copytree(PROJECT / "src" / "leasehold", source / "leasehold", ignore=ignored)
@@ -151,18 +180,25 @@ def old_and_new(settings: Settings, folder: Path) -> Generator[tuple[Server, Ser
         behind = revision
     old = _environment(settings, PROJECT / "src", settings.migrations_dir)
     new = _environment(settings, source, migrations)
-    with _started("old", old, folder / "old") as old_server, _started("new", new, folder / "new") as new_server:
-        for server in (old_server, new_server):
-            server.process.wait_for(partial(_is_ready, server.address))
-        yield old_server, new_server
+    return Release("old", old, folder / "old"), Release("new", new, folder / "new")
 
 
 @contextmanager
-def _started(release: str, env: Environment, folder: Path) -> Generator[Server]:
-    port = free_port()
-    folder.mkdir()
-    with running("serve", env={**env, "LEASEHOLD_PORT": str(port)}, folder=folder) as process:
-        yield Server(release, f"http://127.0.0.1:{port}", env, process)
+def old_and_new(settings: Settings, folder: Path) -> Generator[tuple[Server, Server]]:
+    """Serve an installation by the checkout and by the release that follows it, until the end of the block."""
+    old, new = two_releases(settings, folder)
+    with old.served() as old_server, new.served() as new_server:
+        for server in (old_server, new_server):
+            server.wait()
+        yield old_server, new_server
+
+
+async def provision_by_old(settings: Settings, count: int) -> list[Tenant]:
+    """Make tenants as the old release does, each with a client."""
+    process = build_process(settings)
+    async with in_process(process):
+        refs = [await process.provisioner.provision(slug=new_slug(), name="x", by=OPERATOR) for _ in range(count)]
+        return [Tenant(ref, await bearer(process, ref)) for ref in refs]
 
 
 def _environment(settings: Settings, source: Path, migrations: Path) -> Environment:

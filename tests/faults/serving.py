@@ -93,6 +93,7 @@ async def _started(
         "LEASEHOLD_BASE_DOMAIN": settings.base_domain,
         "LEASEHOLD_ISSUER": settings.issuer,
         "LEASEHOLD_LOG_LEVEL": "error",
+        "LEASEHOLD_DRAIN_S": "0",
         **{name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ},
     }
     environment |= {f"LEASEHOLD_{name.upper()}": value for name, value in changes.items()}
@@ -110,7 +111,7 @@ async def _started(
     )
     try:
         address = f"http://127.0.0.1:{port}"
-        async with httpx.AsyncClient() as client, asyncio.timeout(20):
+        async with httpx.AsyncClient() as client, asyncio.timeout(60):  # much starts at once in some tests
             while not await _answers(client, f"{address}/health/ready"):
                 await asyncio.sleep(0.05)
         yield address, process

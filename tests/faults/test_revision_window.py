@@ -17,11 +17,20 @@ import pytest
 
 from leasehold.config import Settings
 from leasehold.core.database import driver_url
-from leasehold.main import build_process, running
 from leasehold.tenancy.fleet.history import TenantHistory
 from tests.conftest import installed, migrate
-from tests.factories import OPERATOR, bearer, new_slug
-from tests.faults.releases import CONTRACT, EXPAND, NEUTRAL, Answer, Server, Tenant, is_right, old_and_new
+from tests.factories import new_slug
+from tests.faults.releases import (
+    CONTRACT,
+    EXPAND,
+    NEUTRAL,
+    Answer,
+    Server,
+    Tenant,
+    is_right,
+    old_and_new,
+    provision_by_old,
+)
 from tests.integration.cli.shell import Finished, succeeded
 
 TENANTS = 40
@@ -174,10 +183,7 @@ async def client() -> AsyncGenerator[httpx.AsyncClient]:
 
 async def provision(own: Settings, servers: tuple[Server, Server], count: int) -> list[Tenant]:
     """Make tenants as the old release does, and wait until both servers know them."""
-    process = build_process(own)
-    async with running(process):
-        refs = [await process.provisioner.provision(slug=new_slug(), name="x", by=OPERATOR) for _ in range(count)]
-        made = [Tenant(ref, await bearer(process, ref)) for ref in refs]
+    made = await provision_by_old(own, count)
     async with httpx.AsyncClient() as client, asyncio.timeout(10):
         for server in servers:
             while (await server.ask(client, made[-1], "/v1/items")).status == 404:

@@ -24,7 +24,11 @@ async def eight(process: Process) -> list[TenantRef]:
 def open_pool(settings: Settings, size: int, connection_class: type[DriverConnection] = BindableConnection) -> Database:
     """Return a database with a pool of its own, whose hooks are not yet in place."""
     engine = open_engine(
-        settings.database_url.get_secret_value(), pool_size=size, connection_class=connection_class, pool_timeout_s=30
+        settings.database_url.get_secret_value(),
+        pool_size=size,
+        connection_class=connection_class,
+        pool_timeout_s=30,
+        prepared_statements=settings.prepared_statements,
     )
     return Database(engine, tenant_roles=True)
 

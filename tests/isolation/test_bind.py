@@ -77,6 +77,7 @@ async def test_a_temporary_table_cannot_shadow_a_tenants_table_even_where_it_is_
     await database.close()
 
 
+@pytest.mark.not_pooled("counts backends, of which the pooler has one")
 async def test_a_session_that_meets_a_dead_connection_gets_a_fresh_one(
     settings: Settings, process: Process, eight: list[TenantRef]
 ) -> None:
@@ -92,6 +93,7 @@ async def test_a_session_that_meets_a_dead_connection_gets_a_fresh_one(
     await database.close()
 
 
+@pytest.mark.not_pooled("counts backends, of which the pooler has one")
 async def test_a_connection_that_has_met_too_many_tenants_retires(settings: Settings, eight: list[TenantRef]) -> None:
     database = open_pool(settings, 1)
     prepare_engine(database.engine, max_tenants=3)

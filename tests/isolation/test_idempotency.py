@@ -81,6 +81,7 @@ async def test_an_answer_of_one_tenant_is_never_given_to_another(
     assert await leak_of_answers(http, twins) == []
 
 
+@pytest.mark.not_pooled("holds two transactions at once")
 async def test_a_request_of_one_tenant_is_not_in_the_way_of_another(
     http: httpx.AsyncClient, process: Process, acme: TenantRef, twins: list[dict[str, str]]
 ) -> None:
@@ -103,6 +104,7 @@ async def test_answers_that_are_kept_without_the_tenant_would_be_found(
     assert await leak_of_answers(http, twins) == ["one id for both", "0 items"]
 
 
+@pytest.mark.not_pooled("holds two transactions at once")
 async def test_locks_that_forget_the_tenant_would_be_found(
     http: httpx.AsyncClient,
     process: Process,

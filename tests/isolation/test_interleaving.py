@@ -17,6 +17,10 @@ from leasehold.tenancy.context import TenantRef
 from tests.isolation.conftest import open_pool
 from tests.isolation.scenario import ACTS, Request, play, requests
 
+pytestmark = pytest.mark.not_pooled(
+    "sleeps in connections and breaks bindings on purpose; test_pgbouncer plays the rest"
+)
+
 EVERY_ACT: list[Request] = [(number % 8, [act, "read"]) for number, act in enumerate(sorted(ACTS))]
 EVERY_PAIR: list[Request] = [
     request

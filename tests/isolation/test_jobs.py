@@ -27,6 +27,7 @@ from leasehold.tenancy.jobs.queue import ClaimedJob
 from leasehold.worker.calling import Caller
 from tests.integration.worker.crew import Title, all_done, ask, at_work, came_to, empty_queue
 from tests.isolation.scenario import ACTS, TITLES, Watch
+from tests.pooler import direct
 
 FAILING = ("fail_in_python", "fail_in_sql", "never_begin", "be_cancelled")
 _TITLES = Read(TITLES, Title)
@@ -36,7 +37,7 @@ OpenTenant = Callable[[], AbstractAsyncContextManager[TenantSession]]
 @pytest.fixture
 async def queue(settings: Settings) -> AsyncGenerator[DriverConnection]:
     """A connection to an empty queue."""
-    connection: Any = await asyncpg.connect(driver_url(settings.database_url.get_secret_value()))
+    connection: Any = await asyncpg.connect(driver_url(direct(settings)))
     await empty_queue(connection)
     yield connection
     await connection.close()

@@ -69,7 +69,7 @@ async def test_a_tenant_is_served_while_others_are_provisioned(
         sub_pools=1,
         max_tenants=500,
         timeout_s=10,
-        prepared_statements=True,
+        prepared_statements=settings.prepared_statements,
         tenant_roles=True,
     )
     database = open_pool(settings, 3)

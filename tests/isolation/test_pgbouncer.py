@@ -1,19 +1,10 @@
 """The same interleavings through PgBouncer in transaction mode, where all clients share one server connection."""
 
 import asyncio
-import os
-import pwd
-import shutil
-import socket
-import subprocess
-import tempfile
 from collections.abc import AsyncGenerator, Generator
-from pathlib import Path
-from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from pydantic import SecretStr
 from sqlalchemy import select
 
 from leasehold.config import Settings
@@ -33,9 +24,9 @@ from leasehold.workspace.items.service import ItemService
 from tests.factories import bearer, provisioned
 from tests.integration.worker.crew import Title, ask, at_work
 from tests.isolation.scenario import ACTS, TITLES, Request, play
+from tests.pooler import PGBOUNCER, WHY_NOT, behind, bouncer, keeps_statements, through_port
 
-PGBOUNCER = shutil.which("pgbouncer", path=os.environ["PATH"] + ":/usr/sbin:/usr/local/sbin")
-pytestmark = pytest.mark.skipif(PGBOUNCER is None, reason="pgbouncer is not installed on this machine")
+pytestmark = pytest.mark.skipif(PGBOUNCER is None, reason=WHY_NOT)
 
 # What cannot work on one shared server connection: sleeping in it is a matter of waiting, not of isolation.
 SCRIPT: list[Request] = [
@@ -46,86 +37,31 @@ SCRIPT: list[Request] = [
 ]
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def _configure(folder: Path, settings: Settings, port: int) -> Path:
-    parts = urlsplit(settings.database_url.get_secret_value())
-    users = folder / "users.txt"
-    users.write_text(f'"{parts.username}" "{parts.password}"\n')
-    file = folder / "pgbouncer.ini"
-    file.write_text(
-        "[databases]\n"
-        f"* = host={parts.hostname} port={parts.port}\n"
-        "[pgbouncer]\n"
-        f"listen_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\n"
-        f"auth_type = plain\nauth_file = {users}\n"
-        "pool_mode = transaction\ndefault_pool_size = 1\nmax_client_conn = 100\n"
-        f"logfile = {folder / 'pgbouncer.log'}\n"
-    )
-    return file
+@pytest.fixture(scope="module")
+def port(settings: Settings) -> Generator[int]:
+    """The port of a PgBouncer with one server connection."""
+    with bouncer(settings) as made:
+        yield made
 
 
 @pytest.fixture
-def bouncer(settings: Settings) -> Generator[int]:
-    """A PgBouncer with one server connection; yields its port."""
-    assert PGBOUNCER is not None
-    port = _free_port()
-    with tempfile.TemporaryDirectory() as folder:
-        file = _configure(Path(folder), settings, port)
-        user = None
-        if os.getuid() == 0:  # it refuses to run as root
-            account = pwd.getpwnam("nobody")
-            user = account.pw_uid
-            for path in (Path(folder), *Path(folder).iterdir()):
-                os.chown(path, account.pw_uid, account.pw_gid)
-        process = subprocess.Popen([PGBOUNCER, "-q", str(file)], user=user, cwd="/")
-        try:
-            yield port
-        finally:
-            process.terminate()
-            process.wait(timeout=10)
-
-
-@pytest.fixture
-async def pooled(settings: Settings, bouncer: int) -> AsyncGenerator[Database]:
+async def pooled(settings: Settings, port: int) -> AsyncGenerator[Database]:
     """A database of several client connections behind that PgBouncer."""
     engine = open_engine(
-        _through(settings, bouncer),
+        through_port(settings, port),
         pool_size=6,
-        prepared_statements=False,
+        prepared_statements=keeps_statements(),
         connection_class=BindableConnection,
         pool_timeout_s=20,
     )
     database = Database(prepare_engine(engine, max_tenants=500), tenant_roles=True)
-    async with asyncio.timeout(10):
-        while not await _listens(bouncer):
-            await asyncio.sleep(0.05)
     await database.fill_pool()
     yield database
     await database.close()
 
 
-def _through(settings: Settings, port: int) -> str:
-    parts = urlsplit(settings.database_url.get_secret_value())
-    return parts._replace(netloc=f"{parts.username}:{parts.password}@127.0.0.1:{port}").geturl()
-
-
-def _behind(settings: Settings, port: int) -> Settings:
-    through = SecretStr(_through(settings, port))
-    return settings.model_copy(update={"database_url": through, "direct_url": None, "prepared_statements": False})
-
-
-async def _listens(port: int) -> bool:
-    try:
-        _, writer = await asyncio.open_connection("127.0.0.1", port)
-    except OSError:
-        return False
-    writer.close()
-    return True
+def _polling(settings: Settings, port: int) -> Settings:
+    return behind(settings, port).model_copy(update={"direct_url": None})
 
 
 async def test_no_tenant_is_seen_through_a_shared_server_connection(pooled: Database, eight: list[TenantRef]) -> None:
@@ -133,7 +69,7 @@ async def test_no_tenant_is_seen_through_a_shared_server_connection(pooled: Data
 
 
 async def test_a_worker_runs_the_jobs_of_all_tenants_through_a_shared_server_connection(
-    settings: Settings, process: Process, pooled: Database, bouncer: int
+    settings: Settings, process: Process, pooled: Database, port: int
 ) -> None:
     tenants = [await provisioned(process) for _ in range(4)]
 
@@ -141,7 +77,7 @@ async def test_a_worker_runs_the_jobs_of_all_tenants_through_a_shared_server_con
     async def make(arguments: Title, session: TenantSession, tenant: TenantRef) -> None:
         await ItemService(session=session).add(ItemCreate(f"{arguments.title} of {tenant.slug}"))
 
-    behind = _behind(settings, bouncer)
+    behind = _polling(settings, port)
     names = [f"job {number}" for number in range(5)]
     worker = build_process(behind, budget=worker_budget(jobs=4))
     async with running(worker), at_work(worker, make, places=4) as at:
@@ -157,11 +93,11 @@ async def test_a_worker_runs_the_jobs_of_all_tenants_through_a_shared_server_con
 
 
 async def test_keys_of_two_tenants_do_not_meet_on_a_shared_server_connection(
-    settings: Settings, process: Process, pooled: Database, bouncer: int
+    settings: Settings, process: Process, pooled: Database, port: int
 ) -> None:
     tenants = [await provisioned(process) for _ in range(2)]
     headers = [{**await bearer(process, tenant), "Idempotency-Key": "shared"} for tenant in tenants]
-    app = create_app(_behind(settings, bouncer))
+    app = create_app(_polling(settings, port))
     async with (
         running(app.app.state.process),
         httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="https://leasehold.test", timeout=60) as client,
@@ -175,15 +111,18 @@ async def test_keys_of_two_tenants_do_not_meet_on_a_shared_server_connection(
             assert [str(item_id) for item_id in await session.scalars(select(Item.id))] == [made]
 
 
-async def test_quotas_are_counted_through_a_pooler(settings: Settings, pooled: Database, bouncer: int) -> None:
+async def test_quotas_are_counted_through_a_pooler(settings: Settings, pooled: Database, port: int) -> None:
     """Each store asks over whatever server connection it is given, which has seen another's statements before."""
     limits = Limits(Policy("client", (Window(25, 86_400),)))
-    stores = [PostgresQuotas(_through(settings, bouncer), timeout_s=20, prepared_statements=False) for _ in range(3)]
+    stores = [
+        PostgresQuotas(through_port(settings, port), timeout_s=20, prepared_statements=keeps_statements())
+        for _ in range(3)
+    ]
 
     async def taken(store: PostgresQuotas, key: str) -> int:
         answers = [await store.take([Asked(limits, (key,)), Asked(limits, (key,))]) for _ in range(10)]
         return sum(granted for answer in answers for granted, _ in answer)
 
-    assert sum(await asyncio.gather(*(taken(store, f"pooled {bouncer}") for store in stores))) == 25
+    assert sum(await asyncio.gather(*(taken(store, f"pooled {port}") for store in stores))) == 25
     for store in stores:
         await store.close()

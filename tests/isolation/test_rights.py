@@ -10,6 +10,7 @@ from leasehold.config import Settings
 from leasehold.core.database import driver_url
 from leasehold.process import Process
 from leasehold.tenancy.context import TenantRef
+from tests.pooler import direct
 
 OK = None
 DENIED = asyncpg.InsufficientPrivilegeError
@@ -168,7 +169,7 @@ async def connections(settings: Settings) -> AsyncGenerator[dict[str, Any]]:
     """One connection of each login."""
     assert settings.owner_url is not None
     owner = await asyncpg.connect(driver_url(settings.owner_url.get_secret_value()))
-    app = await asyncpg.connect(driver_url(settings.database_url.get_secret_value()))
+    app = await asyncpg.connect(driver_url(direct(settings)))
     yield {"owner": owner, "app": app, "tenant": app}
     await owner.close()
     await app.close()

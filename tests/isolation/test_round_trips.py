@@ -17,6 +17,8 @@ from leasehold.workspace.keys import verification
 from tests.factories import api_key, bearer, item
 from tests.postgres_proxy import Traffic, proxy
 
+pytestmark = pytest.mark.not_pooled("counts round trips, of which old poolers need more")
+
 
 @asynccontextmanager
 async def watched(settings: Settings) -> AsyncGenerator[tuple[httpx.AsyncClient, Traffic]]:

@@ -10,6 +10,7 @@ from leasehold.cli.admins import admins
 from leasehold.cli.audit import audit
 from leasehold.cli.clients import clients
 from leasehold.cli.db import db
+from leasehold.cli.doctor import doctor
 from leasehold.cli.failures import sentence_of
 from leasehold.cli.fleet import fleet
 from leasehold.cli.jobs import jobs
@@ -42,6 +43,7 @@ for command in (
     serve,
     worker,
     db,
+    doctor,
     migrate,
     fleet,
     jobs,

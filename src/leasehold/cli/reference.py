@@ -15,6 +15,7 @@ from leasehold.http.openapi.compatibility import broken_by
 from leasehold.http.openapi.document import document_of
 from leasehold.http.problems import catalogue_as_markdown
 from leasehold.main import create_app
+from leasehold.tenancy.doctor.reference import findings_as_markdown
 
 
 class BreakingChanges(RuntimeError):
@@ -33,6 +34,12 @@ def reference() -> None:
 def problems() -> None:
     """Print the catalogue of problem types, as docs/reference/problems.md has it."""
     click.echo(catalogue_as_markdown(), nl=False)
+
+
+@reference.command()
+def findings() -> None:
+    """Print what the doctor finds, as docs/reference/doctor.md has it."""
+    click.echo(findings_as_markdown(), nl=False)
 
 
 @reference.command()

@@ -1,6 +1,7 @@
 """Runs the server: Granian, with the app made anew in each worker process from the environment."""
 
 import errno
+import math
 import os
 import resource
 import signal
@@ -8,6 +9,7 @@ import socket
 import threading
 from asyncio import AbstractEventLoop
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -21,9 +23,11 @@ from pydantic import SecretStr
 
 from leasehold.config import Settings
 from leasehold.core.budget import connection_budget
+from leasehold.core.stopping import Stopping
 from leasehold.core.vault import InstallationKey
 
-_DRAIN_S = 30
+_CLOSING_S = 10
+"""So long a worker may take to hand over what it has gathered and to close its connections; then it is killed."""
 _BACKLOG = 4096
 """Connections that wait in the kernel until a worker accepts them; Linux grants as many, unless it was told not to."""
 _MAX_CLIENTS = 4096
@@ -88,37 +92,70 @@ def max_clients(*, pool_size: int, max_files: int) -> int:
     return max(1, min(_MAX_CLIENTS, max_files - own))
 
 
-def _end_on_first_signal(loop: AbstractEventLoop) -> WorkerSignal:
-    """Tell a worker's runtime to end, once: a second call of `set` would wait for ever.
+def _end_in_order(stopping: Stopping, settings: Settings, loop: AbstractEventLoop) -> WorkerSignal:
+    """Let a worker end in order: not ready at once, later no new connections, and at last whatever is left is cut off.
 
-    A worker gets two signals whenever its whole process group or control group is signalled, for its parent then ends
-    it too.
+    Its runtime is told once: a second call of `set` would wait for ever. A worker gets two signals whenever its whole
+    process group or control group is signalled, for its parent then ends it too.
     """
     signalled = WorkerSignal()
     waiting = [signalled]
 
     def end() -> None:
-        while waiting:
+        stopping.announce()
+        if waiting:
+            loop.call_later(settings.stop_grace_s, stopping.cut_off)
             waiting.pop().set()
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, end)
+    def drain() -> None:
+        if not stopping.is_near:
+            stopping.announce()
+            loop.call_later(settings.drain_s, end)
+
+    loop.add_signal_handler(signal.SIGTERM, drain)
+    loop.add_signal_handler(signal.SIGINT, end)  # a person waits for it
     return signalled
 
 
-def _run_impatient_worker(
-    client_timeout_ms: int, number: int, name: Any, app: Any, sockets: Any, *options: Any
+def _run_our_worker(
+    settings: Settings, number: int, name: Any, load: Callable[[], Any], sockets: Any, *options: Any
 ) -> None:
-    """Run a worker whose clients are cut off when they have taken nothing of an answer for so long.
+    """Run a worker that ends in order.
+
+    Granian has no hook for it, so in this process, which is forked for one worker, its function is replaced.
+    """
+
+    def load_and_remember() -> Any:
+        app = load()
+        _signals.set_loop_signals = partial(_end_in_order, app.app.state.process.stopping, settings)
+        return app
+
+    _run_worker(number, name, load_and_remember, _impatient(sockets, settings), *options)
+
+
+def _impatient(sockets: Any, settings: Settings) -> Any:
+    """Return a worker's socket, on which clients are cut off when they have taken nothing of an answer for too long.
 
     Granian itself waits for them for ever. So the worker is given the socket that it would have made from the same
     description: the kernel hands the time on to each connection that is accepted on it. Not every system can.
     """
+    if not hasattr(socket, "TCP_USER_TIMEOUT"):
+        return sockets
     (described, made), shared = sockets
     made = made or described.build()
     with socket.socket(fileno=os.dup(made.get_fd())) as listening:
-        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, client_timeout_ms)
-    _run_worker(number, name, app, ((None, made), shared), *options)
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _timeout_ms(settings))
+    return (None, made), shared
+
+
+def _timeout_ms(settings: Settings) -> int:
+    return max(1, round(settings.client_timeout_s * 1000))
+
+
+def _longest_end_s(settings: Settings) -> int:
+    """Return after how many seconds a worker that was told to stop, and has not, is killed."""
+    jobs_s = settings.worker_grace_s if settings.worker_inside else 0
+    return math.ceil(settings.drain_s + settings.stop_grace_s + jobs_s + _CLOSING_S)
 
 
 class _InterruptibleServer(MPServer):
@@ -129,17 +166,19 @@ class _InterruptibleServer(MPServer):
     a process manager that signals the whole process group sends two.
     """
 
-    def __init__(
-        self, *args: Any, client_timeout_ms: int, after_start: Callable[[], None] | None, **options: Any
-    ) -> None:
+    def __init__(self, *args: Any, settings: Settings, after_start: Callable[[], None] | None, **options: Any) -> None:
         super().__init__(*args, **options)  # pyright: ignore[reportUnknownMemberType]
-        if hasattr(socket, "TCP_USER_TIMEOUT"):
-            run: Any = partial(_run_impatient_worker, client_timeout_ms)
-            self._spawn_asgi_lifespan_worker = run
+        run: Any = partial(_run_our_worker, settings)
+        self._spawn_asgi_lifespan_worker = run
         self._after_start = after_start
 
-    def signal_handler_interrupt(self, *_args: Any, **_options: Any) -> None:
+    def signal_handler_interrupt(self, number: int = signal.SIGTERM, *_args: Any, **_options: Any) -> None:
         """End the server, from a thread that may wait for the lock."""
+        if number == signal.SIGINT:  # which the workers would hear of as a SIGTERM, and take their time
+            workers: list[Any] = self.wrks
+            for worker in workers:
+                with suppress(ProcessLookupError):
+                    os.kill(worker.inner.pid, signal.SIGINT)
         if not self.interrupt_signal:
             self.interrupt_signal = True
             threading.Thread(target=self.main_loop_interrupt.set).start()
@@ -152,14 +191,12 @@ class _InterruptibleServer(MPServer):
 
 
 def run_server(settings: Settings, *, after_start: Callable[[], None] | None = None) -> None:
-    """Serve until SIGINT or SIGTERM; requests under way get up to 30 seconds to end.
+    """Serve until SIGTERM, which gives load balancers time to notice, or SIGINT, which gives them none.
 
+    Requests under way get `stop_grace_s` to end.
     `after_start` is called in a thread once the workers are started, which is before they answer.
     """
     os.environ.update(_environment(settings))
-    timeout_ms = max(1, round(settings.client_timeout_s * 1000))
-    # Granian has no hook for it. Workers are forked from this process, and so have it too.
-    _signals.set_loop_signals = _end_on_first_signal
     _InterruptibleServer(
         "leasehold.main:create_app",
         address=settings.host,
@@ -168,15 +205,15 @@ def run_server(settings: Settings, *, after_start: Callable[[], None] | None = N
         factory=True,
         loop=Loops.uvloop,
         http=HTTPModes.http1,
-        http1_settings=HTTP1Settings(header_read_timeout=timeout_ms, max_buffer_size=_MAX_HEAD_BYTES),
-        client_timeout_ms=timeout_ms,
+        http1_settings=HTTP1Settings(header_read_timeout=_timeout_ms(settings), max_buffer_size=_MAX_HEAD_BYTES),
+        settings=settings,
         workers=settings.workers,
         websockets=False,
         backlog=_BACKLOG,
         # Granian has raised the soft limit to the hard one by now.
         backpressure=max_clients(pool_size=settings.pool_size, max_files=resource.getrlimit(resource.RLIMIT_NOFILE)[0]),
         log_level=LogLevels.warning,
-        workers_kill_timeout=_DRAIN_S,
+        workers_kill_timeout=_longest_end_s(settings),
         after_start=after_start,
     ).serve()
 

@@ -43,6 +43,7 @@ def up(port: int, data_dir: Path | None, no_demo: bool) -> None:
     os.environ |= {"LEASEHOLD_HOST": "127.0.0.1", "LEASEHOLD_PORT": str(port)}
     os.environ.setdefault("LEASEHOLD_ISSUER", f"http://localhost:{port}")
     os.environ.setdefault("LEASEHOLD_WORKER_INSIDE", "true")
+    os.environ.setdefault("LEASEHOLD_DRAIN_S", "0")
     os.environ.setdefault("LEASEHOLD_MAIL_DIR", str(folder / "mail"))
     try:
         with local_installation(folder) as settings:

@@ -36,6 +36,14 @@ class KeysetRepository(SQLAlchemyAsyncRepository[ModelT]):
         result: Result[Any] = await self.session.execute(_insert(self.model_type, returning), values)
         return returning(*result.one())
 
+    async def get_locked(self, row_id: UUID) -> ModelT:
+        """Return a row as it is now, whatever the session has read of it before; nobody else changes it meanwhile.
+
+        Raises:
+            advanced_alchemy.exceptions.NotFoundError: there is none with this id.
+        """
+        return await self.get(row_id, with_for_update=True, execution_options={"populate_existing": True})
+
     async def page_after(self, after: UUID | None, *, limit: int) -> list[ModelT]:
         """Return up to `limit` rows behind the row `after`, or from the start, in the order they were made."""
         key: InstrumentedAttribute[UUID] = self.model_type.id

@@ -216,6 +216,7 @@ def platform_dependencies(process: Process) -> Mapping[str, Provide]:
         "impersonation_scopes": Provide(lambda: IMPERSONATION_SCOPES, sync_to_thread=False),
         "access_tokens": Provide(lambda: process.tokens, sync_to_thread=False),
         "idempotency_key": Provide(provide_idempotency_key, sync_to_thread=False),
+        "precondition": Provide(provide_precondition, sync_to_thread=False),
         "provisioner": Provide(lambda: process.provisioner, sync_to_thread=False),
         "vacancies": Provide(lambda: process.settings.vacancies, sync_to_thread=False),
         "deletion_grace": Provide(lambda: process.settings.deletion_grace, sync_to_thread=False),

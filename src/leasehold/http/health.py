@@ -5,6 +5,7 @@ from litestar.di import NamedDependency, Provide
 from msgspec import Struct
 
 from leasehold.core.errors import DatabaseUnavailable
+from leasehold.core.stopping import ProcessStopping
 from leasehold.process import Process
 from leasehold.tenancy.directory import DirectoryStale
 from leasehold.tenancy.readiness import PlatformNotMigrated, demand_ready
@@ -28,11 +29,15 @@ def health_router(process: Process) -> Router:
         "/ready",
         operation_id="isReady",
         summary="Can the process serve",
-        problems=(DatabaseUnavailable, DirectoryStale, PlatformNotMigrated),
+        problems=(DatabaseUnavailable, DirectoryStale, PlatformNotMigrated, ProcessStopping),
         is_public=True,
     )
     async def ready(process: NamedDependency[Process]) -> Health:
-        """Answer 503 unless the database answers, holds the platform's revision, and the directory is fresh."""
+        """Answer 503 unless the database answers, holds the platform's revision, and the directory is fresh.
+
+        And from when the process is told to stop: load balancers are to send nothing more, though it is still served.
+        """
+        process.stopping.demand_distant()
         process.directory.demand_fresh()
         await demand_ready(process.database, process.outdated_revisions)
         return Health("ready")

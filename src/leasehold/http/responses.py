@@ -9,7 +9,7 @@ from litestar.response.base import ASGIResponse
 from litestar.types import Receive, Scope, Send
 
 from leasehold.core.compression import ENCODED, LARGE_BYTES, VARY, compressed, wants_gzip
-from leasehold.core.preconditions import entity_tag, is_known
+from leasehold.core.preconditions import is_known, tag_of
 
 ContentT = TypeVar("ContentT")
 _encode = msgspec.json.Encoder().encode
@@ -35,9 +35,8 @@ class JsonResponse(Response[ContentT]):
         """Return a document that is encoded already, in place of a response, where that is enough."""
         if content is None or media_type != MediaType.JSON or headers or cookies or background:
             return super().__new__(cls)
-        tagged_by: tuple[str, ...] | None = getattr(content, "tagged_by", None)
-        etag = entity_tag(content, tagged_by) if tagged_by else None
-        return cast("JsonResponse[ContentT]", JsonDocument(status_code or 200, _encode(content), etag))
+        document = JsonDocument(status_code or 200, _encode(content), tag_of(content))
+        return cast("JsonResponse[ContentT]", document)
 
 
 class JsonDocument:

@@ -28,6 +28,11 @@ def outdated_revisions(migrations_dir: Path) -> frozenset[str]:
     return frozenset(revision.revision for revision in script.walk_revisions()) - {script.get_current_head()}
 
 
+def platform_head(migrations_dir: Path) -> str:
+    """Return the newest revision of the shared schema that this code knows."""
+    return open_scripts(migrations_dir, "platform").get_current_head() or ""
+
+
 class TooManyConnections(RuntimeError):
     """PostgreSQL grants {granted} connections, and {wanted} would be opened: lower LEASEHOLD_POOL_SIZE or
     LEASEHOLD_WORKERS, or raise max_connections.

@@ -20,10 +20,13 @@ def health_app(worker: Worker, metrics: Metrics) -> Litestar:
 
     @get("/health/ready", sync_to_thread=False)
     def ready() -> Response[dict[str, str]]:
-        """Answer 503 when the queue has not answered for a while."""
-        is_ready = time.monotonic() - worker.seen_at < _SILENT_S
-        status = "ready" if is_ready else "the queue does not answer"
-        return Response({"status": status}, status_code=200 if is_ready else 503)
+        """Answer 503 when the queue has not answered for a while, or the worker is about to stop."""
+        status = "ready"
+        if worker.is_stopping:
+            status = "the worker stops"
+        elif time.monotonic() - worker.seen_at >= _SILENT_S:
+            status = "the queue does not answer"
+        return Response({"status": status}, status_code=200 if status == "ready" else 503)
 
     @get("/metrics", media_type="text/plain; version=0.0.4", sync_to_thread=False)
     def figures() -> bytes:

@@ -88,6 +88,11 @@ class Worker:
                 await self._link.ask(lambda queue: queue.leave())
             await self._link.close()
 
+    @property
+    def is_stopping(self) -> bool:
+        """Whether it was told to stop, and takes nothing new."""
+        return self._ends_at < math.inf
+
     async def _wake_on(self, stop: asyncio.Event) -> None:
         await stop.wait()
         self._lose_patience()

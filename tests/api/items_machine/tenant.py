@@ -205,7 +205,7 @@ class ModelledItems:
     def lose_owner(self) -> None:
         """Delete the user who may own items; they stay, and another user comes."""
         lost = self.owners["active"]
-        assert self.ask("DELETE", f"/v1/users/{lost}").status_code == 204
+        assert self.ask("DELETE", f"/v1/users/{lost}", headers={"If-Match": "*"}).status_code == 204
         made = self.ask("POST", "/v1/users", json={"email": "active@acme.example"})
         assert made.status_code == 201
         self.owners["active"], self.is_owner_active = made.json()["id"], True

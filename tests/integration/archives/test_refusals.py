@@ -1,5 +1,6 @@
 """An archive that cannot be taken is refused by one sentence, and nothing has changed."""
 
+import asyncio
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from leasehold.core.database import platform_session
 from leasehold.process import Process
 from leasehold.tenancy.archive import refusals
+from leasehold.tenancy.archive.importing import Imported
 from leasehold.tenancy.archive.manifest import MANIFEST, SealedManifest
 from leasehold.tenancy.archive.reading import ArchiveFile
 from leasehold.tenancy.archive.sealing import ArchiveKey
@@ -162,6 +164,15 @@ async def test_what_another_tenant_has_is_refused_by_name(process: Process, owne
     assert (
         await owner.fetchval("SELECT hostname FROM platform.tenant_domains WHERE tenant_id = $1", back.id) == hostname
     )
+
+
+async def test_of_two_imports_at_once_of_one_archive_one_makes_the_tenant(process: Process, tmp_path: Path) -> None:
+    tenant, file = await _archive_of_purged(process, tmp_path)
+    done = await asyncio.gather(imported(process, file), imported(process, file), return_exceptions=True)
+    made = [one for one in done if isinstance(one, Imported)]
+    assert [one.id for one in made] == [tenant.id]
+    (refused,) = (one for one in done if one not in made)
+    assert isinstance(refused, refusals.ImportedMeanwhile | SlugTaken)
 
 
 async def test_only_suspension_comes_back_with_a_tenant(process: Process, owner: Any, tmp_path: Path) -> None:

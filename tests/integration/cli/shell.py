@@ -149,4 +149,4 @@ def _run(command: list[str], env: Environment | None, text: str | None) -> Finis
 
 def _environment(env: Environment) -> dict[str, str]:
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("LEASEHOLD_", "PYTEST_"))}
-    return inherited | {"PYTHONUNBUFFERED": "1"} | dict(env)
+    return inherited | {"PYTHONUNBUFFERED": "1", "LEASEHOLD_DRAIN_S": "0"} | dict(env)

@@ -62,7 +62,7 @@ _ARRIVING: _Problems = (BodyTooLarge, BodyTooSlow, BodyCutOff)
 _WITH_FORM: _Problems = (Problem, *_ARRIVING)
 _WITH_BODY: _Problems = (*_WITH_FORM, WrongMediaType, Invalid)
 _WITH_LINES: _Problems = (*_ARRIVING, WrongMediaType, Invalid)
-_WITH_PRECONDITION: _Problems = (InvalidIfMatch, PreconditionFailed, PreconditionRequired)
+_WITH_PRECONDITION: _Problems = (InvalidIfMatch, PreconditionFailed)
 _WITH_KEY: _Problems = (InvalidIdempotencyKey, IdempotencyKeyInUse, IdempotencyKeyReused, *_ARRIVING)
 """A body that nobody asked for is read too: it is part of what the key stands for."""
 
@@ -134,7 +134,8 @@ def _by_input(path: str, handler: HTTPRouteHandler, operation: Mapping[str, Any]
     if handler.parsed_data_field is not None:
         found.update(_WITH_FORM if opt.get(TAKES_FORM) else _WITH_BODY)
     found.update(_WITH_LINES if TAKES_LINES in opt else ())
-    found.update(_WITH_PRECONDITION if "precondition" in handler.parsed_fn_signature.parameters else ())
+    if "precondition" in handler.parsed_fn_signature.parameters:
+        found.update(_WITH_PRECONDITION, () if path.startswith("/platform") else (PreconditionRequired,))
     found.update(_WITH_KEY if TAKES_KEY in opt else ())
     return found
 

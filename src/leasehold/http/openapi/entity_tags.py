@@ -4,6 +4,8 @@ from typing import Any
 
 from litestar.handlers import HTTPRouteHandler
 
+from leasehold.core.preconditions import IF_MATCH_PATTERN
+
 _ETAG: dict[str, Any] = {
     "description": "Stands for the resource as it is now; for `If-Match` and `If-None-Match`",
     "schema": {"type": "string"},
@@ -11,13 +13,13 @@ _ETAG: dict[str, Any] = {
 }
 
 
-def _parameter(name: str, description: str) -> dict[str, Any]:
+def _parameter(name: str, description: str, **form: str) -> dict[str, Any]:
     return {
         "name": name,
         "in": "header",
         "required": False,
         "description": description,
-        "schema": {"type": "string"},
+        "schema": {"type": "string", **form},
         "example": _ETAG["example"],
     }
 
@@ -25,8 +27,10 @@ def _parameter(name: str, description: str) -> dict[str, Any]:
 _IF_MATCH = _parameter(
     "If-Match",
     "The ETag of what the change was decided on, or `*`. If it is another by now, the answer is 412 and nothing is "
-    "changed. A tenant may demand the header (428).",
+    "changed.",
+    pattern=IF_MATCH_PATTERN,
 )
+_POLICY = " A tenant may demand the header (428)."
 _IF_NONE_MATCH = _parameter("If-None-Match", "The ETag of what is known. If it is still that, the answer is 304.")
 
 
@@ -37,7 +41,8 @@ def describe_tags(operation: dict[str, Any], handler: HTTPRouteHandler) -> None:
     answered = handler.parsed_fn_signature.return_type.annotation
     has_tag = hasattr(answered, "tagged_by")
     if takes_if_match:
-        parameters = [*parameters, _IF_MATCH]
+        policy = _POLICY if "428" in operation["responses"] else ""
+        parameters = [*parameters, _IF_MATCH | {"description": _IF_MATCH["description"] + policy}]
     if has_tag and "GET" in handler.http_methods:
         parameters = [*parameters, _IF_NONE_MATCH]
         operation["responses"]["304"] = {"description": "Still the same", "headers": {"ETag": _ETAG}}

@@ -11,6 +11,7 @@ from leasehold.core.database import PlatformSession
 from leasehold.core.errors import UnknownScope
 from leasehold.core.pagination import DEFAULT_LIMIT, Cursors, Page, Pager
 from leasehold.core.parameters import CursorText, Limit
+from leasehold.core.preconditions import Precondition
 from leasehold.core.vault import InstallationKey
 from leasehold.platform.admins.schemas import Admin, AdminCreate, AdminPatch, PasswordSetup
 from leasehold.platform.admins.service import AdminNameTaken, AdminService, LastAdmin
@@ -63,10 +64,11 @@ async def update_admin(
     admin_id: FromPath[UUID],
     data: JSONBody[AdminPatch],
     admins: NamedDependency[AdminService],
+    precondition: NamedDependency[Precondition],
     actor: NamedDependency[Actor],
 ) -> Admin:
     """Change what an admin may do; one who is disabled is refused at once."""
-    return await admins.change(admin_id, data, by=actor)
+    return await admins.change(admin_id, data, precondition=precondition, by=actor)
 
 
 @post(

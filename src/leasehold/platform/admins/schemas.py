@@ -1,7 +1,7 @@
 """What admins send and receive as admins."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, ClassVar
 from uuid import UUID
 
 from msgspec import UNSET, Meta, Struct, UnsetType
@@ -37,6 +37,9 @@ class AdminPatch(Struct, forbid_unknown_fields=True):
 
 class Admin(Struct):
     """An admin."""
+
+    tagged_by: ClassVar[tuple[str, ...]] = ("id", "name", "is_active", "scopes", "updated_at")
+    noted_by: ClassVar[tuple[str, ...]] = ("has_totp",)
 
     id: UUID
     name: str

@@ -12,6 +12,7 @@ from leasehold.core.clock import utc_now
 from leasehold.core.database import PlatformSession
 from leasehold.core.errors import Conflict, FieldError, NotFound
 from leasehold.core.pagination import Page, Pager
+from leasehold.core.preconditions import ANYTHING, Precondition
 from leasehold.core.vault import InstallationKey
 from leasehold.platform.admins import schemas
 from leasehold.platform.admins.models import Admin
@@ -115,18 +116,22 @@ class AdminService:
         await self._log(by).record("admin.created", ("admin", admin.id), changes=created(scopes=wanted))
         return admin
 
-    async def change(self, admin_id: UUID, patch: schemas.AdminPatch, *, by: Actor) -> schemas.Admin:
+    async def change(
+        self, admin_id: UUID, patch: schemas.AdminPatch, *, precondition: Precondition = ANYTHING, by: Actor
+    ) -> schemas.Admin:
         """Change what an admin may do. One who is disabled can do nothing from then on, and their log-ins end.
 
         Raises:
             NotFound: there is none with this id.
             UnknownScope: one of the scopes does not exist.
+            PreconditionFailed, InvalidIfMatch: see `Precondition.demand`.
             InsufficientScope: whoever asks does not hold what is given, by scopes or by enabling.
             LastAdmin: nobody else could change admins.
         """
         # All of them at once and in order, or two who disable each other would both succeed.
         others = [admin.id for admin in await self._admins.locked_with(_MAY_CHANGE_ADMINS) if admin.id != admin_id]
         admin = await self._locked(admin_id)
+        precondition.demand(admin, schemas.Admin.tagged_by)
         could = admin.is_active and _MAY_CHANGE_ADMINS in admin.scopes
         if patch.scopes is not UNSET:
             patch.scopes = known_scopes(patch.scopes)

@@ -8,6 +8,7 @@ from litestar.params import FromPath, JSONBody
 
 from leasehold.core.actor import Actor
 from leasehold.core.database import PlatformSession
+from leasehold.core.preconditions import Precondition
 from leasehold.platform.entitlements.schemas import EntitlementsPatch, TenantEntitlements
 from leasehold.platform.entitlements.service import EntitlementService, UnknownPlan
 from leasehold.tenancy.entitlements import Catalogue
@@ -45,10 +46,11 @@ async def update_entitlements(
     tenant_id: FromPath[UUID],
     data: JSONBody[EntitlementsPatch],
     entitlements: NamedDependency[EntitlementService],
+    precondition: NamedDependency[Precondition],
     actor: NamedDependency[Actor],
 ) -> TenantEntitlements:
     """Put a tenant on a plan, or decide something for it alone; every process obeys within a second."""
-    return await entitlements.change(tenant_id, data, by=actor)
+    return await entitlements.change(tenant_id, data, precondition=precondition, by=actor)
 
 
 router = Router(

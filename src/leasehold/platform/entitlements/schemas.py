@@ -1,5 +1,6 @@
 """What admins send and receive as what a tenant may have."""
 
+from typing import ClassVar
 from uuid import UUID
 
 from msgspec import UNSET, Struct, UnsetType
@@ -15,6 +16,10 @@ class EntitlementsPatch(TermsPatch, forbid_unknown_fields=True, kw_only=True):
 
 class TenantEntitlements(Struct):
     """What a tenant may have."""
+
+    tagged_by: ClassVar[tuple[str, ...]] = ("tenant_id", "plan", "own")
+    noted_by: ClassVar[tuple[str, ...]] = ("limits", "features", "rate_limits")
+    """What follows from the plan and the settings, too."""
 
     tenant_id: UUID
     plan: str

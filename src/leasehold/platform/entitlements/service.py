@@ -7,6 +7,7 @@ from msgspec import UNSET
 from leasehold.core.actor import Actor
 from leasehold.core.database import PlatformSession
 from leasehold.core.errors import FieldError, Invalid, NotFound
+from leasehold.core.preconditions import ANYTHING, Precondition
 from leasehold.platform.entitlements.schemas import EntitlementsPatch, TenantEntitlements
 from leasehold.platform.plans.repository import PlanRepository
 from leasehold.platform.plans.schemas import Terms
@@ -56,17 +57,22 @@ class EntitlementService:
             raise NotFound
         return self._described(tenant, await self._plans.get_one(name=tenant.plan))
 
-    async def change(self, tenant_id: UUID, patch: EntitlementsPatch, *, by: Actor) -> TenantEntitlements:
+    async def change(
+        self, tenant_id: UUID, patch: EntitlementsPatch, *, precondition: Precondition = ANYTHING, by: Actor
+    ) -> TenantEntitlements:
         """Put a tenant on a plan, or decide something for it alone. Nothing is taken from it that it has by now.
 
         Raises:
             NotFound: there is none with this id.
+            PreconditionFailed, InvalidIfMatch: see `Precondition.demand`.
             InvalidTerms: see `check_terms`.
             UnknownPlan: there is no such plan.
             WrongTenantState: the tenant is deleted.
         """
         check_terms(patch, self._catalogue)
         tenant = await self._tenants.locked(tenant_id)
+        decided = TenantEntitlements(tenant.id, tenant.plan, _own(tenant), limits={}, features={}, rate_limits={})
+        precondition.demand(decided, TenantEntitlements.tagged_by)
         demand_state(tenant, *LIVING)
         name = tenant.plan if patch.plan is UNSET else patch.plan
         plan = await self._plans.kept(name)
@@ -91,8 +97,12 @@ class EntitlementService:
         return TenantEntitlements(
             tenant_id=tenant.id,
             plan=plan.name,
-            own=Terms(tenant.limits, tenant.features, tenant.rate_limits),
+            own=_own(tenant),
             limits=self._catalogue.limits_of(holds),
             features=self._catalogue.features_of(holds),
             rate_limits=(holds.rates or Rates())._asdict(),
         )
+
+
+def _own(tenant: Tenant) -> Terms:
+    return Terms(tenant.limits, tenant.features, tenant.rate_limits)

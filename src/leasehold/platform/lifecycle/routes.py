@@ -9,6 +9,7 @@ from litestar.params import FromPath, JSONBody
 
 from leasehold.core.actor import Actor
 from leasehold.core.database import PlatformSession
+from leasehold.core.preconditions import Precondition
 from leasehold.platform.lifecycle.schemas import MaintenanceBegin, PurgeConfirmation
 from leasehold.platform.lifecycle.service import LifecycleService, NotItsSlug
 from leasehold.platform.tenants.schemas import Tenant
@@ -33,10 +34,13 @@ def provide_lifecycle(
     scopes=WRITE,
 )
 async def delete_tenant(
-    tenant_id: FromPath[UUID], lifecycle: NamedDependency[LifecycleService], actor: NamedDependency[Actor]
+    tenant_id: FromPath[UUID],
+    lifecycle: NamedDependency[LifecycleService],
+    precondition: NamedDependency[Precondition],
+    actor: NamedDependency[Actor],
 ) -> None:
     """Serve a tenant no more; it can be restored until its grace is over, and is purged then."""
-    await lifecycle.delete(tenant_id, by=actor)
+    await lifecycle.delete(tenant_id, precondition=precondition, by=actor)
 
 
 @post(
@@ -48,10 +52,13 @@ async def delete_tenant(
     status_code=200,
 )
 async def restore_tenant(
-    tenant_id: FromPath[UUID], lifecycle: NamedDependency[LifecycleService], actor: NamedDependency[Actor]
+    tenant_id: FromPath[UUID],
+    lifecycle: NamedDependency[LifecycleService],
+    precondition: NamedDependency[Precondition],
+    actor: NamedDependency[Actor],
 ) -> Tenant:
     """Undo a deletion: the tenant is as it was, its state, tokens and keys included."""
-    return await lifecycle.restore(tenant_id, by=actor)
+    return await lifecycle.restore(tenant_id, precondition=precondition, by=actor)
 
 
 @post(
@@ -66,10 +73,11 @@ async def purge_tenant(
     tenant_id: FromPath[UUID],
     data: JSONBody[PurgeConfirmation],
     lifecycle: NamedDependency[LifecycleService],
+    precondition: NamedDependency[Precondition],
     actor: NamedDependency[Actor],
 ) -> Tenant:
     """Have all that a deleted tenant has destroyed by a worker, before its grace is over. Nothing brings it back."""
-    return await lifecycle.purge(tenant_id, slug=data.slug, by=actor)
+    return await lifecycle.purge(tenant_id, slug=data.slug, precondition=precondition, by=actor)
 
 
 @put(
@@ -80,10 +88,13 @@ async def purge_tenant(
     scopes=WRITE,
 )
 async def suspend_tenant(
-    tenant_id: FromPath[UUID], lifecycle: NamedDependency[LifecycleService], actor: NamedDependency[Actor]
+    tenant_id: FromPath[UUID],
+    lifecycle: NamedDependency[LifecycleService],
+    precondition: NamedDependency[Precondition],
+    actor: NamedDependency[Actor],
 ) -> Tenant:
     """Refuse all requests of a tenant within a second."""
-    return await lifecycle.suspend(tenant_id, by=actor)
+    return await lifecycle.suspend(tenant_id, precondition=precondition, by=actor)
 
 
 @delete(
@@ -95,10 +106,13 @@ async def suspend_tenant(
     status_code=200,
 )
 async def resume_tenant(
-    tenant_id: FromPath[UUID], lifecycle: NamedDependency[LifecycleService], actor: NamedDependency[Actor]
+    tenant_id: FromPath[UUID],
+    lifecycle: NamedDependency[LifecycleService],
+    precondition: NamedDependency[Precondition],
+    actor: NamedDependency[Actor],
 ) -> Tenant:
     """Serve a suspended tenant again."""
-    return await lifecycle.resume(tenant_id, by=actor)
+    return await lifecycle.resume(tenant_id, precondition=precondition, by=actor)
 
 
 @put(
@@ -112,10 +126,11 @@ async def begin_maintenance(
     tenant_id: FromPath[UUID],
     data: JSONBody[MaintenanceBegin],
     lifecycle: NamedDependency[LifecycleService],
+    precondition: NamedDependency[Precondition],
     actor: NamedDependency[Actor],
 ) -> Tenant:
     """Answer 503 in place of a tenant, or let it only be read, within a second."""
-    return await lifecycle.maintain(tenant_id, data, by=actor)
+    return await lifecycle.maintain(tenant_id, data, precondition=precondition, by=actor)
 
 
 @delete(
@@ -127,10 +142,13 @@ async def begin_maintenance(
     status_code=200,
 )
 async def end_maintenance(
-    tenant_id: FromPath[UUID], lifecycle: NamedDependency[LifecycleService], actor: NamedDependency[Actor]
+    tenant_id: FromPath[UUID],
+    lifecycle: NamedDependency[LifecycleService],
+    precondition: NamedDependency[Precondition],
+    actor: NamedDependency[Actor],
 ) -> Tenant:
     """Serve a tenant again that was in maintenance."""
-    return await lifecycle.end_maintenance(tenant_id, by=actor)
+    return await lifecycle.end_maintenance(tenant_id, precondition=precondition, by=actor)
 
 
 router = Router(

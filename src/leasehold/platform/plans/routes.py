@@ -12,6 +12,7 @@ from leasehold.core.errors import Invalid
 from leasehold.core.listing.asked import Asked
 from leasehold.core.pagination import DEFAULT_LIMIT, Cursors, Page, Pager
 from leasehold.core.parameters import CursorText, Limit
+from leasehold.core.preconditions import Precondition
 from leasehold.platform.plans.repository import PLANS
 from leasehold.platform.plans.schemas import LONGEST_NAME, Plan, PlanCreate, TermsPatch
 from leasehold.platform.plans.service import PlanInUse, PlanNameTaken, PlanService
@@ -57,16 +58,22 @@ async def update_plan(
     plan_name: Name,
     data: JSONBody[TermsPatch],
     plans: NamedDependency[PlanService],
+    precondition: NamedDependency[Precondition],
     actor: NamedDependency[Actor],
 ) -> Plan:
     """Change what all tenants of a plan may have, within a second; what they have already stays."""
-    return await plans.change(plan_name, data, by=actor)
+    return await plans.change(plan_name, data, precondition=precondition, by=actor)
 
 
 @delete("/{plan_name:str}", operation_id="deletePlan", summary="Delete a plan", problems=(PlanInUse,), scopes=WRITE)
-async def delete_plan(plan_name: Name, plans: NamedDependency[PlanService], actor: NamedDependency[Actor]) -> None:
+async def delete_plan(
+    plan_name: Name,
+    plans: NamedDependency[PlanService],
+    precondition: NamedDependency[Precondition],
+    actor: NamedDependency[Actor],
+) -> None:
     """Delete a plan that no tenant is on."""
-    await plans.remove(plan_name, by=actor)
+    await plans.remove(plan_name, precondition=precondition, by=actor)
 
 
 router = Router(

@@ -1,7 +1,7 @@
 """What admins send and receive as plans, and the terms that a plan and a tenant have in the same form."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, ClassVar
 from uuid import UUID
 
 from msgspec import UNSET, Meta, Struct, UnsetType
@@ -52,6 +52,8 @@ class Terms(Struct):
 
 class Plan(Struct):
     """A plan."""
+
+    tagged_by: ClassVar[tuple[str, ...]] = ("id", "name", "limits", "features", "rate_limits", "updated_at")
 
     id: UUID
     name: str

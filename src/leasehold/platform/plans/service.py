@@ -8,6 +8,7 @@ from leasehold.core.database import PlatformSession
 from leasehold.core.errors import Conflict, FieldError, NotFound
 from leasehold.core.listing.asked import PLAIN, Asked
 from leasehold.core.pagination import Page, Pager
+from leasehold.core.preconditions import ANYTHING, Precondition
 from leasehold.core.sqlstate import violated_constraint
 from leasehold.platform.plans import schemas
 from leasehold.platform.plans.repository import PLANS, PlanRepository
@@ -82,15 +83,18 @@ class PlanService:
         await self._record("plan.created", plan, by, {**created(name=data.name), **changes})
         return _described(plan)
 
-    async def change(self, name: str, patch: schemas.TermsPatch, *, by: Actor) -> schemas.Plan:
+    async def change(
+        self, name: str, patch: schemas.TermsPatch, *, precondition: Precondition = ANYTHING, by: Actor
+    ) -> schemas.Plan:
         """Change what the tenants of a plan may have. Nothing is taken from those who have more by now.
 
         Raises:
             InvalidTerms: see `check_terms`.
             NoSuchPlan: there is none of this name.
+            PreconditionFailed, InvalidIfMatch: see `Precondition.demand`.
         """
         check_terms(patch, self._catalogue)
-        plan = _found(await self._plans.locked(name), name)
+        plan = await self._locked(name, precondition)
         changes = _told(plan, patch)
         if changes:
             await self._session.flush()
@@ -98,18 +102,24 @@ class PlanService:
             await announce_plan(self._session, plan.id)
         return _described(plan)
 
-    async def remove(self, name: str, *, by: Actor) -> None:
+    async def remove(self, name: str, *, precondition: Precondition = ANYTHING, by: Actor) -> None:
         """Delete a plan that no tenant is on.
 
         Raises:
             NoSuchPlan: there is none of this name.
+            PreconditionFailed, InvalidIfMatch: see `Precondition.demand`.
             PlanInUse: tenants are on it, or it is the default one.
         """
-        plan = _found(await self._plans.locked(name), name)
+        plan = await self._locked(name, precondition)
         if name == DEFAULT_PLAN or await self._plans.is_used(name):
             raise PlanInUse(name=name)
         await self._session.delete(plan)
         await self._record("plan.deleted", plan, by, {"name": {"from": name, "to": None}})
+
+    async def _locked(self, name: str, precondition: Precondition) -> Plan:
+        plan = _found(await self._plans.locked(name), name)
+        precondition.demand(plan, schemas.Plan.tagged_by)
+        return plan
 
     async def _record(self, action: str, plan: Plan, by: Actor, changes: Changes) -> None:
         await AuditLog(self._session, by).record(action, ("plan", plan.id), changes=changes)

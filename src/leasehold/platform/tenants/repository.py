@@ -8,6 +8,7 @@ from sqlalchemy import select
 from leasehold.core.errors import NotFound
 from leasehold.core.listing.filters import Between, Equal
 from leasehold.core.listing.listing import Listing
+from leasehold.core.preconditions import ANYTHING, Precondition
 from leasehold.core.repository import KeysetRepository
 from leasehold.platform.tenants import schemas
 from leasehold.tenancy.context import TenantState
@@ -39,15 +40,19 @@ class TenantRepository(KeysetRepository[Tenant]):
 
     model_type = Tenant
 
-    async def locked(self, tenant_id: UUID) -> Tenant:
-        """Return a tenant, which nobody else changes to the end of the transaction.
+    async def locked(self, tenant_id: UUID, precondition: Precondition = ANYTHING) -> Tenant:
+        """Return a tenant as it is now, which nobody else changes to the end of the transaction.
 
         Raises:
             NotFound: there is none with this id.
+            PreconditionFailed, InvalidIfMatch: see `Precondition.demand`.
         """
-        row = await self.get_one_or_none(id=tenant_id, with_for_update=True)
+        row = await self.get_one_or_none(
+            id=tenant_id, with_for_update=True, execution_options={"populate_existing": True}
+        )
         if row is None or row.state == TenantState.VACANT:
             raise NotFound
+        precondition.demand(row, schemas.Tenant.tagged_by)
         return row
 
     async def to_be_purged(self, now: datetime, *, limit: int) -> list[UUID]:

@@ -14,6 +14,7 @@ from leasehold.core.idempotency.key import IdempotencyKey
 from leasehold.core.listing.asked import Asked
 from leasehold.core.pagination import DEFAULT_LIMIT, Cursors, Page, Pager
 from leasehold.core.parameters import CursorText, Limit
+from leasehold.core.preconditions import Precondition
 from leasehold.platform.tenants.repository import TENANTS
 from leasehold.platform.tenants.schemas import Domain, DomainCreate, Tenant, TenantCreate, TenantPatch
 from leasehold.platform.tenants.service import HostnameTaken, TenantService
@@ -89,10 +90,11 @@ async def update_tenant(
     tenant_id: FromPath[UUID],
     data: JSONBody[TenantPatch],
     tenants: NamedDependency[TenantService],
+    precondition: NamedDependency[Precondition],
     actor: NamedDependency[Actor],
 ) -> Tenant:
     """Change slug or name; the data stays where it is, and the host of a former slug sends requests on for a while."""
-    return await tenants.change(tenant_id, data, by=actor)
+    return await tenants.change(tenant_id, data, precondition=precondition, by=actor)
 
 
 @get("/{tenant_id:uuid}/domains", operation_id="listDomains", summary="List custom domains", scopes=READ)

@@ -1,7 +1,7 @@
 """What admins send and receive as tenants."""
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 from uuid import UUID
 
 from msgspec import UNSET, Meta, Struct, UnsetType, convert
@@ -66,6 +66,22 @@ State = Literal["active", "suspended", "maintenance", "deleted", "purging", "pur
 
 class Tenant(Struct):
     """A tenant."""
+
+    tagged_by: ClassVar[tuple[str, ...]] = (
+        "id",
+        "slug",
+        "name",
+        "state",
+        "is_canary",
+        "is_read_only",
+        "maintenance_ends_at",
+        "updated_at",
+        "deleted_at",
+        "purge_at",
+        "plan",
+        "deletion_requested_at",
+    )
+    noted_by: ClassVar[tuple[str, ...]] = ("revision",)
 
     id: UUID
     slug: str

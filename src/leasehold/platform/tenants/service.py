@@ -14,6 +14,7 @@ from leasehold.core.errors import Conflict, FieldError, NotFound
 from leasehold.core.idempotency.key import IdempotencyKey
 from leasehold.core.listing.asked import MADE, PLAIN, Asked
 from leasehold.core.pagination import Page, Pager
+from leasehold.core.preconditions import ANYTHING, Precondition
 from leasehold.core.sqlstate import violated_constraint
 from leasehold.platform.lifecycle.jobs import fill_vacancies
 from leasehold.platform.tenants import schemas
@@ -128,12 +129,15 @@ class TenantService(SQLAlchemyAsyncRepositoryService[registry.Tenant, TenantRepo
             await enqueue(self._session, fill_vacancies, NoArguments(), dedupe_key="few are left")
         return schemas.described(claimed.tenant) if claimed else None
 
-    async def change(self, tenant_id: UUID, patch: schemas.TenantPatch, *, by: Actor) -> schemas.Tenant:
+    async def change(
+        self, tenant_id: UUID, patch: schemas.TenantPatch, *, precondition: Precondition = ANYTHING, by: Actor
+    ) -> schemas.Tenant:
         """Rename a tenant; its data stays where it is, and its former slug is nobody else's for a while.
 
         Raises:
             InvalidSlug: the new slug cannot be one.
             SlugTaken: another tenant has it, or had it until lately.
+            PreconditionFailed, InvalidIfMatch: see `Precondition.demand`.
             WrongTenantState: the tenant is deleted.
             InsufficientScope: who is migrated first is a matter of the fleet, and whoever asks may not write that.
         """
@@ -141,7 +145,7 @@ class TenantService(SQLAlchemyAsyncRepositoryService[registry.Tenant, TenantRepo
             check_slug(patch.slug)
         if patch.is_canary is not UNSET:
             by.demand("platform:fleet:write")
-        row = await self.repository.locked(tenant_id)
+        row = await self.repository.locked(tenant_id, precondition)
         demand_state(row, *LIVING)
         former = row.slug
         changes = applied(row, patch, unkept={"name"})

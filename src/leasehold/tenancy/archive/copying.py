@@ -10,9 +10,11 @@ from leasehold.tenancy.archive.rewrapping import RowChange
 FORMATS = (
     "SET LOCAL timezone = 'UTC'; SET LOCAL datestyle = 'ISO, YMD'; SET LOCAL intervalstyle = 'iso_8601'; "
     "SET LOCAL bytea_output = 'hex'; SET LOCAL extra_float_digits = 1; SET LOCAL client_encoding = 'UTF8'; "
-    "SET LOCAL row_security = off"
+    "SET LOCAL row_security = off; SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0"
 )
-"""The statements after which equal values are written alike, whatever the server, the database or the login prefer."""
+"""The statements after which equal values are written alike, whatever the server, the database or the login prefer, and
+as long as it takes.
+"""
 
 Take = Callable[[bytes], object]
 """Is given the text piece by piece."""

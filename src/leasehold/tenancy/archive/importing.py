@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from uuid import UUID
 
 import asyncpg
@@ -20,6 +20,7 @@ from leasehold.core.vault import InstallationKey
 from leasehold.tenancy.archive.building import Way, build, go_on
 from leasehold.tenancy.archive.copying import FORMATS, copy_out
 from leasehold.tenancy.archive.exporting import installation_mark
+from leasehold.tenancy.archive.indexes import set_aside
 from leasehold.tenancy.archive.manifest import ArchivedTable
 from leasehold.tenancy.archive.moving import SecretsMoving
 from leasehold.tenancy.archive.progress import SILENT, Progress
@@ -90,6 +91,8 @@ class Importer:
     secrets: Sequence[SecretColumn]
     bound_to_id: Sequence[BoundToId]
     tenant_roles: bool
+    _ways: dict[str, Way] = field(default_factory=dict[str, Way])
+    """Those that were rendered, by the revision of the archive."""
 
     async def load(
         self,
@@ -119,10 +122,11 @@ class Importer:
             raise NoOwner
         manifest = archive.manifest
         check_slug(to.slug or manifest.tenant.slug)
-        way = Way.of(self.history, manifest)
+        way = self._ways.get(manifest.revision) or Way.of(self.history, manifest)
+        self._ways[manifest.revision] = way
         progress.on_start(3 * len(manifest.tables))
         archive.verify(progress=progress)
-        async with _transaction(self.owner_url, to, manifest.tenant.slug) as (connection, driver):
+        async with _transaction(self.owner_url) as (connection, driver):
             load = _Load(self, archive, key, to, by, progress, adjust, connection, driver)
             done = await load.run(way)
         _log.info("tenant_imported", tenant=str(done.id), slug=done.slug, rows=done.rows)
@@ -154,8 +158,10 @@ class _Load:
         shapes = await build(driver, target, way, manifest)
         await driver.execute(FORMATS)
         archived = {table.name: table for table in manifest.tables}
+        indexes = await set_aside(driver, target.schema)
         for shape in shapes:
             await self._fill(shape, archived[shape.name], tenant)
+        await driver.execute(indexes)
         for shape in shapes:
             await self._compare(shape, archived[shape.name], tenant)
         await go_on(self.connection, driver, target, importer.history, way.on)
@@ -241,9 +247,7 @@ class _Load:
 
 
 @asynccontextmanager
-async def _transaction(
-    owner_url: str, to: Destination, archived_slug: str
-) -> AsyncGenerator[tuple[AsyncConnection, DriverConnection]]:
+async def _transaction(owner_url: str) -> AsyncGenerator[tuple[AsyncConnection, DriverConnection]]:
     """Lend a transaction of the owner, to Alembic as SQLAlchemy has it, and to all else as the driver has it."""
     engine = open_engine(owner_url, pool_size=None, application_name="leasehold import")
     try:

@@ -5,6 +5,7 @@ import hmac
 import os
 import unicodedata
 
+from argon2.exceptions import HashingError
 from argon2.low_level import Type, hash_secret_raw
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -60,7 +61,7 @@ class ArchiveKey:
             raise Damaged(reason="its key is derived in no way that we know")
         try:
             key = cls(passphrase, derivation)
-        except ValueError as error:
+        except (ValueError, HashingError) as error:
             raise Damaged(reason="its salt is none") from error
         if not hmac.compare_digest(key.derivation.check.encode(), derivation.check.encode()):
             raise WrongPassphrase

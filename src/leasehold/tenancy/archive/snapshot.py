@@ -13,7 +13,7 @@ from uuid import UUID
 
 import asyncpg
 
-from leasehold.core.database import DriverConnection
+from leasehold.core.database import DriverConnection, driver_url
 from leasehold.tenancy.archive.copying import FORMATS
 from leasehold.tenancy.archive.manifest import ArchivedTenant
 from leasehold.tenancy.archive.refusals import BeingMigrated, Drifted, NotExportable
@@ -23,7 +23,6 @@ from leasehold.tenancy.bind.binding import begin_bound
 from leasehold.tenancy.context import TenantRef, TenantState, UnknownTenant
 from leasehold.tenancy.fleet.fingerprint import fingerprint
 from leasehold.tenancy.fleet.replay import SchemaTarget
-from leasehold.tenancy.install import connect
 from leasehold.tenancy.names import APP_ROLE, VERSION_TABLE, quoted
 
 _WAIT = "30s"
@@ -61,23 +60,24 @@ async def snapshot(url: str, tenant_id: UUID, *, tenant_roles: bool) -> AsyncGen
         Drifted: its schema is not the one of its revision.
         OSError, asyncpg.PostgresError: the database does not answer, or refuses.
     """
-    connection = await connect(url)
+    # Where there is a pooler, what was prepared in one transaction is not there in the next.
+    connection = await asyncpg.connect(driver_url(url), timeout=10, statement_cache_size=0)
     try:
         for _ in range(_LOOKS):
             if found := await _look(connection, tenant_id, tenant_roles=tenant_roles):
                 yield found
                 return
             await connection.execute("ROLLBACK")
-        row = await connection.fetchrow(_TENANT, tenant_id)
-        raise BeingMigrated(slug=row["slug"] if row else tenant_id)
+        raise BeingMigrated(slug=tenant_id)
     finally:
-        await connection.close(timeout=2)
+        connection.terminate()
 
 
 async def _look(connection: DriverConnection, tenant_id: UUID, *, tenant_roles: bool) -> Snapshot | None:
     """Begin the transaction, and return what it sees; None where tables came or went in the last moment."""
-    ref = _ref(await _row(connection, tenant_id))
-    names = await table_names(connection, ref.schema)
+    async with connection.transaction(readonly=True):
+        ref = _ref(await _row(connection, tenant_id))
+        names = await table_names(connection, ref.schema)
     await _begin(connection, ref, names, tenant_roles=tenant_roles)
     row = await _row(connection, tenant_id)
     if row["revision"] != ref.revision or await table_names(connection, ref.schema) != names:

@@ -11,6 +11,7 @@ from leasehold.core.errors import UnknownScope
 from leasehold.core.listing.asked import Asked
 from leasehold.core.pagination import DEFAULT_LIMIT, Cursors, Page, Pager
 from leasehold.core.parameters import CursorText, Limit
+from leasehold.core.preconditions import Precondition
 from leasehold.core.vault import InstallationKey
 from leasehold.tenancy.bind import TenantReader, TenantSession
 from leasehold.tenancy.context import TenantRef
@@ -67,10 +68,11 @@ async def update_client(
     client_id: FromPath[UUID],
     data: JSONBody[ApiClientPatch],
     session: NamedDependency[TenantSession],
+    precondition: NamedDependency[Precondition],
     actor: NamedDependency[Actor],
 ) -> ApiClient:
     """Change the fields that are given. Tokens of a client that is disabled end at once."""
-    return await ApiClientService(session=session).change(client_id, data, by=actor)
+    return await ApiClientService(session=session).change(client_id, data, precondition=precondition, by=actor)
 
 
 @post(
@@ -97,10 +99,13 @@ async def rotate_client(
 
 @delete("/{client_id:uuid}", operation_id="deleteClient", summary="Delete an API client", scopes=WRITE)
 async def delete_client(
-    client_id: FromPath[UUID], session: NamedDependency[TenantSession], actor: NamedDependency[Actor]
+    client_id: FromPath[UUID],
+    session: NamedDependency[TenantSession],
+    precondition: NamedDependency[Precondition],
+    actor: NamedDependency[Actor],
 ) -> None:
     """Delete an API client; its tokens end at once."""
-    await ApiClientService(session=session).remove(client_id, by=actor)
+    await ApiClientService(session=session).remove(client_id, precondition=precondition, by=actor)
 
 
 router = Router(

@@ -1,7 +1,7 @@
 """What clients send and receive as API clients. A secret is shown once, when it is made."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, ClassVar
 from uuid import UUID
 
 from msgspec import UNSET, Meta, Struct, UnsetType
@@ -48,6 +48,16 @@ class Rotation(Struct, forbid_unknown_fields=True):
 
 class ApiClient(Struct):
     """A program that acts in the tenant on its own behalf; its id is the OAuth client_id."""
+
+    tagged_by: ClassVar[tuple[str, ...]] = (
+        "id",
+        "name",
+        "scopes",
+        "is_active",
+        "previous_secret_expires_at",
+        "updated_at",
+    )
+    noted_by: ClassVar[tuple[str, ...]] = ("last_used_at",)
 
     id: UUID
     name: str

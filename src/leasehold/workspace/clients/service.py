@@ -12,12 +12,14 @@ from leasehold.core.actor import Actor
 from leasehold.core.changes import applied, created
 from leasehold.core.clock import utc_now
 from leasehold.core.credentials import new_secret, secret_digest
+from leasehold.core.preconditions import ANYTHING, Precondition
 from leasehold.tenancy.audit import AuditLog
 from leasehold.tenancy.bind import TenantSession, announce_revocation
 from leasehold.tenancy.context import TenantRef
 from leasehold.workspace.clients import models, schemas
 from leasehold.workspace.clients.repository import ApiClientRepository
 from leasehold.workspace.scopes import grantable
+from leasehold.workspace.settings.service import demand_precondition
 
 SECRET_KIND = "client"
 _ACTIONS = {
@@ -52,18 +54,21 @@ class ApiClientService(SQLAlchemyAsyncRepositoryService[models.ApiClient, ApiCli
         )
         return schemas.NewApiClient(client.id, secret, client.name, client.scopes)
 
-    async def change(self, client_id: UUID, patch: schemas.ApiClientPatch, *, by: Actor) -> schemas.ApiClient:
+    async def change(
+        self, client_id: UUID, patch: schemas.ApiClientPatch, *, precondition: Precondition = ANYTHING, by: Actor
+    ) -> schemas.ApiClient:
         """Change the fields that the patch has, and return the client; tokens of one that is disabled end at once.
 
         Tokens that were issued before and say more than it may do from now on are refused within a second.
 
         Raises:
             advanced_alchemy.exceptions.NotFoundError: there is none with this id.
+            PreconditionFailed, PreconditionRequired, InvalidIfMatch: see `demand_precondition`.
             UnknownScope, InsufficientScope: as for a new one.
         """
         if patch.scopes is not UNSET:
             patch.scopes = grantable(patch.scopes, by=by)
-        client = await self.repository.get(client_id, with_for_update=True)
+        client = await self._locked(client_id, precondition)
         changes = applied(client, patch, unkept={"name"})
         await self.repository.session.flush()
         await AuditLog(self.repository.session, by).record_changes(("client", client_id), changes, _ACTIONS)
@@ -81,7 +86,7 @@ class ApiClientService(SQLAlchemyAsyncRepositoryService[models.ApiClient, ApiCli
             advanced_alchemy.exceptions.NotFoundError: there is none with this id.
             InsufficientScope: `by` does not hold what the client may do.
         """
-        client = await self.repository.get(client_id, with_for_update=True)
+        client = await self.repository.get_locked(client_id)
         by.demand(*client.scopes)
         before = client.previous_secret_expires_at
         secret = new_secret(SECRET_KIND, tenant_id=tenant.id)
@@ -95,15 +100,21 @@ class ApiClientService(SQLAlchemyAsyncRepositoryService[models.ApiClient, ApiCli
         )
         return schemas.NewApiClient(client.id, secret, client.name, client.scopes)
 
-    async def remove(self, client_id: UUID, *, by: Actor) -> None:
+    async def remove(self, client_id: UUID, *, precondition: Precondition = ANYTHING, by: Actor) -> None:
         """Delete a client, whose tokens end with it.
 
         Raises:
             advanced_alchemy.exceptions.NotFoundError: there is none with this id.
+            PreconditionFailed, PreconditionRequired, InvalidIfMatch: see `demand_precondition`.
         """
-        await self.repository.session.delete(await self.repository.get(client_id, with_for_update=True))
+        await self.repository.session.delete(await self._locked(client_id, precondition))
         await AuditLog(self.repository.session, by).record("client.deleted", ("client", client_id))
         await self._announce(client_id)
+
+    async def _locked(self, client_id: UUID, precondition: Precondition) -> models.ApiClient:
+        client = await self.repository.get_locked(client_id)
+        await demand_precondition(self.repository.session, precondition, client, schemas.ApiClient.tagged_by)
+        return client
 
     async def _announce(self, client_id: UUID) -> None:
         session = self.repository.session

@@ -10,6 +10,7 @@ from leasehold.core.actor import Actor
 from leasehold.core.listing.asked import Asked
 from leasehold.core.pagination import DEFAULT_LIMIT, Cursors, Page, Pager
 from leasehold.core.parameters import CursorText, Limit
+from leasehold.core.preconditions import Precondition
 from leasehold.tenancy.bind import TenantReader, TenantSession
 from leasehold.tenancy.jobs.enqueue import enqueue
 from leasehold.workspace.invitations.jobs import Invited, send_invitation
@@ -59,10 +60,13 @@ async def get_invitation(invitation_id: FromPath[UUID], reader: NamedDependency[
     "/{invitation_id:uuid}", operation_id="deleteInvitation", summary="Take an invitation back", scopes=("users:write",)
 )
 async def delete_invitation(
-    invitation_id: FromPath[UUID], session: NamedDependency[TenantSession], actor: NamedDependency[Actor]
+    invitation_id: FromPath[UUID],
+    session: NamedDependency[TenantSession],
+    precondition: NamedDependency[Precondition],
+    actor: NamedDependency[Actor],
 ) -> None:
     """Take an invitation back; its link is void at once."""
-    await InvitationService(session=session).take_back(invitation_id, by=actor)
+    await InvitationService(session=session).take_back(invitation_id, precondition=precondition, by=actor)
 
 
 router = Router(

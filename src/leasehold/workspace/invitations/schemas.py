@@ -1,6 +1,7 @@
 """What clients send and receive as invitations. Their secret is in the mail alone."""
 
 from datetime import datetime
+from typing import ClassVar
 from uuid import UUID
 
 from msgspec import Struct
@@ -29,6 +30,8 @@ class NewInvitation(Struct):
 
 class Invitation(Struct):
     """An invitation that was not accepted yet."""
+
+    tagged_by: ClassVar[tuple[str, ...]] = ("id", "email", "role", "invited_by", "expires_at")
 
     id: UUID
     email: str

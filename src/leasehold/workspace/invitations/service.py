@@ -12,12 +12,14 @@ from leasehold.core.changes import created
 from leasehold.core.clock import utc_now
 from leasehold.core.credentials import is_secret, new_secret, secret_digest, secret_digests
 from leasehold.core.errors import Conflict, FieldError
+from leasehold.core.preconditions import ANYTHING, Precondition
 from leasehold.core.sqlstate import violated_constraint
 from leasehold.tenancy.audit import AuditLog
 from leasehold.tenancy.bind import TenantSession
 from leasehold.workspace.invitations import models, schemas
 from leasehold.workspace.invitations.repository import InvitationRepository
 from leasehold.workspace.scopes import ROLE_SCOPES, Role
+from leasehold.workspace.settings.service import demand_precondition
 from leasehold.workspace.users.repository import UserRepository
 from leasehold.workspace.users.service import EmailTaken
 
@@ -68,13 +70,16 @@ class InvitationService(SQLAlchemyAsyncRepositoryService[models.Invitation, Invi
         await AuditLog(self._session, by).record("invitation.created", target, changes=created(role=role))
         return invitation
 
-    async def take_back(self, invitation_id: UUID, *, by: Actor) -> None:
+    async def take_back(self, invitation_id: UUID, *, precondition: Precondition = ANYTHING, by: Actor) -> None:
         """Delete an invitation; its link is void at once.
 
         Raises:
             advanced_alchemy.exceptions.NotFoundError: there is none with this id.
+            PreconditionFailed, PreconditionRequired, InvalidIfMatch: see `demand_precondition`.
         """
-        await self.delete(invitation_id)
+        invitation = await self.repository.get_locked(invitation_id)
+        await demand_precondition(self._session, precondition, invitation, schemas.Invitation.tagged_by)
+        await self._session.delete(invitation)
         await AuditLog(self._session, by).record("invitation.taken_back", ("invitation", invitation_id))
 
     async def renew_secret(self, invitation_id: UUID, *, pepper: bytes) -> str:

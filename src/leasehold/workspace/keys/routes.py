@@ -11,6 +11,7 @@ from leasehold.core.errors import ScopeNotHeld, UnknownScope
 from leasehold.core.listing.asked import Asked
 from leasehold.core.pagination import DEFAULT_LIMIT, Cursors, Page, Pager
 from leasehold.core.parameters import CursorText, Limit
+from leasehold.core.preconditions import Precondition
 from leasehold.core.vault import InstallationKey
 from leasehold.tenancy.bind import TenantReader, TenantSession
 from leasehold.tenancy.context import TenantRef
@@ -67,10 +68,11 @@ async def update_api_key(
     key_id: FromPath[UUID],
     data: JSONBody[ApiKeyPatch],
     session: NamedDependency[TenantSession],
+    precondition: NamedDependency[Precondition],
     actor: NamedDependency[Actor],
 ) -> ApiKey:
     """Change the fields that are given. Every process obeys within a second."""
-    return await ApiKeyService(session=session).change(key_id, data, by=actor)
+    return await ApiKeyService(session=session).change(key_id, data, precondition=precondition, by=actor)
 
 
 @post(
@@ -96,10 +98,13 @@ async def rotate_api_key(
 
 @delete("/{key_id:uuid}", operation_id="deleteApiKey", summary="Delete an API key", scopes=WRITE)
 async def delete_api_key(
-    key_id: FromPath[UUID], session: NamedDependency[TenantSession], actor: NamedDependency[Actor]
+    key_id: FromPath[UUID],
+    session: NamedDependency[TenantSession],
+    precondition: NamedDependency[Precondition],
+    actor: NamedDependency[Actor],
 ) -> None:
     """Delete an API key; every process refuses it within a second."""
-    await ApiKeyService(session=session).remove(key_id, by=actor)
+    await ApiKeyService(session=session).remove(key_id, precondition=precondition, by=actor)
 
 
 router = Router(

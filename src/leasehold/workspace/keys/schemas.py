@@ -1,7 +1,7 @@
 """What clients send and receive as API keys. A key is shown once, when it is made."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, ClassVar
 from uuid import UUID
 
 from msgspec import UNSET, Meta, Struct, UnsetType
@@ -53,6 +53,19 @@ class KeyRotation(Struct, forbid_unknown_fields=True):
 
 class ApiKey(Struct):
     """A secret with which a script acts for a user or an API client."""
+
+    tagged_by: ClassVar[tuple[str, ...]] = (
+        "id",
+        "name",
+        "scopes",
+        "user_id",
+        "client_id",
+        "is_active",
+        "expires_at",
+        "previous_expires_at",
+        "updated_at",
+    )
+    noted_by: ClassVar[tuple[str, ...]] = ("last_used_at",)
 
     id: UUID
     name: str

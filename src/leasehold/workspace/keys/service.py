@@ -11,11 +11,13 @@ from leasehold.core.changes import applied, created
 from leasehold.core.clock import utc_now
 from leasehold.core.credentials import new_secret, secret_digest
 from leasehold.core.errors import FieldError, Forbidden, Invalid, InvalidToken, ScopeNotHeld
+from leasehold.core.preconditions import ANYTHING, Precondition
 from leasehold.tenancy.audit import AuditLog
 from leasehold.tenancy.bind import TenantSession, announce_revocation
 from leasehold.workspace.keys import models, schemas
 from leasehold.workspace.keys.repository import ApiKeyRepository
 from leasehold.workspace.scopes import grantable
+from leasehold.workspace.settings.service import demand_precondition
 
 SECRET_KIND = "key"
 _ACTIONS = {"name": "key.renamed", "scopes": "key.scopes_changed", "is_active": ("key.disabled", "key.enabled")}
@@ -62,16 +64,19 @@ class ApiKeyService(SQLAlchemyAsyncRepositoryService[models.ApiKey, ApiKeyReposi
         await AuditLog(self._session, by).record("key.created", ("key", key.id), changes=created(scopes=scopes))
         return _with_secret(key, secret)
 
-    async def change(self, key_id: UUID, patch: schemas.ApiKeyPatch, *, by: Actor) -> schemas.ApiKey:
+    async def change(
+        self, key_id: UUID, patch: schemas.ApiKeyPatch, *, precondition: Precondition = ANYTHING, by: Actor
+    ) -> schemas.ApiKey:
         """Change the fields that the patch has, and return the key; what is taken from it ends at once.
 
         Raises:
             advanced_alchemy.exceptions.NotFoundError: there is none with this id.
             UnknownScope: one of the scopes does not exist.
+            PreconditionFailed, PreconditionRequired, InvalidIfMatch: see `demand_precondition`.
             InsufficientScope: `by` does not hold one of them, or one of a key that is to be active again.
             ScopeNotHeld: the key does not hold one of them.
         """
-        key = await self.repository.get(key_id, with_for_update=True)
+        key = await self._locked(key_id, precondition)
         if patch.scopes is not UNSET:
             patch.scopes = grantable(patch.scopes, by=by)
             for scope in patch.scopes:
@@ -98,7 +103,7 @@ class ApiKeyService(SQLAlchemyAsyncRepositoryService[models.ApiKey, ApiKeyReposi
             InsufficientScope: `by` does not hold what the key may do.
             InvalidExpiry: the new expiry has passed, or is too far ahead.
         """
-        key = await self.repository.get(key_id, with_for_update=True)
+        key = await self.repository.get_locked(key_id)
         by.demand(*key.scopes)
         grace_ends_at = min(utc_now() + timedelta(seconds=rotation.grace_seconds), key.expires_at)
         key.previous_digest = key.digest if rotation.grace_seconds else None
@@ -110,15 +115,21 @@ class ApiKeyService(SQLAlchemyAsyncRepositoryService[models.ApiKey, ApiKeyReposi
         await self._announce(key_id)
         return _with_secret(key, secret)
 
-    async def remove(self, key_id: UUID, *, by: Actor) -> None:
+    async def remove(self, key_id: UUID, *, precondition: Precondition = ANYTHING, by: Actor) -> None:
         """Delete a key, which ends at once.
 
         Raises:
             advanced_alchemy.exceptions.NotFoundError: there is none with this id.
+            PreconditionFailed, PreconditionRequired, InvalidIfMatch: see `demand_precondition`.
         """
-        await self.delete(key_id)
+        await self._session.delete(await self._locked(key_id, precondition))
         await AuditLog(self._session, by).record("key.deleted", ("key", key_id))
         await self._announce(key_id)
+
+    async def _locked(self, key_id: UUID, precondition: Precondition) -> models.ApiKey:
+        key = await self.repository.get_locked(key_id)
+        await demand_precondition(self._session, precondition, key, schemas.ApiKey.tagged_by)
+        return key
 
     async def _key_of(self, by: Actor) -> models.ApiKey | None:
         """Return the key by which somebody asks, None for who asks by an access token."""

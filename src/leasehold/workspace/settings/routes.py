@@ -5,6 +5,7 @@ from litestar.di import NamedDependency
 from litestar.params import JSONBody
 
 from leasehold.core.actor import Actor
+from leasehold.core.preconditions import Precondition
 from leasehold.tenancy.bind import TenantReader, TenantSession
 from leasehold.tenancy.context import TenantRef
 from leasehold.workspace.settings.repository import SettingsReads
@@ -21,12 +22,12 @@ async def get_own_tenant(tenant: NamedDependency[TenantRef], reader: NamedDepend
 @patch("/", operation_id="updateOwnTenant", summary="Change the tenant's settings", scopes=("tenant:write",))
 async def update_own_tenant(
     data: JSONBody[SettingsPatch],
-    tenant: NamedDependency[TenantRef],
     session: NamedDependency[TenantSession],
+    precondition: NamedDependency[Precondition],
     actor: NamedDependency[Actor],
 ) -> OwnTenant:
     """Change the settings that are given; null sets one back to its default."""
-    return OwnTenant(tenant.id, tenant.slug, await SettingsService(session).change(data, by=actor))
+    return await SettingsService(session).change(data, precondition=precondition, by=actor)
 
 
 router = Router("/tenant", route_handlers=[get_own_tenant, update_own_tenant], tags=["tenant"])

@@ -1,6 +1,6 @@
 """What clients send and receive as a tenant's settings."""
 
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 from uuid import UUID
 
 from msgspec import UNSET, Struct, UnsetType, convert
@@ -39,6 +39,10 @@ class SettingsPatch(Struct, forbid_unknown_fields=True):
 
 class OwnTenant(Struct):
     """The tenant of the caller."""
+
+    tagged_by: ClassVar[tuple[str, ...]] = ("id", "settings")
+    noted_by: ClassVar[tuple[str, ...]] = ("slug",)
+    """Admins change it, and every process hears of it by itself: what was decided on settings stands."""
 
     id: UUID
     slug: str

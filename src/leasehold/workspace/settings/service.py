@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 from leasehold.core.actor import Actor
 from leasehold.core.changes import applied
-from leasehold.core.preconditions import Precondition, PreconditionRequired
+from leasehold.core.preconditions import ANYTHING, Precondition, PreconditionRequired
 from leasehold.tenancy.audit import AuditLog
 from leasehold.tenancy.bind import TenantSession
 from leasehold.workspace.settings.repository import SettingsRepository
-from leasehold.workspace.settings.schemas import Settings, SettingsPatch
+from leasehold.workspace.settings.schemas import OwnTenant, SettingsPatch
 
 _ACTIONS = {
     "registration": "settings.registration_changed",
@@ -23,13 +23,22 @@ class SettingsService:
         self._session = session
         self._repository = SettingsRepository(session=session)
 
-    async def change(self, patch: SettingsPatch, *, by: Actor) -> Settings:
-        """Change what the patch has, and return all settings."""
+    async def change(self, patch: SettingsPatch, *, precondition: Precondition = ANYTHING, by: Actor) -> OwnTenant:
+        """Change what the patch has, and return the tenant with all settings.
+
+        Raises:
+            PreconditionFailed, PreconditionRequired, InvalidIfMatch: see `demand_precondition`.
+        """
         row = await self._repository.locked()
+        await demand_precondition(self._session, precondition, await self._described(), OwnTenant.tagged_by)
         changes = applied(row, patch)
         await self._session.flush()
         await AuditLog(self._session, by).record_changes(("settings", row.id), changes, _ACTIONS)
-        return await self._repository.find()
+        return await self._described()
+
+    async def _described(self) -> OwnTenant:
+        tenant = self._session.tenant
+        return OwnTenant(tenant.id, tenant.slug, await self._repository.find())
 
 
 async def demand_precondition(

@@ -11,6 +11,7 @@ from leasehold.core.listing.asked import Asked
 from leasehold.core.pagination import DEFAULT_LIMIT, Cursors, Page, Pager
 from leasehold.core.parameters import CursorText, Limit
 from leasehold.core.passwords import CommonPassword, Passwords
+from leasehold.core.preconditions import Precondition
 from leasehold.tenancy.bind import TenantReader, TenantSession
 from leasehold.workspace.limits.service import LimitExceeded
 from leasehold.workspace.users.repository import USERS, UserReads
@@ -67,10 +68,11 @@ async def update_user(
     user_id: FromPath[UUID],
     data: JSONBody[UserPatch],
     session: NamedDependency[TenantSession],
+    precondition: NamedDependency[Precondition],
     actor: NamedDependency[Actor],
 ) -> User:
     """Change the fields that are given."""
-    return await UserService(session=session).change(user_id, data, by=actor)
+    return await UserService(session=session).change(user_id, data, precondition=precondition, by=actor)
 
 
 @delete(
@@ -81,10 +83,13 @@ async def update_user(
     scopes=("users:write",),
 )
 async def delete_user(
-    user_id: FromPath[UUID], session: NamedDependency[TenantSession], actor: NamedDependency[Actor]
+    user_id: FromPath[UUID],
+    session: NamedDependency[TenantSession],
+    precondition: NamedDependency[Precondition],
+    actor: NamedDependency[Actor],
 ) -> None:
     """Delete a user; its tokens end at once."""
-    await UserService(session=session).remove(user_id, by=actor)
+    await UserService(session=session).remove(user_id, precondition=precondition, by=actor)
 
 
 @delete(

@@ -1,7 +1,7 @@
 """What clients send and receive as users. A password goes in and never comes out."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, ClassVar
 from uuid import UUID
 
 from msgspec import UNSET, Meta, Struct, UnsetType
@@ -44,6 +44,16 @@ class UserPatch(Struct, forbid_unknown_fields=True):
 
 class User(Struct):
     """A user of the tenant."""
+
+    tagged_by: ClassVar[tuple[str, ...]] = (
+        "id",
+        "email",
+        "name",
+        "role",
+        "is_active",
+        "email_confirmed_at",
+        "updated_at",
+    )
 
     id: UUID
     email: str

@@ -10,12 +10,14 @@ from sqlalchemy.exc import IntegrityError
 from leasehold.core.actor import Actor
 from leasehold.core.changes import applied, created
 from leasehold.core.errors import Conflict, FieldError
+from leasehold.core.preconditions import ANYTHING, Precondition
 from leasehold.core.sqlstate import violated_constraint
 from leasehold.tenancy.audit import AuditLog
 from leasehold.tenancy.bind import TenantSession, announce_revocation
 from leasehold.workspace.catalogue import USERS
 from leasehold.workspace.limits.service import LimitService
 from leasehold.workspace.scopes import ROLE_SCOPES, Role, as_role
+from leasehold.workspace.settings.service import demand_precondition
 from leasehold.workspace.users import models, schemas
 from leasehold.workspace.users.repository import UserRepository
 
@@ -81,11 +83,14 @@ class UserService(SQLAlchemyAsyncRepositoryService[models.User, UserRepository])
         await AuditLog(self.repository.session, by).record(action, ("user", user.id), changes=created(role=role))
         return user
 
-    async def change(self, user_id: UUID, patch: schemas.UserPatch, *, by: Actor) -> schemas.User:
+    async def change(
+        self, user_id: UUID, patch: schemas.UserPatch, *, precondition: Precondition = ANYTHING, by: Actor
+    ) -> schemas.User:
         """Change the fields that the patch has, and return the user; what it was logged in with is checked anew.
 
         Raises:
             advanced_alchemy.exceptions.NotFoundError: there is none with this id.
+            PreconditionFailed, PreconditionRequired, InvalidIfMatch: see `demand_precondition`.
             InsufficientScope: the role that the user has, or would get, gives more than `by` holds.
             LastOwner: the tenant would have no active owner left.
             LimitExceeded: the user would be active again, and the tenant may have no more.
@@ -95,7 +100,7 @@ class UserService(SQLAlchemyAsyncRepositoryService[models.User, UserRepository])
         await self._demand_power_over(user_id, by)
         if patch.role not in {UNSET, "owner"} or patch.is_active is False:
             await self._demand_other_owner_than(user_id)
-        user = await self.repository.get(user_id, with_for_update=True)
+        user = await self._locked(user_id, precondition)
         if patch.is_active is True and not user.is_active:
             await LimitService(self.repository.session).demand(USERS)
         changes = applied(user, patch, unkept={"name"})
@@ -104,17 +109,18 @@ class UserService(SQLAlchemyAsyncRepositoryService[models.User, UserRepository])
         await self._announce(user_id)
         return self.to_schema(user, schema_type=schemas.User)
 
-    async def remove(self, user_id: UUID, *, by: Actor) -> None:
+    async def remove(self, user_id: UUID, *, precondition: Precondition = ANYTHING, by: Actor) -> None:
         """Delete a user, whose tokens end with it.
 
         Raises:
             advanced_alchemy.exceptions.NotFoundError: there is none with this id.
+            PreconditionFailed, PreconditionRequired, InvalidIfMatch: see `demand_precondition`.
             InsufficientScope: the user's role gives more than `by` holds.
             LastOwner: the tenant would have no active owner left.
         """
         await self._demand_power_over(user_id, by)
         await self._demand_other_owner_than(user_id)
-        await self.repository.session.delete(await self.repository.get(user_id, with_for_update=True))
+        await self.repository.session.delete(await self._locked(user_id, precondition))
         await AuditLog(self.repository.session, by).record("user.deleted", ("user", user_id))
         await self._announce(user_id)
 
@@ -128,6 +134,11 @@ class UserService(SQLAlchemyAsyncRepositoryService[models.User, UserRepository])
         await self._demand_power_over(user_id, by)
         await self.repository.delete_factors(user_id)
         await AuditLog(self.repository.session, by).record("second_factor.removed", ("user", user_id))
+
+    async def _locked(self, user_id: UUID, precondition: Precondition) -> models.User:
+        user = await self.repository.get_locked(user_id)
+        await demand_precondition(self.repository.session, precondition, user, schemas.User.tagged_by)
+        return user
 
     async def _demand_power_over(self, user_id: UUID, by: Actor) -> None:
         user = await self.repository.get(user_id)

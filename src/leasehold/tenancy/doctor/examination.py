@@ -1,0 +1,96 @@
+"""The examination: all checks, one after the other, on an installation that is used meanwhile.
+
+A new theme is a module with a `CHECK`, named here. What does not exist yet (backups, for one) is not checked.
+"""
+
+from collections.abc import Collection
+
+import asyncpg
+from msgspec import Struct
+
+from leasehold.core.sqlstate import LOST_CONNECTION
+from leasehold.tenancy.doctor import (
+    capacity,
+    doors,
+    listening,
+    lives,
+    pooler,
+    queue,
+    revisions,
+    roles,
+    runs,
+    secrets,
+    server,
+    shapes,
+    tenant_roles,
+    urls,
+)
+from leasehold.tenancy.doctor.check import Check
+from leasehold.tenancy.doctor.finding import Finding, Kind
+from leasehold.tenancy.doctor.site import APP_SETTING, Site
+
+NOT_CHECKED = Kind(
+    "check-failed",
+    "problem",
+    "The check {check} could not be made: {reason}.",
+    "Mend first what else was found; if nothing was, it is a fault of Leasehold, or of what stands in between.",
+)
+CHECKS: tuple[Check, ...] = (
+    urls.CHECK,
+    listening.CHECK,
+    pooler.CHECK,
+    server.CHECK,
+    capacity.CHECK,
+    roles.CHECK,
+    doors.CHECK,
+    revisions.CHECK,
+    secrets.CHECK,
+    tenant_roles.CHECK,
+    shapes.CHECK,
+    runs.CHECK,
+    queue.CHECK,
+    lives.CHECK,
+)
+KINDS: tuple[Kind, ...] = (*(kind for check in CHECKS for kind in check.kinds), NOT_CHECKED)
+
+
+class Report(Struct):
+    """What an examination came to."""
+
+    checked: list[str]
+    """The checks that were made."""
+    left_out: list[str]
+    """The checks that could not be asked: without the database, or before it was migrated."""
+    problems: int
+    warnings: int
+    findings: list[Finding]
+    """Problems first."""
+
+
+async def examine(site: Site, only: Collection[str] = ()) -> Report:
+    """Make all checks, or those that are named, and change nothing."""
+    wanted = [check for check in CHECKS if not only or check.name in only]
+    checked: list[str] = []
+    findings: list[Finding] = []
+    for check in wanted:
+        if _can_ask(site, check):
+            checked.append(check.name)
+            findings += await _ask(site, check)
+    findings.sort(key=lambda finding: finding.severity)
+    problems = sum(finding.severity == "problem" for finding in findings)
+    left_out = [check.name for check in wanted if check.name not in checked]
+    return Report(checked, left_out, problems, len(findings) - problems, findings)
+
+
+def _can_ask(site: Site, check: Check) -> bool:
+    if APP_SETTING not in site.connections:
+        return check is urls.CHECK
+    return site.is_migrated or not check.needs_platform
+
+
+async def _ask(site: Site, check: Check) -> list[Finding]:
+    try:
+        return await check.find(site)
+    except (*LOST_CONNECTION, asyncpg.PostgresError, TimeoutError) as error:
+        reason = str(error) or type(error).__name__
+        return [NOT_CHECKED.found(check=check.name, reason=reason.rstrip("."))]
