@@ -2,7 +2,7 @@
 
 import sys
 
-from benchmarks import jobs, life, memory, migrate, requests, roles
+from benchmarks import archive, jobs, life, memory, migrate, requests, roles
 
 _USAGE = """\
 usage: python -m benchmarks COMMAND [OPTIONS]
@@ -13,6 +13,8 @@ usage: python -m benchmarks COMMAND [OPTIONS]
   migrate    how fast a fleet is migrated, beside SQL by hand and Alembic (about four minutes; --short: ten seconds)
   provision  what it costs to claim, to build and to purge a tenant, beside SQL by hand (about three minutes; --short:
              a few seconds)
+  archive    how long a tenant takes to leave and to come back, beside pg_dump and psql, alone and among 1,000 others
+             (about ten minutes; --short: ten seconds)
   jobs       what a job costs and how soon it starts, beside pgqueuer and SQL by hand (about eight minutes; --short: ten
              seconds)
 
@@ -27,6 +29,7 @@ def main() -> int:
         "memory": memory.main,
         "migrate": migrate.main,
         "provision": life.main,
+        "archive": archive.main,
         "jobs": jobs.main,
     }
     name, *arguments = sys.argv[1:] or ["--help"]

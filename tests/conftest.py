@@ -174,7 +174,12 @@ def drop_database(admin_url: str, database: str) -> None:
         inside = with_login(admin_url, user="x", password="x", database=database).rpartition("/")[2]
         url = admin_url.rpartition("/")[0] + "/" + inside
         with psycopg.connect(url, autocommit=True) as connection:
-            roles = [row[0] for row in connection.execute("SELECT role_name FROM platform.tenants").fetchall()]
+            roles = [
+                row[0]
+                for row in connection.execute(
+                    "SELECT role_name FROM platform.tenants WHERE state <> 'purged'"
+                ).fetchall()
+            ]
             oid = connection.execute("SELECT oid FROM pg_database WHERE datname = %s", [database]).fetchone()
         assert oid is not None
         roles.append(f"lh_reference_{oid[0]}")

@@ -284,6 +284,12 @@ class Settings(BaseSettings):
     deletion_grace_days: int = Field(default=30, ge=0, le=3650)
     """Days after which all that a deleted tenant had is destroyed, and until which it can be restored."""
 
+    export_days: int = Field(default=7, ge=1, le=90)
+    """Days for which a tenant can fetch an export of its data; then it is deleted."""
+
+    export_link_seconds: int = Field(default=900, ge=60, le=7 * 24 * 3600)
+    """For so long the link to the file of an export is good, for whoever has it."""
+
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """The least severe event that is logged."""
 

@@ -20,6 +20,7 @@ from leasehold.core.pagination import Cursors
 from leasehold.core.passwords import Passwords
 from leasehold.core.quotas.memory import ProcessQuotas
 from leasehold.core.quotas.shared import SharedQuotas
+from leasehold.core.signed_links import SignedLinks
 from leasehold.core.signing import KeyRing
 from leasehold.core.stopping import Stopping
 from leasehold.core.tokens import AccessTokens
@@ -40,8 +41,11 @@ from leasehold.mail.links import Links
 from leasehold.platform.keys.service import KeyService
 from leasehold.platform.usage.flush import flush_usage
 from leasehold.process import Process
+from leasehold.tenancy.archive.exporting import Exporter
+from leasehold.tenancy.archive.importing import Importer
 from leasehold.tenancy.audit.owner import record_provisioning
 from leasehold.tenancy.bind import BindableConnection, ReaderPool, prepare_engine
+from leasehold.tenancy.clone import Cloner
 from leasehold.tenancy.directory import KnownSubjects, TenantDirectory
 from leasehold.tenancy.feed import DirectoryFeed
 from leasehold.tenancy.fleet.history import TenantHistory
@@ -56,6 +60,7 @@ from leasehold.worker.running import worker_inside
 from leasehold.workspace.auth.pepper import pepper_seed
 from leasehold.workspace.catalogue import CATALOGUE
 from leasehold.workspace.clients.jobs import note_use as note_use_of_client
+from leasehold.workspace.features import BOUND_TO_ID, WRAPPED
 from leasehold.workspace.keys.jobs import note_use as note_use_of_key
 from leasehold.workspace.keys.verification import ApiKeys
 from leasehold.workspace.sessions.service import Lifetimes
@@ -104,6 +109,14 @@ def build_process(settings: Settings, *, budget: ConnectionBudget | None = None)
         tenant_roles=settings.tenant_roles,
         usage=usage,
     )
+    provisioner = Provisioner(
+        owner=owner,
+        history=history,
+        metadata=TenantModel.metadata,
+        seeds=[pepper_seed(key)],
+        record=record_provisioning,
+        tenant_roles=settings.tenant_roles,
+    )
     return Process(
         settings=settings,
         database=Database(
@@ -124,15 +137,25 @@ def build_process(settings: Settings, *, budget: ConnectionBudget | None = None)
         ),
         window=RevisionWindow(known=history.revisions, served=history.served_revisions()),
         owner=owner,
-        provisioner=Provisioner(
-            owner=owner,
-            history=history,
+        provisioner=provisioner,
+        purger=Purger(owner),
+        cloner=Cloner(provisioner, TenantModel.metadata),
+        exporter=Exporter(
+            url=direct_url or database_url,
+            key=key,
+            secrets=WRAPPED,
             metadata=TenantModel.metadata,
-            seeds=[pepper_seed(key)],
-            record=record_provisioning,
             tenant_roles=settings.tenant_roles,
         ),
-        purger=Purger(owner),
+        importer=Importer(
+            owner_url=settings.owner_url.get_secret_value() if settings.owner_url else None,
+            history=history,
+            metadata=TenantModel.metadata,
+            key=key,
+            secrets=WRAPPED,
+            bound_to_id=BOUND_TO_ID,
+            tenant_roles=settings.tenant_roles,
+        ),
         key=key,
         tokens=tokens,
         passwords=Passwords(
@@ -145,6 +168,7 @@ def build_process(settings: Settings, *, budget: ConnectionBudget | None = None)
             idle=timedelta(seconds=settings.session_idle_seconds), longest=timedelta(seconds=settings.session_seconds)
         ),
         cursors=Cursors(*key.derived("cursors")),
+        signed_links=SignedLinks(settings.issuer, *key.derived("signed links")),
         api_keys=ApiKeys(readers, subjects, key, timeout_s=settings.pool_timeout_s),
         client_uses=Uses(note_use_of_client),
         key_uses=Uses(note_use_of_key),

@@ -8,12 +8,16 @@ from leasehold.core.pagination import Cursors
 from leasehold.core.passwords import Passwords
 from leasehold.core.quotas.memory import ProcessQuotas
 from leasehold.core.quotas.shared import SharedQuotas
+from leasehold.core.signed_links import SignedLinks
 from leasehold.core.stopping import Stopping
 from leasehold.core.tokens import AccessTokens
 from leasehold.core.usage import UsageMeter
 from leasehold.core.vault import InstallationKey
 from leasehold.mail.links import Links
+from leasehold.tenancy.archive.exporting import Exporter
+from leasehold.tenancy.archive.importing import Importer
 from leasehold.tenancy.bind import ReaderPool
+from leasehold.tenancy.clone import Cloner
 from leasehold.tenancy.directory import KnownSubjects, TenantDirectory
 from leasehold.tenancy.entitlements import Catalogue
 from leasehold.tenancy.feed import DirectoryFeed
@@ -40,10 +44,14 @@ class Process:
     owner: Owner
     provisioner: Provisioner
     purger: Purger
+    cloner: Cloner
+    exporter: Exporter
+    importer: Importer
     key: InstallationKey
     tokens: AccessTokens
     passwords: Passwords
     cursors: Cursors
+    signed_links: SignedLinks
     links: Links
     lifetimes: Lifetimes
     api_keys: ApiKeys

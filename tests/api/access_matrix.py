@@ -9,6 +9,9 @@ USERS = "users"
 ADMINS = "admins"
 """Any token of an admin who has logged in, and no script's."""
 
+LINK = "link"
+"""No token, but a link that is signed."""
+
 MEMBER_SCOPES = {
     "items:read",
     "items:write",
@@ -82,6 +85,9 @@ MATRIX: dict[str, str] = {
     "getDeletionRequest": "tenant:read",
     "requestDeletion": "tenant:write",
     "withdrawDeletionRequest": "tenant:write",
+    "requestExport": "tenant:export",
+    "getExport": "tenant:export",
+    "downloadExport": LINK,
     "listAuditEvents": "audit:read",
     "exportAuditEvents": "audit:read",
     "listTenants": "platform:tenants:read",
@@ -95,6 +101,8 @@ MATRIX: dict[str, str] = {
     "endMaintenance": "platform:tenants:write",
     "restoreTenant": "platform:tenants:write",
     "purgeTenant": "platform:tenants:purge",
+    "cloneTenant": "platform:tenants:clone",
+    "getClone": "platform:tenants:read",
     "listDomains": "platform:tenants:read",
     "addDomain": "platform:tenants:write",
     "removeDomain": "platform:tenants:write",

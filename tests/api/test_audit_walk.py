@@ -67,6 +67,7 @@ ACTIONS = {
     "updateOwnTenant": {"settings.registration_changed"},
     "requestDeletion": {"deletion.requested"},
     "withdrawDeletionRequest": {"deletion.withdrawn"},
+    "requestExport": {"export.requested"},
     "updateEntitlements": {"tenant.plan_changed", "tenant.limits_changed", "tenant.features_changed"},
     "logout": {"session.ended"},
     "logoutEverywhere": {"sessions.ended"},
@@ -90,6 +91,7 @@ ACTIONS = {
     "endMaintenance": {"tenant.maintenance_ended"},
     "restoreTenant": {"tenant.restored"},
     "purgeTenant": {"tenant.purge_requested"},
+    "cloneTenant": {"tenant.clone_requested"},
     "resumeTenant": {"tenant.resumed"},
     "addDomain": {"tenant.domain_added"},
     "removeDomain": {"tenant.domain_removed"},
@@ -181,6 +183,7 @@ class World:
             "addDomain": {"hostname": hostname},
             "beginMaintenance": {"is_read_only": True},
             "purgeTenant": {"slug": tenant.slug},
+            "cloneTenant": {"slug": new_slug(), "is_scrubbed": True},
             "updateEntitlements": {"plan": plan, "limits": {"items": 1}, "features": {"bulk_import": False}},
             "impersonate": {"scopes": ["items:read"], "reason": "Ticket 4711"},
         }

@@ -21,6 +21,7 @@ PUBLIC = {
     ("post", "/v1/auth/forgotten-password"),
     ("post", "/v1/auth/password-reset"),
     ("post", "/v1/auth/email-confirmation"),
+    ("get", "/v1/tenant/exports/{export_id}/download"),
     ("get", "/health/live"),
     ("get", "/health/ready"),
     ("get", "/.well-known/jwks.json"),

@@ -11,11 +11,12 @@ from msgspec import Struct
 
 from leasehold.http.gates import PlatformGate, TenantGate
 from leasehold.http.idempotency import TAKES_KEY
-from leasehold.http.marks import CREDENTIAL_ENDPOINT, IS_PUBLIC, SCOPES
+from leasehold.http.marks import CREDENTIAL_ENDPOINT, IS_PUBLIC, SCOPES, SIGNED_LINK
 from leasehold.platform.scopes import PLATFORM_SCOPES
 from leasehold.workspace.scopes import ALL_SCOPES
 
-_CHANGING = (":write", ":impersonate", ":purge")
+_READING = (":read", ":export")
+_CHANGING = (":write", ":impersonate", ":purge", ":clone", ":export")
 _PUBLIC = ("/health", "/docs", "/openapi", "/.well-known")
 _OF_A_TENANT = {"session", "reader", "identity", "credential_reader", "tenant"}
 Routes = dict[str, HTTPRouteHandler]
@@ -53,7 +54,7 @@ def test_everything_that_is_served_is_plain_http(litestar: Litestar) -> None:
 
 def test_every_route_says_who_may_call_it(routes: Routes) -> None:
     """Prevents a route that is open to everybody because nobody thought of its scopes."""
-    marks = (SCOPES, IS_PUBLIC, CREDENTIAL_ENDPOINT)
+    marks = (SCOPES, IS_PUBLIC, CREDENTIAL_ENDPOINT, SIGNED_LINK)
     wrong = {name: handler.opt for name, handler in routes.items() if sum(mark in handler.opt for mark in marks) != 1}
     assert wrong == {}
 
@@ -82,7 +83,7 @@ def test_what_only_reads_demands_no_right_to_write_and_the_other_way_round(route
     wrong = {
         name: scopes
         for name, scopes in scoped.items()
-        if not any(scope.endswith(":read" if name.startswith("GET ") else _CHANGING) for scope in scopes)
+        if not any(scope.endswith(_READING if name.startswith("GET ") else _CHANGING) for scope in scopes)
     }
     assert wrong == {}
 
@@ -130,6 +131,12 @@ def test_only_the_endpoints_that_hand_out_credentials_need_none(routes: Routes) 
         "POST /v1/auth/refresh",
         "POST /v1/auth/register",
     }
+
+
+def test_only_the_file_of_an_export_is_had_by_a_signed_link(routes: Routes) -> None:
+    """Prevents data that whoever finds a link in a history can read, where a token would do."""
+    linked = {name for name, handler in routes.items() if SIGNED_LINK in handler.opt}
+    assert linked == {"GET /v1/tenant/exports/{export_id}/download"}
 
 
 def test_every_post_takes_an_idempotency_key_but_where_somebody_proves_who_they_are(routes: Routes) -> None:

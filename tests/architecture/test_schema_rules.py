@@ -9,7 +9,8 @@ import pytest
 from sqlalchemy import ARRAY, DateTime, Enum, ForeignKeyConstraint, MetaData, Sequence, String, Table, Text, Uuid
 from sqlalchemy.types import TypeEngine
 
-from leasehold.core.models import PLATFORM_SCHEMA, PlatformModel, Rights, TenantModel, table_rights
+from leasehold.core.models import PLATFORM_SCHEMA, PlatformModel, Rights, TenantModel, table_rights, travels
+from leasehold.core.personal import Extent, extent_of
 from leasehold.platform.features import PLATFORM_ROUTES
 from leasehold.tenancy.rights import PRIVILEGES
 from leasehold.workspace.features import V1_ROUTES
@@ -113,7 +114,15 @@ def test_foreign_keys_stay_in_their_schema(table: Table) -> None:
 def test_the_rights_of_a_table_are_known_ones(table: Table) -> None:
     """Prevents a misspelt right, by which provisioning would fail for every new tenant."""
     assert table_rights(table) in get_args(Rights)
-    assert set(table.info) <= {"rights"}
+    assert set(table.info) <= {"rights", "extent", "travels"}
+    assert extent_of(table) in get_args(Extent)
+
+
+@pytest.mark.parametrize("table", _TABLES)
+def test_what_travels_refers_to_nothing_that_stays(table: Table) -> None:
+    """Prevents an archive whose rows refer to rows that it has not, and that nobody can import."""
+    staying = [key.referred_table.name for key in _foreign_keys(table) if not travels(key.referred_table)]
+    assert not travels(table) or staying == []
 
 
 @pytest.mark.parametrize("table", _TABLES)

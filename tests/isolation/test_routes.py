@@ -17,6 +17,8 @@ from leasehold.http.request_log import RequestLog
 from leasehold.process import Process
 from leasehold.tenancy.bind import open_tenant_session
 from leasehold.tenancy.context import TenantRef
+from leasehold.workspace.exports.repository import ExportRepository
+from leasehold.workspace.exports.schemas import StoredExport
 from leasehold.workspace.features import V1_ROUTES
 from leasehold.workspace.invitations.service import InvitationService
 from leasehold.workspace.users.service import UserService
@@ -40,6 +42,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "createInvitation": {"email": "planted@example.org"},
     "updateOwnTenant": {"registration": "open"},
     "requestDeletion": {},
+    "requestExport": {},
     "logout": {},
     "logoutEverywhere": {},
     "updateMe": {"name": "planted"},
@@ -175,8 +178,12 @@ async def _fresh_ids(process: Process, tenant: TenantRef) -> dict[str, UUID]:
         made = await UserService(session=session).add(
             email=f"{new_slug()}@example.org", name="", role="member", password_hash=None, by=OPERATOR
         )
+        exports = ExportRepository(session=session)
+        await session.execute(text("UPDATE tenant_exports SET state = 'failed'"))
+        export = await exports.insert({"state": "failed", "expires_at": in_days(1)}, returning=StoredExport)
     client = await api_client(process, tenant)
     return {
+        "export_id": export.id,
         "item_id": (await item(process, tenant)).id,
         "user_id": made.id,
         "client_id": client.client_id,

@@ -18,6 +18,7 @@ from leasehold.cli.serving import DemoSecrets, PortTaken
 from leasehold.core.errors import Problem
 from leasehold.core.vault import InvalidInstallationKey, UnwrapFailed
 from leasehold.embedded import EmbeddedPostgresError
+from leasehold.tenancy.archive.refusals import ArchiveRefused
 from leasehold.tenancy.fleet.history import BrokenHistory, DatabaseNewer, UnknownRevision
 from leasehold.tenancy.fleet.lease import LeaseLost, RunnerBusy
 from leasehold.tenancy.fleet.plan import Destructive, UnknownTenantSlug
@@ -28,6 +29,7 @@ from leasehold.tenancy.readiness import TooManyConnections
 from leasehold.tenancy.signing import WrongInstallationKey
 
 _OURS = (
+    ArchiveRefused,
     BreakingChanges,
     BrokenHistory,
     CommandError,

@@ -5,6 +5,8 @@ from collections.abc import Awaitable, Callable
 import click
 from rich_click import RichGroup
 
+from leasehold.cli.archives import ARCHIVES
+from leasehold.cli.clones import clone
 from leasehold.cli.entitlements import COMMANDS
 from leasehold.cli.operator import operator
 from leasehold.cli.options import as_json
@@ -25,7 +27,7 @@ def tenants() -> None:
     """Provision tenants and rule over them."""
 
 
-for command in (top, *STATES, *NAMES, *COMMANDS):
+for command in (top, clone, *STATES, *NAMES, *COMMANDS, *ARCHIVES):
     tenants.add_command(command)
 
 

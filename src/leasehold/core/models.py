@@ -61,3 +61,8 @@ class Timestamped:
 def table_rights(table: Table) -> Rights:
     """Return what the role that uses a table may do with it, as its model declares by `info={"rights": ...}`."""
     return table.info.get("rights", "read_write")
+
+
+def travels(table: Table) -> bool:
+    """Return whether an archive of a tenant has the rows of a table; `info={"travels": False}` says that it has not."""
+    return table.info.get("travels", True)

@@ -129,6 +129,14 @@ def tenant_dependencies(process: Process) -> Mapping[str, Provide]:
 
         return open_reader
 
+    def provide_open_signed_reader(tenant: NamedDependency[TenantRef]) -> OpenReader:
+        """Who has the link is nobody in particular; the tenant is looked up in between, for it may be suspended."""
+
+        async def open_reader() -> TenantReader:
+            return tenant_reader(process.readers, _present_tenant(process, tenant.id))
+
+        return open_reader
+
     async def provide_identity(request: AnyRequest) -> Identity:
         proves_itself = request.route_handler.opt.get(CREDENTIAL_ENDPOINT)
         tenant = provide_tenant(request) if proves_itself else await _active_tenant(process, request)
@@ -146,6 +154,10 @@ def tenant_dependencies(process: Process) -> Mapping[str, Provide]:
         "session": Provide(provide_session),
         "reader": Provide(provide_reader),
         "open_reader": Provide(provide_open_reader, sync_to_thread=False),
+        "open_signed_reader": Provide(provide_open_signed_reader, sync_to_thread=False),
+        "signed_links": Provide(lambda: process.signed_links, sync_to_thread=False),
+        "exports_kept": Provide(lambda: timedelta(days=process.settings.export_days), sync_to_thread=False),
+        "export_link_seconds": Provide(lambda: process.settings.export_link_seconds, sync_to_thread=False),
         "credential_reader": Provide(provide_credential_reader, sync_to_thread=False),
         "identity": Provide(provide_identity),
         "client_address": _provided_address(process),

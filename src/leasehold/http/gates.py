@@ -3,7 +3,7 @@
 They are plain ASGI, for every request goes through one; Litestar's own class around a middleware only costs.
 """
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from uuid import UUID
 
 from litestar.enums import ScopeType
@@ -20,13 +20,13 @@ from leasehold.core.streaming import NDJSON
 from leasehold.core.uploads import TAKES_LINES
 from leasehold.http.idempotency import note_key
 from leasehold.http.limits import RequestLimits
-from leasehold.http.marks import CREDENTIAL_ENDPOINT, FEATURE, MERGE_PATCH, ONLY_READS, SCOPES, TAKES_FORM
+from leasehold.http.marks import CREDENTIAL_ENDPOINT, FEATURE, MERGE_PATCH, ONLY_READS, SCOPES, SIGNED_LINK, TAKES_FORM
 from leasehold.http.moved import MovedHosts
 from leasehold.http.refusals import NoCredential, RepeatedHeader, TenantRequired, WrongMediaType
 from leasehold.platform.auth.service import logged_in
 from leasehold.platform.tokens.service import AdminTokenService
 from leasehold.process import Process
-from leasehold.tenancy.context import TenantInMaintenance, TenantRef
+from leasehold.tenancy.context import TenantInMaintenance, TenantRef, UnknownTenant
 from leasehold.tenancy.entitlements import Feature
 from leasehold.tenancy.resolve import hostname_of, is_base_host, resolve_tenant
 
@@ -60,6 +60,10 @@ class TenantGate:
                 tenant = scope["state"]["tenant"] = self._tenant(headers, None) or _raise(TenantRequired())
                 _demand_writable(scope, tenant, handler)
                 shared = self._limits.hold_address(scope, tenant)
+                if shared is not None:
+                    await shared
+            elif handler.opt.get(SIGNED_LINK):
+                shared = self._by_link(scope, headers)
                 if shared is not None:
                     await shared
             else:
@@ -105,6 +109,12 @@ class TenantGate:
             principal = await process.api_keys.verify(key, tenant)
         process.key_uses.note(tenant.id, principal.subject)
         return tenant, principal
+
+    def _by_link(self, scope: Scope, headers: Mapping[str, str]) -> Awaitable[None] | None:
+        """Let whoever has a signed link in, to its one address; return what to wait for, if anything."""
+        linked = self._process.signed_links.tenant_of(scope["path"], scope["query_string"].decode("latin-1"))
+        tenant = scope["state"]["tenant"] = self._tenant(headers, linked) or _raise(UnknownTenant())
+        return self._limits.hold_address(scope, tenant)
 
     def _tenant(self, headers: Mapping[str, str], credential_tenant: UUID | None) -> TenantRef | None:
         return resolve_tenant(

@@ -3,6 +3,9 @@
 CREDENTIAL_ENDPOINT = "is_credential_endpoint"
 """Marks a route that hands out credentials: it takes the tenant from host or header alone."""
 
+SIGNED_LINK = "signed_link"
+"""Marks a route that is asked for by a signed link, which names the tenant and stands in place of a token."""
+
 TAKES_FORM = "takes_form"
 """Marks a route whose body is a form, as the OAuth standards want it."""
 

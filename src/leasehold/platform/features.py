@@ -7,6 +7,8 @@ from leasehold.platform.audit.routes import router as audit_router
 from leasehold.platform.auth.jobs import expire_sessions
 from leasehold.platform.auth.routes import router as auth_router
 from leasehold.platform.auth.second_factor import ADMIN_SECRETS
+from leasehold.platform.clones.jobs import make_clone
+from leasehold.platform.clones.routes import router as clones_router
 from leasehold.platform.entitlements.routes import router as entitlements_router
 from leasehold.platform.fleet.routes import router as fleet_router
 from leasehold.platform.idempotency.jobs import forget_answers
@@ -33,6 +35,7 @@ from leasehold.tenancy.upkeep import tidy_up
 PLATFORM_ROUTES = (
     tenants_router,
     lifecycle_router,
+    clones_router,
     plans_router,
     entitlements_router,
     usage_router,
@@ -50,7 +53,7 @@ PLATFORM_ROUTES = (
 MODELS = (KeptAnswer, ProvisioningReceipt, TenantPurge, QueuedJob, JobWorker, PeriodicTask, StoredSigningKey)
 """Tables of features that have no routes."""
 
-PLATFORM_JOBS = (purge_tenant,)
+PLATFORM_JOBS = (purge_tenant, make_clone)
 """Jobs that the platform asks for."""
 
 PERIODIC = (

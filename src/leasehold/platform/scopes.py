@@ -16,6 +16,7 @@ PLATFORM_SCOPES = frozenset(
         "platform:jobs:write",
         "platform:plans:read",
         "platform:plans:write",
+        "platform:tenants:clone",
         IMPERSONATE,
         "platform:tenants:purge",
         "platform:tenants:read",

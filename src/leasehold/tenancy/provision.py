@@ -5,7 +5,8 @@ Roles and schemas are as transactional as rows in PostgreSQL, so a crash at any 
 """
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from typing import Any, Protocol
+from uuid import UUID
 
 import asyncpg
 import structlog
@@ -45,9 +46,28 @@ Seed = Callable[[DriverConnection, TenantRef], Awaitable[None]]
 Record = Callable[[DriverConnection, TenantRef, Actor], Awaitable[None]]
 """Writes down who has made a tenant, on the same connection."""
 
-_FINGERPRINT = "SELECT fingerprint FROM platform.tenant_revisions WHERE revision = $1"
+FINGERPRINT = "SELECT fingerprint FROM platform.tenant_revisions WHERE revision = $1"
+"""Asks how a schema looks at a revision, when nobody but the migrations has touched it."""
 
 _log = structlog.get_logger(__name__)
+
+
+class Origin(Protocol):
+    """What a new tenant is a copy of."""
+
+    @property
+    def tenant_id(self) -> UUID:
+        """The id of the new tenant."""
+        ...
+
+    @property
+    def begin(self) -> str:
+        """The statements that begin the transaction in which it is made."""
+        ...
+
+    async def fill(self, connection: DriverConnection, tenant: TenantRef) -> None:
+        """Fill its tables and write down where they come from, on a connection that is bound to its schema."""
+        ...
 
 
 class SlugTaken(Conflict):
@@ -124,6 +144,16 @@ class Provisioner:
         check_slug(slug)
         return await self._make(slug, name, by, key)
 
+    async def provision_copy(self, origin: Origin, *, slug: str, name: str) -> TenantRef:
+        """Return a new active tenant with what `origin` fills it with, complete and committed.
+
+        Raises:
+            InvalidSlug, SlugTaken, NoOwner, FleetNotReady, DatabaseUnavailable, Problem: as for `provision`.
+            Exception: whatever `origin` raises; then nothing is left.
+        """
+        check_slug(slug)
+        return await self._make(slug, name, None, None, origin)
+
     async def make_vacancy(self) -> TenantRef:
         """Return a new vacancy, complete and committed: a tenant that waits for a slug, a name and somebody's order.
 
@@ -132,8 +162,15 @@ class Provisioner:
         """
         return await self._make(None, "", None, None)
 
-    async def _make(self, slug: str | None, name: str, by: Actor | None, key: IdempotencyKey | None) -> TenantRef:
-        rendering, tenant_id = self._rendered(), new_id()
+    async def _make(
+        self,
+        slug: str | None,
+        name: str,
+        by: Actor | None,
+        key: IdempotencyKey | None,
+        origin: Origin | None = None,
+    ) -> TenantRef:
+        rendering, tenant_id = self._rendered(), origin.tenant_id if origin else new_id()
         tenant = TenantRef(
             id=tenant_id,
             slug=slug or vacant_slug(tenant_id),
@@ -145,11 +182,11 @@ class Provisioner:
         try:
             async with self.owner.connection() as connection:
                 if self._expected is None:
-                    self._expected = await connection.fetchval(_FINGERPRINT, rendering.target)
+                    self._expected = await connection.fetchval(FINGERPRINT, rendering.target)
                 if self._expected is None:
                     raise FleetNotReady
                 async with undone_by_an_error(connection):
-                    await self._build(connection, tenant, name, rendering, by, key)
+                    await self._build(connection, tenant, name, rendering, by, key, origin)
         except (*LOST_CONNECTION, asyncpg.PostgresError) as error:
             problem = _problem_of(error)
             if problem is None:
@@ -166,14 +203,16 @@ class Provisioner:
         rendering: Rendering,
         by: Actor | None,
         key: IdempotencyKey | None,
+        origin: Origin | None,
     ) -> None:
         """Make all of a tenant, in one message as soon as the tables of a new schema are known."""
         target = SchemaTarget(tenant.schema, tenant.role if self._tenant_roles else APP_ROLE)
         # The receipt first: who made the same request before, and died, may have left a backend that still commits it.
         receipt = receipt_sql(key, tenant.id) if key else ""
-        row, schema = _row_sql(tenant, name), self._schema_sql(target)
+        row, schema = _row_sql(tenant, name), schema_sql(target, tenant_roles=self._tenant_roles)
         taken = taking_sql(tenant.id, tenant.slug)
-        work = message("BEGIN", receipt, row, taken, schema, build_sql(target, rendering))
+        begin = origin.begin if origin else "BEGIN"
+        work = message(begin, receipt, row, taken, schema, build_sql(target, rendering))
         if self._new_tables is None:
             await connection.execute(work)
             work = ""
@@ -182,6 +221,8 @@ class Provisioner:
         await connection.execute(message(work, *rights))
         for seed in self._seeds:
             await seed(connection, tenant)
+        if origin is not None:
+            await origin.fill(connection, tenant)
         if by is not None and self._record is not None:
             await self._record(connection, tenant, by)
         if await fingerprint(connection, target) != self._expected:
@@ -189,19 +230,21 @@ class Provisioner:
             raise FingerprintMismatch
         await connection.execute(message(announcement_sql(tenant.id), "COMMIT"))
 
-    def _schema_sql(self, target: SchemaTarget) -> str:
-        role, schema = quoted(target.role), f"CREATE SCHEMA {quoted(target.schema)}"
-        if not self._tenant_roles:
-            return schema
-        return (
-            f"{schema}; CREATE ROLE {role} NOLOGIN; GRANT {TENANT_GROUP} TO {role} WITH INHERIT TRUE, SET FALSE; "
-            f"GRANT {role} TO {APP_ROLE} WITH INHERIT FALSE, SET TRUE"
-        )
-
     def _rendered(self) -> Rendering:
         if self._rendering is None:
             self._rendering = render_provisioning(self._history)
         return self._rendering
+
+
+def schema_sql(target: SchemaTarget, *, tenant_roles: bool) -> str:
+    """Return the statements that make the empty schema of a tenant, and its role where tenants have roles."""
+    role, schema = quoted(target.role), f"CREATE SCHEMA {quoted(target.schema)}"
+    if not tenant_roles:
+        return schema
+    return (
+        f"{schema}; CREATE ROLE {role} NOLOGIN; GRANT {TENANT_GROUP} TO {role} WITH INHERIT TRUE, SET FALSE; "
+        f"GRANT {role} TO {APP_ROLE} WITH INHERIT FALSE, SET TRUE"
+    )
 
 
 def _problem_of(error: Exception) -> Problem | None:

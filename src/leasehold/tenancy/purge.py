@@ -79,6 +79,7 @@ UPDATE platform.audit_events
     "DELETE FROM platform.former_slugs WHERE tenant_id = $1",
     "DELETE FROM platform.jobs WHERE tenant_id = $1",
     "DELETE FROM platform.impersonations WHERE tenant_id = $1",
+    "DELETE FROM platform.tenant_clones WHERE source_id = $1 OR tenant_id = $1",
 )
 _END = """
 UPDATE platform.tenants

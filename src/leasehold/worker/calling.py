@@ -139,6 +139,7 @@ class Caller:
                 "open_session": lambda: partial(platform_session, process.database),
                 "provisioner": lambda: process.provisioner,
                 "purger": lambda: process.purger,
+                "cloner": lambda: process.cloner,
                 "vacancies": lambda: process.settings.vacancies,
             }
         return of_either | {
@@ -154,5 +155,5 @@ _OF_EITHER = frozenset({"job", "mailer"})
 _GIVEN_TO: Mapping[Plane, frozenset[str]] = {
     Plane.EITHER: _OF_EITHER,
     Plane.TENANT: _OF_EITHER | {"session", "open_session", "reader", "tenant", "installation_key", "links"},
-    Plane.PLATFORM: _OF_EITHER | {"session", "open_session", "provisioner", "purger", "vacancies"},
+    Plane.PLATFORM: _OF_EITHER | {"session", "open_session", "provisioner", "purger", "cloner", "vacancies"},
 }

@@ -12,7 +12,7 @@ ITEM_SCOPES = frozenset({"items:read", "items:write"})
 USER_SCOPES = frozenset({"users:read", "users:write"})
 CLIENT_SCOPES = frozenset({"clients:read", "clients:write"})
 KEY_SCOPES = frozenset({"keys:read", "keys:write"})
-TENANT_SCOPES = frozenset({"tenant:read", "tenant:write"})
+TENANT_SCOPES = frozenset({"tenant:read", "tenant:write", "tenant:export"})
 AUDIT_SCOPES = frozenset({"audit:read"})
 ALL_SCOPES = frozenset[str]().union(
     ITEM_SCOPES,
@@ -22,12 +22,12 @@ ALL_SCOPES = frozenset[str]().union(
     TENANT_SCOPES,
     AUDIT_SCOPES,
 )
-IMPERSONATION_SCOPES = ALL_SCOPES - {"users:write", "clients:write", "keys:write", "tenant:write"}
-"""What an admin of the platform may do in a tenant: nothing by which they would stay, or let somebody in."""
+IMPERSONATION_SCOPES = ALL_SCOPES - {"users:write", "clients:write", "keys:write", "tenant:write", "tenant:export"}
+"""What an admin of the platform may do in a tenant: nothing by which they would stay, let somebody in, or take all."""
 
 ROLE_SCOPES: dict[Role, frozenset[str]] = {
     "owner": ALL_SCOPES,
-    "admin": ALL_SCOPES - {"tenant:write"},
+    "admin": ALL_SCOPES - {"tenant:write", "tenant:export"},
     "member": ITEM_SCOPES | {"users:read", "tenant:read"},
 }
 

@@ -115,3 +115,13 @@ def test_claims_builds_and_purges_are_measured_beside_what_is_written_by_hand(pr
     for title in ("Leasehold", "by hand on asyncpg"):
         assert table.count(f"\n| {title} | 10 |") == 3, table
     assert "## 50 who sign up at once, 1 times" in table
+
+
+def test_an_archive_is_measured_beside_a_dump_alone_and_among_others(project: Path, tmp_path: Path) -> None:
+    finished = _benchmarks(project, "archive", "--short", "--output", tmp_path)
+
+    assert finished.returncode == 0, finished.stderr
+    text = (tmp_path / "archive.md").read_text()
+    assert text.strip() == finished.stdout.strip()
+    assert [line.split(" | ")[0] for line in text.splitlines() if line.startswith("| ")] == ["| others", "| 0", "| 3"]
+    assert text.splitlines()[-1].startswith("3 others / 0 others: export ")

@@ -91,6 +91,8 @@ async def test_nothing_that_names_the_tenant_or_its_people_is_left_in_the_whole_
     await http.post("/v1/items", headers=ours | {"Idempotency-Key": new_slug()}, json={"title": f"Item of {slug}"})
     await http.post("/v1/tenant/deletion-request", headers=ours)
     await impersonated(http, process, tenant)
+    key, copy = {"Idempotency-Key": new_slug()}, {"slug": f"{slug}-copy", "is_scrubbed": True}
+    await http.post(f"{address}/clones", headers=root | key, json=copy)
     await owner.execute(
         "INSERT INTO platform.fleet_runs (id, kind, target, host, pid, planned, started_at) "
         "VALUES ($1, 'upgrade', 'x', 'h', 1, 1, now())",
@@ -107,7 +109,8 @@ async def test_nothing_that_names_the_tenant_or_its_people_is_left_in_the_whole_
     assert made.status_code == 201
     before = await places_of(owner, slug)
     assert {"platform.tenants.slug", "platform.idempotency_keys.body", "platform.audit_events.changes"} <= set(before)
-    assert {"platform.former_slugs.slug", "platform.provisioning_receipts.key"} <= set(before)
+    outside = {"platform.former_slugs.slug", "platform.provisioning_receipts.key", "platform.tenant_clones.slug"}
+    assert outside <= set(before)
     assert "platform.audit_events.request_id" in before
     kept = await item(process, globex, "Kept")
     await deleted(process, tenant)

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Mapped, declared_attr, mapped_column
 
 from leasehold.core.clock import utc_now
 from leasehold.core.models import Identified
+from leasehold.core.personal import goes
 
 
 class KeptAnswer(Identified):
@@ -31,4 +32,5 @@ class KeptAnswer(Identified):
             UniqueConstraint("subject", "key"),
             CheckConstraint("char_length(key) BETWEEN 1 AND 255", name="key_length"),
             Index(None, "created_at"),
+            {"info": goes("nowhere")},
         )

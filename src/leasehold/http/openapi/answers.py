@@ -25,7 +25,7 @@ from leasehold.core.sqlstate import ReadOnly, TooSlow
 from leasehold.core.uploads import TAKES_LINES
 from leasehold.http.errors import MEDIA_TYPE, TYPE_PREFIX
 from leasehold.http.idempotency import TAKES_KEY
-from leasehold.http.marks import CREDENTIAL_ENDPOINT, FEATURE, IS_PUBLIC, PROBLEMS, SCOPES, TAKES_FORM
+from leasehold.http.marks import CREDENTIAL_ENDPOINT, FEATURE, IS_PUBLIC, PROBLEMS, SCOPES, SIGNED_LINK, TAKES_FORM
 from leasehold.http.problems import ProblemType
 from leasehold.http.refusals import (
     BodyCutOff,
@@ -118,7 +118,7 @@ def _by_mark(path: str, handler: HTTPRouteHandler) -> set[type[Problem]]:
     found.update(_BEHIND_A_GATE, (NotFound,) if is_of_platform else _OF_TENANTS)
     if opt.get(CREDENTIAL_ENDPOINT):
         found.update((TooManyAttempts,) if is_of_platform else (TooManyAttempts, TenantRequired))
-    else:
+    elif not opt.get(SIGNED_LINK):
         found.update(_WITH_TOKEN, (InsufficientScope,) if opt[SCOPES] else ())
     found.update((FeatureNotAvailable,) if FEATURE in opt else ())
     return found

@@ -10,7 +10,7 @@ from litestar.openapi.spec import Components, License, OAuthFlow, OAuthFlows, Se
 from leasehold.core.errors import NotFound
 from leasehold.core.idempotency.key import KEY_PATTERN
 from leasehold.http.idempotency import HEADER, REPLAYED_HEADER, TAKES_KEY
-from leasehold.http.marks import CREDENTIAL_ENDPOINT, IS_PUBLIC, SCOPES
+from leasehold.http.marks import CREDENTIAL_ENDPOINT, IS_PUBLIC, SCOPES, SIGNED_LINK
 from leasehold.http.openapi.answers import SCHEMAS, describe_problems, examples_of, problems_of
 from leasehold.http.openapi.bodies import describe_body
 from leasehold.http.openapi.entity_tags import describe_tags
@@ -106,7 +106,7 @@ def document_of(app: Litestar) -> dict[str, Any]:
 
 
 def _security(path: str, opt: dict[str, Any]) -> list[dict[str, list[str]]]:
-    if opt.get(IS_PUBLIC) or opt.get(CREDENTIAL_ENDPOINT):
+    if opt.get(IS_PUBLIC) or opt.get(CREDENTIAL_ENDPOINT) or opt.get(SIGNED_LINK):
         return []
     schemes = ("admin",) if path.startswith("/platform") else ("client", "key")
     return [{scheme: list(opt[SCOPES])} for scheme in schemes]

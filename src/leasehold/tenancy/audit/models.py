@@ -10,6 +10,7 @@ from sqlalchemy.orm import Mapped, declared_attr, mapped_column
 
 from leasehold.core.listing.filters import searchable_names
 from leasehold.core.models import Identified, PlatformModel, TenantModel
+from leasehold.core.personal import ABSENT, EMPTY_OBJECT, impersonal, personal
 
 TABLE = "audit_events"
 
@@ -25,14 +26,15 @@ class AuditColumns(Identified):
     actor_id: Mapped[UUID | None]
     impersonator_id: Mapped[UUID | None]
     """The admin who acted in the actor's name."""
-    action: Mapped[str]
-    target_kind: Mapped[str | None]
+    action: Mapped[str] = mapped_column(info=impersonal("a word of the code"))
+    target_kind: Mapped[str | None] = mapped_column(info=impersonal("a word of the code"))
     target_id: Mapped[UUID | None]
     outcome: Mapped[str]
-    reason: Mapped[str | None]
+    reason: Mapped[str | None] = mapped_column(info=personal(ABSENT))
     """The command or the job that acted, or why it was refused."""
-    request_id: Mapped[str | None]
-    changes: Mapped[Any] = mapped_column(JSONB)
+    request_id: Mapped[str | None] = mapped_column(info=personal(ABSENT))
+    """Which a client may choose freely."""
+    changes: Mapped[Any] = mapped_column(JSONB, info=personal(EMPTY_OBJECT))
 
     @declared_attr.directive
     def __table_args__(cls) -> tuple[Any, ...]:  # noqa: N805

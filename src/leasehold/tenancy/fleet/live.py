@@ -47,25 +47,35 @@ class LiveRevisions:
             LiveRevisionFailed: the revision raised something; nothing of it stays.
         """
         async with self._turn, self._engine.connect() as connection, connection.begin():
-            driver = await _begun(connection)
+            driver = await begun(connection)
             await driver.execute(message(binding(target.schema), limits.in_transaction, demand_revision(segment.start)))
-            try:
-                await connection.run_sync(self._run, segment)
-            except Exception as error:  # whatever somebody's revision may raise
-                raise LiveRevisionFailed(segment.end, error) from error
+            await run_live_revision(connection, self._history, segment)
             rights = await rights_to_grant(driver, target, self._metadata)
             await driver.execute(message(*rights, closing()))
 
-    def _run(self, connection: Connection, segment: Segment) -> None:
-        def steps(heads: Any, _context: MigrationContext) -> Iterable[RevisionStep]:
-            return self._history.steps(segment.start, segment.end or "base", heads)
 
-        context = MigrationContext.configure(connection, opts={"fn": steps, "script": self._history.script})
-        with Operations.context(context):
-            context.run_migrations()
+async def run_live_revision(connection: AsyncConnection, history: TenantHistory, segment: Segment) -> None:
+    """Run the revision of a live segment on a connection that is in a transaction and bound to a schema.
+
+    Raises:
+        LiveRevisionFailed: the revision raised something.
+    """
+    try:
+        await connection.run_sync(_run, history, segment)
+    except Exception as error:  # whatever somebody's revision may raise
+        raise LiveRevisionFailed(segment.end, error) from error
 
 
-async def _begun(connection: AsyncConnection) -> DriverConnection:
+def _run(connection: Connection, history: TenantHistory, segment: Segment) -> None:
+    def steps(heads: Any, _context: MigrationContext) -> Iterable[RevisionStep]:
+        return history.steps(segment.start, segment.end or "base", heads)
+
+    context = MigrationContext.configure(connection, opts={"fn": steps, "script": history.script})
+    with Operations.context(context):
+        context.run_migrations()
+
+
+async def begun(connection: AsyncConnection) -> DriverConnection:
     """Return the driver's connection in its transaction, which SQLAlchemy begins with the first statement only."""
     await connection.exec_driver_sql("SELECT 1")
     raw = await connection.get_raw_connection()

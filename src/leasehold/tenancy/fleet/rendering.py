@@ -57,12 +57,19 @@ def render_provisioning(history: TenantHistory, target: str | None = None) -> Re
     target = target or history.head
     rendering = render(history, None, target)
     statements = [
-        _CONCURRENTLY.sub(r"\1", statement)
+        statement
         for segment in rendering.segments
-        for statement in (_on_empty(history, segment) if segment.is_live else segment.statements)
-        if not _VACUUM.match(statement)  # which cannot run in a transaction, and finds nothing in a new schema
+        for statement in in_one_transaction(_on_empty(history, segment) if segment.is_live else segment.statements)
     ]
     return Rendering(None, target, (Segment(tuple(statements), False, None, target),))
+
+
+def in_one_transaction(statements: Iterable[str]) -> list[str]:
+    """Return statements as they can run together where nobody else can hold a lock: no index is made CONCURRENTLY.
+
+    VACUUM, which cannot run in a transaction, finds nothing in tables that were made in it.
+    """
+    return [_CONCURRENTLY.sub(r"\1", statement) for statement in statements if not _VACUUM.match(statement)]
 
 
 def _on_empty(history: TenantHistory, segment: Segment) -> tuple[str, ...]:

@@ -11,7 +11,15 @@ from leasehold.core.listing.listing import Listing
 from leasehold.core.pagination import Page, Pager
 from leasehold.core.reads import Read, Reader, columns_of
 from leasehold.core.repository import UsedRepository
+from leasehold.tenancy.archive.reissue import BoundToId
 from leasehold.workspace.clients import models, schemas
+
+CLIENTS_BOUND_TO_ID = BoundToId(
+    "secrets of API clients",
+    "UPDATE api_clients SET secret_digest = '', previous_secret_digest = NULL, previous_secret_expires_at = NULL "
+    "RETURNING name AS label",
+)
+"""So does the secret of a client; under another id it is to be rotated."""
 
 CLIENT_BY_ID = Read(
     select(*columns_of(models.ApiClient, schemas.ApiClient)).where(models.ApiClient.id == bindparam("client_id")),

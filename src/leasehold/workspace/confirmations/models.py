@@ -8,6 +8,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from leasehold.core.clock import utc_now
 from leasehold.core.models import Identified, TenantModel
+from leasehold.core.personal import goes
 
 
 class Confirmation(Identified, TenantModel):
@@ -17,6 +18,7 @@ class Confirmation(Identified, TenantModel):
     __table_args__ = (
         CheckConstraint("purpose IN ('password', 'email')", name="purpose"),
         UniqueConstraint("user_id", "purpose"),
+        {"info": goes("nowhere")},
     )
 
     user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))

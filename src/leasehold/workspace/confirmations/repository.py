@@ -10,7 +10,14 @@ from sqlalchemy.dialects.postgresql import insert
 from leasehold.core.clock import utc_now
 from leasehold.core.ids import new_id
 from leasehold.core.repository import KeysetRepository
+from leasehold.tenancy.archive.reissue import BoundToId
 from leasehold.workspace.confirmations.models import Confirmation
+
+CONFIRMATIONS_BOUND_TO_ID = BoundToId(
+    "links to confirm an address or to set a password",
+    "DELETE FROM confirmations WHERE expires_at > now() RETURNING NULL AS label",
+)
+"""The link in the mail names its tenant; under another id users ask for another."""
 
 
 class ConfirmationRepository(KeysetRepository[Confirmation]):

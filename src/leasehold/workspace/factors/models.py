@@ -8,12 +8,14 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from leasehold.core.clock import utc_now
 from leasehold.core.models import Identified, TenantModel
+from leasehold.core.personal import goes
 
 
 class Totp(Identified, TenantModel):
     """The secret that a user shares with an authenticator app."""
 
     __tablename__ = "totp"
+    __table_args__ = ({"info": goes("nowhere")},)
 
     user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), unique=True)
     wrapped: Mapped[bytes]
@@ -29,6 +31,7 @@ class RecoveryCode(Identified, TenantModel):
     """A code that stands in for the authenticator app; using it deletes it."""
 
     __tablename__ = "recovery_codes"
+    __table_args__ = ({"info": goes("nowhere")},)
 
     user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
     digest: Mapped[bytes] = mapped_column(unique=True)

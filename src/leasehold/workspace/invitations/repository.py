@@ -13,9 +13,15 @@ from leasehold.core.listing.listing import Listing
 from leasehold.core.pagination import Page, Pager
 from leasehold.core.reads import Read, Reader, columns_of
 from leasehold.core.repository import KeysetRepository
+from leasehold.tenancy.archive.reissue import BoundToId
 from leasehold.workspace.invitations import models, schemas
 from leasehold.workspace.scopes import Role
 from leasehold.workspace.users.schemas import SoughtEmail
+
+INVITATIONS_BOUND_TO_ID = BoundToId(
+    "invitations", "UPDATE invitations SET digest = NULL WHERE digest IS NOT NULL RETURNING email AS label"
+)
+"""The link in the mail names its tenant; under another id they are to be sent again."""
 
 INVITATION_BY_ID = Read(
     select(*columns_of(models.Invitation, schemas.Invitation)).where(

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from leasehold.core.listing.filters import searchable
 from leasehold.core.models import Identified, TenantModel, Timestamped
+from leasehold.core.personal import EMPTY_LIST, EMPTY_TEXT, named, personal
 from leasehold.workspace.users.models import User
 
 
@@ -23,11 +24,11 @@ class Item(Identified, Timestamped, TenantModel):
         Index(None, "updated_at", "id"),
     )
 
-    title: Mapped[str]
-    description: Mapped[str] = mapped_column(server_default="")
+    title: Mapped[str] = mapped_column(info=personal(named("Item")))
+    description: Mapped[str] = mapped_column(server_default="", info=personal(EMPTY_TEXT))
     status: Mapped[str] = mapped_column(server_default="open")
     owner_id: Mapped[UUID | None] = mapped_column(ForeignKey(User.id, ondelete="SET NULL"), index=True)
-    tags: Mapped[list[str]] = mapped_column(server_default="{}")
+    tags: Mapped[list[str]] = mapped_column(server_default="{}", info=personal(EMPTY_LIST))
     version: Mapped[int] = mapped_column(BigInteger, server_default="1")
     """Grows by one with each write."""
     deleted_at: Mapped[datetime | None]

@@ -15,9 +15,16 @@ from leasehold.core.listing.listing import Listing
 from leasehold.core.pagination import Page, Pager
 from leasehold.core.reads import Read, Reader, columns_of
 from leasehold.core.repository import UsedRepository
+from leasehold.tenancy.archive.reissue import BoundToId
 from leasehold.workspace.clients.models import ApiClient
 from leasehold.workspace.keys import models, schemas
 from leasehold.workspace.users.models import User
+
+KEYS_BOUND_TO_ID = BoundToId(
+    "API keys",
+    "UPDATE api_keys SET is_active = false WHERE is_active AND expires_at > now() RETURNING name AS label",
+)
+"""A key names the tenant that it opens; under another id it is to be rotated, and switched on again."""
 
 
 class StoredKey(Struct):

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from leasehold.core.clock import utc_now
 from leasehold.core.models import Identified, TenantModel
+from leasehold.core.personal import goes
 
 END_REASONS = ("logged_out", "replayed", "password_changed", "revoked")
 
@@ -16,7 +17,10 @@ class UserSession(Identified, TenantModel):
     """A log-in of a user, and the family of its refresh tokens."""
 
     __tablename__ = "user_sessions"
-    __table_args__ = (CheckConstraint(f"end_reason IN {END_REASONS}", name="end_reason"),)
+    __table_args__ = (
+        CheckConstraint(f"end_reason IN {END_REASONS}", name="end_reason"),
+        {"info": goes("to_customer")},
+    )
 
     user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
     expires_at: Mapped[datetime]
@@ -31,6 +35,7 @@ class RefreshToken(Identified, TenantModel):
     """A secret that continues a session once. Those that were used are kept, so that a stolen one is noticed."""
 
     __tablename__ = "refresh_tokens"
+    __table_args__ = ({"info": goes("nowhere")},)
 
     session_id: Mapped[UUID] = mapped_column(ForeignKey("user_sessions.id", ondelete="CASCADE"), index=True)
     digest: Mapped[bytes] = mapped_column(unique=True)

@@ -9,8 +9,16 @@ from sqlalchemy import delete, or_, select, update
 
 from leasehold.core.clock import utc_now
 from leasehold.core.repository import KeysetRepository
+from leasehold.tenancy.archive.reissue import BoundToId
 from leasehold.workspace.sessions.models import RefreshToken, UserSession
 from leasehold.workspace.users.models import User
+
+SESSIONS_BOUND_TO_ID = BoundToId(
+    "sessions of users",
+    "UPDATE user_sessions SET ended_at = now(), end_reason = 'revoked' WHERE ended_at IS NULL AND expires_at > now() "
+    "RETURNING NULL AS label",
+)
+"""A refresh token names its tenant; under another id users log in again."""
 
 
 class TokenInSession(NamedTuple):

@@ -7,6 +7,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from leasehold.core.listing.filters import searchable
 from leasehold.core.models import Identified, TenantModel, Timestamped
+from leasehold.core.personal import ABSENT, EMAIL, named, personal, secret
 
 
 class User(Identified, Timestamped, TenantModel):
@@ -18,10 +19,10 @@ class User(Identified, Timestamped, TenantModel):
         CheckConstraint("email = lower(email)", name="email_lower_case"),
     )
 
-    email: Mapped[str] = mapped_column(unique=True)
-    name: Mapped[str] = mapped_column(server_default="")
+    email: Mapped[str] = mapped_column(unique=True, info=personal(EMAIL))
+    name: Mapped[str] = mapped_column(server_default="", info=personal(named("User")))
     role: Mapped[str]
-    password_hash: Mapped[str | None]
+    password_hash: Mapped[str | None] = mapped_column(info=secret(ABSENT))
     is_active: Mapped[bool] = mapped_column(server_default="true")
     email_confirmed_at: Mapped[datetime | None]
 

@@ -1,0 +1,1 @@
+"""Archives of tenants: what leaves the installation, and what comes back to it."""

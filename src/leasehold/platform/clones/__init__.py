@@ -1,0 +1,1 @@
+"""Copies of tenants, which workers make."""

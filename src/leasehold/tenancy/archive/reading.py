@@ -1,0 +1,126 @@
+"""Reads an archive. Whatever is wrong with it is told before anything is done with what it holds."""
+
+import hashlib
+import hmac
+import struct
+import zlib
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+from zipfile import BadZipFile, ZipFile
+
+import msgspec
+
+from leasehold.tenancy.archive.manifest import FORMAT, MANIFEST, ArchivedTable, MadeBy, Manifest, SealedManifest
+from leasehold.tenancy.archive.progress import SILENT, Progress
+from leasehold.tenancy.archive.refusals import ArchiveNewer, ArchiveRefused, Damaged, NotReadable
+from leasehold.tenancy.archive.sealing import ArchiveKey
+
+_PIECE = 256 * 1024
+_MOST_MANIFEST = 16 * 1024 * 1024
+# How zipfile says that a byte is not what it was.
+_DAMAGES = (BadZipFile, zlib.error, EOFError, KeyError, NotImplementedError, RuntimeError, struct.error, ValueError)
+
+
+class ArchiveFile:
+    """An archive in a file, open for reading."""
+
+    def __init__(self, path: Path) -> None:
+        """Open it and read its manifest, whose seal nobody has looked at yet.
+
+        Raises:
+            NotReadable: there is no such file, or it cannot be read.
+            Damaged: it is no archive, or not a whole one.
+            ArchiveNewer: it has a format that this release does not know.
+        """
+        with _told(path):
+            self._zip = ZipFile(path)
+        try:
+            with _told(path), self._zip.open(MANIFEST) as member:
+                text = member.read(_MOST_MANIFEST + 1)
+            self._path = path
+            self._sealed, self.manifest = _manifest_in(text)
+        except BaseException:
+            self._zip.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._zip.close()
+
+    def key(self, passphrase: str) -> ArchiveKey:
+        """Return the key of the archive, which has sealed the manifest as it is.
+
+        Raises:
+            WrongPassphrase: the passphrase is another one's.
+            Damaged: the manifest is not as it was sealed.
+        """
+        key = ArchiveKey.of(passphrase, self.manifest.key)
+        key.demand_seal(bytes(self._sealed.manifest), self._sealed.mac)
+        return key
+
+    def verify(self, *, progress: Progress = SILENT) -> None:
+        """Read all of it, and pass if every table is what the manifest says.
+
+        Raises:
+            NotReadable, Damaged: it is not.
+        """
+        for table in self.manifest.tables:
+            for piece in self.pieces(table):
+                progress.on_bytes(len(piece))
+            progress.on_table(f"verified {table.name}", table.bytes)
+
+    def pieces(self, table: ArchivedTable) -> Iterator[bytes]:
+        """Yield the rows of a table as COPY text, in pieces of any length.
+
+        Raises:
+            NotReadable, Damaged: the file cannot be read, or the table is not what the manifest says.
+        """
+        digest, size = hashlib.sha256(), 0
+        with _told(self._path), self._zip.open(table.member) as member:
+            while piece := member.read(_PIECE):
+                size += len(piece)
+                if size > table.bytes:
+                    break
+                digest.update(piece)
+                yield piece
+        if size != table.bytes or not hmac.compare_digest(digest.hexdigest(), table.sha256):
+            raise Damaged(reason=f"the table {table.name} is not what the manifest says")
+
+
+def _manifest_in(text: bytes) -> tuple[SealedManifest, Manifest]:
+    try:
+        sealed = msgspec.json.decode(text, type=SealedManifest)
+        made_by = msgspec.json.decode(sealed.manifest, type=MadeBy)
+        if made_by.format > FORMAT:
+            raise ArchiveNewer(made_by=made_by.leasehold, reason=f"it has the format {made_by.format}")
+        return sealed, msgspec.json.decode(sealed.manifest, type=Manifest)
+    except msgspec.MsgspecError as error:
+        raise Damaged(reason="its manifest cannot be read") from error
+
+
+@contextmanager
+def _told(path: Path) -> Generator[None]:
+    """Tell what is wrong with a file in a sentence."""
+    try:
+        yield
+    except ArchiveRefused:
+        raise
+    except OSError as error:
+        raise NotReadable(path=path, reason=error.strerror or str(error)) from error
+    except _DAMAGES as error:
+        raise Damaged(reason=_reason(error)) from error
+
+
+def _reason(error: Exception) -> str:
+    """Return what zipfile found, without the words that only programmers need."""
+    if isinstance(error, KeyError):
+        return "a part of it is missing"
+    text = str(error)
+    return text[:1].lower() + text[1:].rstrip(".") if text else type(error).__name__

@@ -1,0 +1,103 @@
+"""Gives an imported tenant its place in the registry, before anything is made for it."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+import asyncpg
+from sqlalchemy.exc import DBAPIError
+
+from leasehold.core.database import DriverConnection
+from leasehold.core.ids import new_id
+from leasehold.core.sqlstate import problem_of_driver
+from leasehold.tenancy.archive.manifest import ArchivedTenant
+from leasehold.tenancy.archive.refusals import DomainTaken, ImportedMeanwhile, UnknownPlanOfArchive
+from leasehold.tenancy.context import TenantRef
+from leasehold.tenancy.names import quoted, role_name
+from leasehold.tenancy.provision import SlugTaken
+from leasehold.tenancy.slugs import SLUG_TAKEN, taking_sql
+
+_IS_KNOWN = "SELECT 1 FROM platform.tenants WHERE id = $1 AND state <> 'purged'"
+_PLAN = "SELECT 1 FROM platform.plans WHERE name = $1"
+# The row of a tenant that was purged is all that is left of it, and is taken over with the id.
+_ROW = """
+INSERT INTO platform.tenants AS t (id, slug, schema_name, role_name, revision, state, name, cluster, created_at,
+                                   updated_at, plan, limits, features, rate_limits)
+VALUES ($1, $2, $3, $4, $5, $6, $7, 'main', $8, clock_timestamp(), $9,
+        $10::text::jsonb, $11::text::jsonb, $12::text::jsonb)
+ON CONFLICT (id) DO UPDATE
+   SET slug = excluded.slug, revision = excluded.revision, state = excluded.state, name = excluded.name,
+       created_at = excluded.created_at, updated_at = excluded.updated_at, plan = excluded.plan,
+       limits = excluded.limits, features = excluded.features, rate_limits = excluded.rate_limits,
+       terms_version = t.terms_version + 1, deleted_at = NULL, deletion_requested_at = NULL
+ WHERE t.state = 'purged'
+RETURNING id
+"""
+# Its certificate stays in the audit log; without this, a second purge would add to the first one.
+_FORGET_PURGE = "DELETE FROM platform.tenant_purges WHERE tenant_id = $1"
+_DOMAIN = """
+INSERT INTO platform.tenant_domains (id, tenant_id, hostname, created_at) VALUES ($1, $2, $3, now())
+ON CONFLICT (hostname) DO NOTHING RETURNING id
+"""
+_SAME_ID = frozenset({"pk_tenants", "uq_tenants_schema_name", "uq_tenants_role_name", "pg_authid_rolname_index"})
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """What the registry shall say of a tenant."""
+
+    tenant: TenantRef
+    archived: ArchivedTenant
+    name: str
+    plan: str
+    domains: Sequence[str]
+
+
+async def choose_id(connection: DriverConnection, archived: UUID, *, tenant_roles: bool, anew: bool) -> UUID:
+    """Return the id of an archive if nobody has it, else a new one.
+
+    Roles are shared by all databases of a server: where another installation on it has the tenant, the id is not free.
+    """
+    if anew or await connection.fetchval(_IS_KNOWN, archived):
+        return new_id()
+    role = quoted(role_name(archived))
+    if tenant_roles and await connection.fetchval("SELECT pg_catalog.to_regrole($1) IS NOT NULL", role):
+        return new_id()
+    return archived
+
+
+async def register(connection: DriverConnection, wanted: Registration) -> None:
+    """Write the row of a tenant, and those of its domains.
+
+    Raises:
+        UnknownPlanOfArchive: there is no such plan.
+        DomainTaken: another tenant has one of the domains.
+        ImportedMeanwhile: somebody else has just made a tenant with this id.
+        asyncpg.UniqueViolationError: another tenant has the slug, or had it until lately (`SLUG_TAKEN`).
+    """
+    tenant, archived = wanted.tenant, wanted.archived
+    if not await connection.fetchval(_PLAN, wanted.plan):
+        raise UnknownPlanOfArchive(plan=wanted.plan)
+    terms = (json.dumps(terms) for terms in (archived.limits, archived.features, archived.rate_limits))
+    known = (tenant.id, tenant.slug, tenant.schema, tenant.role, tenant.revision, tenant.state, wanted.name)
+    if not await connection.fetchval(_ROW, *known, archived.created_at, wanted.plan, *terms):
+        raise ImportedMeanwhile
+    await connection.execute(taking_sql(tenant.id, tenant.slug))
+    await connection.execute(_FORGET_PURGE, tenant.id)
+    for hostname in wanted.domains:
+        if not await connection.fetchval(_DOMAIN, new_id(), tenant.id, hostname):
+            raise DomainTaken(hostname=hostname)
+
+
+def refusal_of(error: DBAPIError | asyncpg.PostgresError) -> Exception | None:
+    """Return what to tell whoever imports, None for what is our own fault."""
+    cause = error.orig.__cause__ if isinstance(error, DBAPIError) and error.orig else error
+    if not isinstance(cause, asyncpg.PostgresError):
+        return None
+    if cause.constraint_name in SLUG_TAKEN:
+        return SlugTaken()
+    is_double = isinstance(cause, asyncpg.DuplicateObjectError | asyncpg.DuplicateSchemaError)
+    if is_double or cause.constraint_name in _SAME_ID:
+        return ImportedMeanwhile()
+    return problem_of_driver(cause)
