@@ -13,7 +13,7 @@ from sqlalchemy import Column, Table, UniqueConstraint
 from sqlalchemy.dialects.postgresql import JSONB
 
 from leasehold.core.database import platform_session
-from leasehold.core.models import TenantModel
+from leasehold.core.models import TenantModel, travels
 from leasehold.core.vault import InstallationKey
 from leasehold.platform.archives.schemas import Exported
 from leasehold.platform.archives.service import ArchiveService
@@ -60,13 +60,13 @@ _ALLOWED: dict[str, st.SearchStrategy[Any]] = {
     "tenant_settings.is_only": st.just(True),
     "tenant_settings.registration": st.none() | st.sampled_from(["open", "invite_only", "closed"]),
     "idempotency_keys.key": _SHORT,
+    "tenant_exports.state": st.sampled_from(["ready", "failed"]),
     "audit_events.actor_kind": st.sampled_from(["user", "client", "key", "admin", "operator", "system", "anonymous"]),
     "audit_events.outcome": st.sampled_from(["succeeded", "refused"]),
 }
 """What the check constraints allow."""
 _SEEDED = "tenant_secrets"
 """The table whose rows the product makes, for others would mean nothing to it."""
-_STAYING = "limit_rooms"
 
 
 @st.composite
@@ -141,7 +141,7 @@ async def seen(owner: Any, tenant_id: UUID, schema: str, key: InstallationKey) -
             )
             opened = [key.unwrap(row["wrapped"], purpose=secret.purpose(tenant_id, row["name"])).hex() for row in rows]
             found[table.name] = [row["shown"] + text for row, text in zip(rows, opened, strict=True)]
-        elif table.name != _STAYING:
+        elif travels(table):
             found[table.name] = [row[0] for row in await owner.fetch(f"SELECT t::text FROM {place} t ORDER BY id")]
     return found
 

@@ -1,9 +1,8 @@
-"""Runs a PgBouncer from its two files, for the tests of what an operator sets up."""
+"""Runs a PgBouncer from files of any kind, for the tests of what an operator sets up."""
 
 import asyncio
 import os
 import pwd
-import shutil
 import socket
 import subprocess
 import tempfile
@@ -13,15 +12,9 @@ from pathlib import Path
 
 import pytest
 
-_PGBOUNCER = shutil.which("pgbouncer", path=os.environ["PATH"] + ":/usr/sbin:/usr/local/sbin")
-needs_pgbouncer = pytest.mark.skipif(_PGBOUNCER is None, reason="pgbouncer is not installed on this machine")
+from tests.pooler import PGBOUNCER, WHY_NOT
 
-
-def keeps_statements() -> bool:
-    """Tell whether the PgBouncer of this machine knows `max_prepared_statements`."""
-    assert _PGBOUNCER is not None
-    text = subprocess.run([_PGBOUNCER, "--version"], capture_output=True, text=True, check=True).stdout
-    return tuple(map(int, text.split()[1].split(".")[:2])) >= (1, 21)
+needs_pgbouncer = pytest.mark.skipif(PGBOUNCER is None, reason=WHY_NOT)
 
 
 @asynccontextmanager
@@ -49,8 +42,8 @@ async def bouncing(ini: str, users: str) -> AsyncGenerator[int]:
 
 
 def _started(file: Path, user: int | None) -> subprocess.Popen[bytes]:
-    assert _PGBOUNCER is not None
-    return subprocess.Popen([_PGBOUNCER, "-q", str(file)], user=user, cwd="/", stderr=subprocess.DEVNULL)
+    assert PGBOUNCER is not None
+    return subprocess.Popen([PGBOUNCER, "-q", str(file)], user=user, cwd="/", stderr=subprocess.DEVNULL)
 
 
 async def _listens(port: int) -> None:

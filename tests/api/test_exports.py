@@ -100,6 +100,7 @@ async def test_an_export_has_all_rows_as_lines_of_json_and_no_secret(
     }
     assert [name for rows in tables.values() for row in rows for name in row if name in SECRETS] == []
     with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
+        assert {entry.compress_type for entry in archive.infolist()} == {zipfile.ZIP_DEFLATED}
         readme = archive.read("README.txt").decode()
     assert f"All that the tenant {tenant.slug} has" in readme
     assert "items.ndjson: 3 rows. Something that a tenant keeps." in readme

@@ -14,7 +14,8 @@ from tests.deploy.files import DEPLOY, IMAGE_USER, SERVER_PORT, WORKER_PORT, ima
 
 _SETTING = re.compile(r"\bLEASEHOLD_[A-Z0-9_]*[A-Z0-9]\b")
 _NO_SETTINGS = {"LEASEHOLD_ADMIN_URL", "LEASEHOLD_ROLL_OUT_PAUSE"}
-_GRACE_S = {"serve": 30, "worker": int(Settings.model_fields["worker_grace_s"].default)}
+_DEFAULTS = {name: field.default for name, field in Settings.model_fields.items()}
+_GRACE_S = {"serve": _DEFAULTS["drain_s"] + _DEFAULTS["stop_grace_s"], "worker": _DEFAULTS["worker_grace_s"]}
 
 
 def _commands() -> dict[str, list[str]]:
@@ -74,8 +75,7 @@ def test_whoever_stops_a_process_waits_longer_than_its_grace() -> None:
     waits: dict[str, tuple[str, int]] = {}
     for name, pod in pods():
         spec = pod["spec"]
-        pre_stop = spec["containers"][0].get("lifecycle", {}).get("preStop", {}).get("exec", {}).get("command", ["0"])
-        waits[name] = (spec["containers"][0]["args"][0], spec["terminationGracePeriodSeconds"] - int(pre_stop[-1]))
+        waits[name] = (spec["containers"][0]["args"][0], spec["terminationGracePeriodSeconds"])
     for name in ("app", "worker"):
         service = loaded(DEPLOY / "compose.yaml")["services"][name]
         waits[f"compose {name}"] = (service["command"][0], int(service["stop_grace_period"].removesuffix("s")))

@@ -12,15 +12,16 @@ from leasehold.config import Settings
 from leasehold.main import installation_key
 from leasehold.tenancy.doctor.examination import examine
 from leasehold.tenancy.doctor.site import open_site
-from tests.bouncer import bouncing, keeps_statements, needs_pgbouncer
+from tests.bouncer import bouncing, needs_pgbouncer
 from tests.deploy.files import DEPLOY, loaded
+from tests.pooler import direct, keeps_statements
 
 _FOLDER = DEPLOY / "pgbouncer"
 
 
 def _first_steps(folder: Path, settings: Settings) -> tuple[str, str]:
     """Do what the compose file says with what `init` prints; return the URL of the app and the file of users."""
-    parts = urlsplit(settings.database_url.get_secret_value())
+    parts = urlsplit(direct(settings))
     url = f"postgresql://{parts.username}:{parts.password}@postgres:5432/leasehold"
     (folder / "leasehold.env").write_text(f"LEASEHOLD_DATABASE_URL={url}\nLEASEHOLD_DIRECT_URL={url}\n")
     (folder / "pgbouncer").mkdir()
@@ -35,7 +36,7 @@ def _first_steps(folder: Path, settings: Settings) -> tuple[str, str]:
 
 def _elsewhere(settings: Settings) -> str:
     """Return the file of PgBouncer for the server of the tests."""
-    parts = urlsplit(settings.database_url.get_secret_value())
+    parts = urlsplit(direct(settings))
     changes = {
         "host=postgres port=5432 dbname=leasehold": f"host={parts.hostname} port={parts.port} dbname={parts.path[1:]}",
         "listen_addr = 0.0.0.0": "listen_addr = 127.0.0.1",

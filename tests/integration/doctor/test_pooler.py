@@ -9,8 +9,9 @@ from pydantic import SecretStr
 
 from leasehold.config import Settings
 from leasehold.tenancy.doctor.site import open_plainly
-from tests.bouncer import bouncing, keeps_statements, needs_pgbouncer
+from tests.bouncer import bouncing, needs_pgbouncer
 from tests.integration.doctor.conftest import examined
+from tests.pooler import keeps_statements
 
 PLANTED_BY_POOLERS = {
     "pooler-in-session-mode",

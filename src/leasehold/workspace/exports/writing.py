@@ -4,7 +4,7 @@ import asyncio
 import inspect
 import zipfile
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import IO, Any, cast
 from uuid import UUID
 
@@ -79,7 +79,7 @@ async def write_export(session: TenantSession, export_id: UUID) -> tuple[datetim
 
         for table in tables_of_customer():
             columns, behind, rows = columns_of_customer(table), None, 0
-            with file.open(f"{table.name}.ndjson", "w", force_zip64=True) as entry:
+            with file.open(_entry(f"{table.name}.ndjson", taken_at), "w", force_zip64=True) as entry:
                 while True:
                     lines, behind = await snapshot.lines(table, columns, behind=behind, limit=_BATCH)
                     rows += len(lines)
@@ -92,9 +92,16 @@ async def write_export(session: TenantSession, export_id: UUID) -> tuple[datetim
         readme = _README.format(
             slug=session.tenant.slug, line="=" * len(title), taken_at=taken_at, files="\n".join(files)
         )
-        file.writestr("README.txt", readme)
+        file.writestr(_entry("README.txt", taken_at), readme)
     await keep(at_least=1)
     return taken_at, sink.written
+
+
+def _entry(name: str, taken_at: datetime) -> zipfile.ZipInfo:
+    moment = taken_at.astimezone(UTC)
+    entry = zipfile.ZipInfo(name, (moment.year, moment.month, moment.day, moment.hour, moment.minute, moment.second))
+    entry.compress_type = zipfile.ZIP_DEFLATED
+    return entry
 
 
 async def _in_thread(write: Callable[[bytes], object], data: bytes) -> None:
