@@ -5,6 +5,7 @@ from typing import Any
 from leasehold.cli.fleet_run import fleet_run
 from leasehold.config import PROJECT_ROOT, Settings
 from leasehold.core.models import TenantModel
+from leasehold.tenancy.connections import Connections
 from leasehold.tenancy.context import TenantRef
 from leasehold.tenancy.fleet.history import TenantHistory
 from leasehold.tenancy.fleet.plan import RunOptions
@@ -99,6 +100,7 @@ def unseeded(settings: Settings) -> Provisioner:
     """Return what makes tenants without their first rows, for which a history of a test has no tables."""
     return Provisioner(
         owner=Owner(settings.owner_url.get_secret_value() if settings.owner_url else None),
+        app=Connections(settings.database_url.get_secret_value(), size=1),
         history=TenantHistory.load(settings.migrations_dir),
         metadata=TenantModel.metadata,
         seeds=[],

@@ -11,7 +11,7 @@ import structlog
 from litestar import Litestar
 
 from leasehold.config import Settings
-from leasehold.core.budget import ConnectionBudget, connection_budget
+from leasehold.core.budget import CLAIM_CONNECTIONS, ConnectionBudget, connection_budget
 from leasehold.core.database import Database, open_engine, platform_session
 from leasehold.core.errors import Unavailable
 from leasehold.core.failures import kind_of
@@ -51,6 +51,7 @@ from leasehold.tenancy.archive.importing import Importer
 from leasehold.tenancy.audit.owner import record_provisioning
 from leasehold.tenancy.bind import BindableConnection, ReaderPool, Statements, prepare_engine
 from leasehold.tenancy.clone import Cloner
+from leasehold.tenancy.connections import Connections
 from leasehold.tenancy.directory import KnownSubjects, TenantDirectory
 from leasehold.tenancy.feed import DirectoryFeed
 from leasehold.tenancy.fleet.history import TenantHistory
@@ -120,6 +121,7 @@ def build_process(settings: Settings, *, budget: ConnectionBudget | None = None,
     )
     provisioner = Provisioner(
         owner=owner,
+        app=Connections(database_url, size=CLAIM_CONNECTIONS, prepared_statements=settings.prepared_statements),
         history=history,
         metadata=TenantModel.metadata,
         seeds=[pepper_seed(key)],
@@ -240,6 +242,7 @@ async def running(process: Process) -> AsyncGenerator[None]:
     finally:
         await process.feed.close()
         await process.owner.close()
+        await process.provisioner.app.close()
         if process.shared_quotas is not None:
             await process.shared_quotas.close()
         process.passwords.close()

@@ -34,6 +34,7 @@ async def run_with(settings: Settings, work: Callable[[Process], Coroutine[Any, 
         return await work(process)
     finally:
         await process.owner.close()
+        await process.provisioner.app.close()
         process.passwords.close()
         await process.database.close()
 

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 OWNER_CONNECTIONS = 2
 """What a process opens at most as the owner, to provision."""
+CLAIM_CONNECTIONS = 2
+"""What it opens at most to claim vacancies: a claim is one statement, so they serve many who sign up at once."""
 
 _FEED_CONNECTIONS = 1
 _SESSION_SHARE = 3
@@ -20,7 +22,8 @@ class ConnectionBudget:
 
 def worker_budget(*, jobs: int) -> ConnectionBudget:
     """Return what a worker holds that runs so many jobs at once: one connection for each, and one for the queue."""
-    return ConnectionBudget(readers=1, sessions=jobs, total=jobs + 1 + _FEED_CONNECTIONS + OWNER_CONNECTIONS + 1)
+    total = jobs + 1 + _FEED_CONNECTIONS + OWNER_CONNECTIONS + 1
+    return ConnectionBudget(readers=1, sessions=jobs, total=total)
 
 
 def connection_budget(*, pool_size: int, workers: int, has_quotas: bool = False) -> ConnectionBudget:
@@ -30,5 +33,5 @@ def connection_budget(*, pool_size: int, workers: int, has_quotas: bool = False)
     """
     sessions = max(1, pool_size // _SESSION_SHARE)
     readers = max(1, pool_size - sessions)
-    each = readers + sessions + _FEED_CONNECTIONS + OWNER_CONNECTIONS + has_quotas
+    each = readers + sessions + _FEED_CONNECTIONS + OWNER_CONNECTIONS + CLAIM_CONNECTIONS + has_quotas
     return ConnectionBudget(readers=readers, sessions=sessions, total=workers * each)

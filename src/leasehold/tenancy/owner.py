@@ -1,16 +1,12 @@
 """The connections of the owner, who may make and destroy schemas: two at most, in the processes that have its URL."""
 
-import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from typing import cast
-
-import asyncpg
 
 from leasehold.core.budget import OWNER_CONNECTIONS
-from leasehold.core.database import DriverConnection, DriverPool, driver_url
-from leasehold.core.errors import DatabaseUnavailable, Unavailable
-from leasehold.core.sqlstate import LOST_CONNECTION
+from leasehold.core.database import DriverConnection
+from leasehold.core.errors import Unavailable
+from leasehold.tenancy.connections import Connections
 
 
 class NoOwner(Unavailable):
@@ -25,14 +21,12 @@ class Owner:
 
     def __init__(self, url: str | None) -> None:
         """Take the URL of the owner, which is None in a process that shall not have it."""
-        self._url = url
-        self._pool: DriverPool | None = None
-        self._opening = asyncio.Lock()
+        self._connections = Connections(url, size=OWNER_CONNECTIONS) if url else None
 
     @property
     def is_there(self) -> bool:
         """Whether this process has the owner's URL."""
-        return self._url is not None
+        return self._connections is not None
 
     @asynccontextmanager
     async def connection(self) -> AsyncGenerator[DriverConnection]:
@@ -42,35 +36,12 @@ class Owner:
             NoOwner: this process has no owner URL.
             DatabaseUnavailable: the database does not answer, or the connection was lost.
         """
-        if self._url is None:
+        if self._connections is None:
             raise NoOwner
-        try:
-            async with (await self._opened(self._url)).acquire() as acquired:
-                yield cast("DriverConnection", acquired)
-        except (*LOST_CONNECTION, asyncpg.PostgresConnectionError) as error:
-            raise DatabaseUnavailable from error
+        async with self._connections.connection() as connection:
+            yield connection
 
     async def close(self) -> None:
         """Close the connections."""
-        if self._pool:
-            await self._pool.close()
-
-    async def _opened(self, url: str) -> DriverPool:
-        async with self._opening:
-            if self._pool is None:
-                self._pool = await _open_pool(url)
-            return self._pool
-
-
-async def _open_pool(url: str) -> DriverPool:
-    try:
-        # Nothing is set on a connection beyond its transaction, so nothing is to be reset.
-        return await asyncpg.create_pool(
-            driver_url(url), min_size=0, max_size=OWNER_CONNECTIONS, timeout=5, reset=_leave_as_it_is
-        )
-    except (OSError, asyncpg.PostgresError) as error:
-        raise DatabaseUnavailable from error
-
-
-async def _leave_as_it_is(_connection: object) -> None:
-    """Spare a round trip."""
+        if self._connections:
+            await self._connections.close()

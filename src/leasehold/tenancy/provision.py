@@ -5,6 +5,7 @@ Roles and schemas are as transactional as rows in PostgreSQL, so a crash at any 
 """
 
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import nullcontext
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -18,6 +19,7 @@ from leasehold.core.errors import Conflict, DatabaseUnavailable, FieldError, Pro
 from leasehold.core.idempotency.key import IdempotencyKey, IdempotencyKeyInUse
 from leasehold.core.ids import new_id
 from leasehold.core.sqlstate import LOST_CONNECTION, problem_of_driver
+from leasehold.tenancy.connections import Connections
 from leasehold.tenancy.context import TenantRef, TenantState
 from leasehold.tenancy.fleet.fingerprint import fingerprint
 from leasehold.tenancy.fleet.history import TenantHistory
@@ -39,6 +41,7 @@ from leasehold.tenancy.receipts import RECEIPT_TAKEN, receipt_sql
 from leasehold.tenancy.registry import announcement_sql
 from leasehold.tenancy.rights import rights_sql
 from leasehold.tenancy.slugs import SLUG_TAKEN, taking_sql
+from leasehold.tenancy.vacancies import Claimed, claim_vacancy
 
 Seed = Callable[[DriverConnection, TenantRef], Awaitable[None]]
 """Writes the first rows of a tenant, on a connection whose transaction is bound to its schema."""
@@ -95,12 +98,13 @@ class FingerprintMismatch(RuntimeError):
 
 
 class Provisioner:
-    """Makes tenants and vacancies on connections of the owner. It holds the rendering."""
+    """Makes tenants and vacancies on connections of the owner, and tenants of vacancies on those of the app."""
 
     def __init__(
         self,
         *,
         owner: Owner,
+        app: Connections,
         history: TenantHistory,
         metadata: MetaData,
         seeds: Sequence[Seed],
@@ -108,6 +112,7 @@ class Provisioner:
         tenant_roles: bool,
     ) -> None:
         self.owner = owner
+        self.app = app
         self._history = history
         self._metadata = metadata
         self._seeds = seeds
@@ -153,6 +158,29 @@ class Provisioner:
         """
         check_slug(slug)
         return await self._make(slug, name, None, None, origin)
+
+    async def claim(self, *, slug: str, name: str, by: Actor, key: IdempotencyKey | None = None) -> Claimed | None:
+        """Make a vacancy the tenant of this slug, complete and committed, as `provision` does; None if there is none.
+
+        Raises:
+            InvalidSlug, SlugTaken, IdempotencyKeyInUse, DatabaseUnavailable, Problem: as for `provision`.
+        """
+        check_slug(slug)
+        # Without prepared statements a pooler may hand what is parsed to one server, and what is executed to another.
+        needs_more = key is not None or not self.app.prepared_statements
+        try:
+            async with self.app.connection() as connection, connection.transaction() if needs_more else nullcontext():
+                claimed = await claim_vacancy(
+                    connection, slug=slug, name=name, revision=self.revision, by=by, tenant_roles=self._tenant_roles
+                )
+                if claimed and key:
+                    await connection.execute(receipt_sql(key, claimed.tenant["id"]))
+        except (*LOST_CONNECTION, asyncpg.PostgresError) as error:
+            problem = _problem_of(error)
+            if problem is None:
+                raise
+            raise problem from error
+        return claimed
 
     async def make_vacancy(self) -> TenantRef:
         """Return a new vacancy, complete and committed: a tenant that waits for a slug, a name and somebody's order.

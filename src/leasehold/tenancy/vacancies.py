@@ -2,19 +2,17 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
-from sqlalchemy import func, select, text
-from sqlalchemy.orm import Session
+from sqlalchemy import func, select
 
 from leasehold.core.actor import Actor
 from leasehold.core.changes import created
-from leasehold.core.clock import utc_now
-from leasehold.core.database import PlatformSession
+from leasehold.core.database import DriverConnection, PlatformSession
 from leasehold.core.ids import new_id
 from leasehold.tenancy.audit.models import PlatformAuditEvent
 from leasehold.tenancy.audit.row import event_row
-from leasehold.tenancy.bind import note_met
 from leasehold.tenancy.context import TenantState
 from leasehold.tenancy.names import literal
 from leasehold.tenancy.registry import CHANNEL, Tenant
@@ -24,67 +22,54 @@ _ROW = """id, slug, name, state, revision, is_canary, is_read_only, maintenance_
 _COLUMNS = ", ".join(PlatformAuditEvent.__table__.columns.keys())
 # Everything that a claim writes is one statement: of fifty who sign up at once, each waits for the round trips of all.
 # A migration holds the row of the vacancy that it is at, and another claim that of the one it takes.
-_CLAIM = text(f"""\
+_CLAIM = f"""\
 WITH claimed AS (
     UPDATE platform.tenants
-       SET slug = :slug, name = :name, state = 'active', created_at = :now, updated_at = :now
-     WHERE id = (SELECT id FROM platform.tenants WHERE state = 'vacant' AND revision = :revision
+       SET slug = $1, name = $2, state = 'active', created_at = now(), updated_at = now()
+     WHERE id = (SELECT id FROM platform.tenants WHERE state = 'vacant' AND revision = $3
                   ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED)
     RETURNING {_ROW}, schema_name, role_name
 ), event AS (
-    SELECT CAST(:event AS jsonb) || jsonb_build_object('target_id', id) AS event FROM claimed
+    SELECT $4::jsonb || jsonb_build_object('target_id', id) AS event FROM claimed
 ), told AS (
     INSERT INTO platform.audit_events ({_COLUMNS})
     SELECT {_COLUMNS} FROM event, jsonb_populate_record(NULL::platform.audit_events, event)
 ), announced AS (
     INSERT INTO platform.registry_changes (id, tenant_id, xact)
-    SELECT CAST(:change_id AS uuid), id, pg_current_xact_id()::text::bigint FROM claimed
+    SELECT $5, id, pg_current_xact_id()::text::bigint FROM claimed
 )
 SELECT {_ROW},
-       (SELECT count(*) - 1 FROM platform.tenants WHERE state = 'vacant' AND revision = :revision) AS vacancies_left,
+       (SELECT count(*) - 1 FROM platform.tenants WHERE state = 'vacant' AND revision = $3) AS vacancies_left,
        platform.take_slug(id, slug),
-       platform.record_in_tenant(schema_name, CASE WHEN :has_roles THEN role_name ELSE 'none' END, event),
+       platform.record_in_tenant(schema_name, CASE WHEN $6::boolean THEN role_name ELSE 'none' END, event),
        pg_notify({literal(CHANNEL)}, '')
-  FROM claimed, event""")
+  FROM claimed, event"""
 
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
     """A vacancy that has become a tenant."""
 
-    tenant: object
-    """Its row of the registry, by the names of the columns."""
+    tenant: Mapping[str, Any]
+    """Its row of the registry."""
     vacancies_left: int
     """How many more there were, with those that are being claimed at the same time."""
 
 
-async def claim_vacancy(session: PlatformSession, *, slug: str, name: str, revision: str, by: Actor) -> Claimed | None:
+async def claim_vacancy(
+    connection: DriverConnection, *, slug: str, name: str, revision: str, by: Actor, tenant_roles: bool
+) -> Claimed | None:
     """Make a vacancy the tenant of this slug and return it, None where none stands ready at this revision.
 
-    It takes no rights of the owner, and holds from the commit on. With the transaction it is undone.
+    It takes no rights of the owner. As one statement it is a transaction of its own, unless the connection is in one.
 
     Raises:
-        sqlalchemy.exc.IntegrityError: another tenant has the slug, or had it until lately.
+        asyncpg.UniqueViolationError: another tenant has the slug, or had it until lately.
     """
     event = event_row(by, "tenant.provisioned", ("tenant", None), changes=created(slug=slug))
-    values = {
-        "slug": slug,
-        "name": name,
-        "now": utc_now(),
-        "revision": revision,
-        "event": msgspec.json.encode(event).decode(),
-        "change_id": new_id(),
-        "has_roles": session.has_tenant_roles,
-    }
-    return await session.run_sync(_claim, values)
-
-
-def _claim(session: Session, values: Mapping[str, object]) -> Claimed | None:
-    row = session.execute(_CLAIM, values).one_or_none()
-    if row is None:
-        return None
-    note_met(session, {row.id})
-    return Claimed(row, row.vacancies_left)
+    told = msgspec.json.encode(event).decode()
+    row = await connection.fetchrow(_CLAIM, slug, name, revision, told, new_id(), tenant_roles)
+    return Claimed(dict(row), row["vacancies_left"]) if row else None
 
 
 async def count_vacancies(session: PlatformSession, *, revision: str) -> int:

@@ -12,7 +12,7 @@ from leasehold.core.database import driver_url
 from leasehold.core.errors import DatabaseUnavailable
 from leasehold.core.models import TenantModel
 from leasehold.process import Process
-from leasehold.tenancy import owner as owner_connections
+from leasehold.tenancy import connections
 from leasehold.tenancy.bind import open_tenant_session
 from leasehold.tenancy.fleet.fingerprint import describe
 from leasehold.tenancy.fleet.history import TenantHistory
@@ -44,6 +44,7 @@ def _provisioner(settings: Settings, process: Process, **changes: Any) -> Provis
     assert settings.owner_url is not None
     arguments: dict[str, Any] = {
         "owner": Owner(settings.owner_url.get_secret_value()),
+        "app": process.provisioner.app,
         "history": TenantHistory.load(settings.migrations_dir),
         "metadata": TenantModel.metadata,
         "seeds": [pepper_seed(process.key)],
@@ -119,12 +120,12 @@ class DyingConnection(asyncpg.Connection):
 async def test_a_crash_at_any_statement_leaves_nothing_behind(
     settings: Settings, process: Process, owner: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def open_dying_pool(url: str) -> Any:
+    async def open_dying_pool(url: str, **_options: Any) -> Any:
         return await asyncpg.create_pool(
             driver_url(url), min_size=0, max_size=1, connection_class=DyingConnection, reset=_no_reset
         )
 
-    monkeypatch.setattr(owner_connections, "_open_pool", open_dying_pool)
+    monkeypatch.setattr(connections, "_open_pool", open_dying_pool)
     before = await owner.fetchrow(_LEFT)
     for step in range(1, 100):
         provisioner = _provisioner(settings, process)

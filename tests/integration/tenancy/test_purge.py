@@ -20,8 +20,7 @@ from leasehold.main import build_process
 from leasehold.platform.lifecycle.service import LifecycleService
 from leasehold.platform.tenants.repository import TenantRepository
 from leasehold.process import Process
-from leasehold.tenancy import owner as owner_connections
-from leasehold.tenancy import purge
+from leasehold.tenancy import connections, purge
 from leasehold.tenancy.context import TenantRef, UnknownTenant
 from leasehold.tenancy.owner import Owner
 from leasehold.tenancy.purge import Purger
@@ -309,13 +308,13 @@ class DyingConnection(asyncpg.Connection):
 async def test_a_purge_that_dies_at_any_statement_is_brought_to_its_end_by_the_next(
     process: Process, settings: Settings, owner: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def open_dying_pool(url: str) -> Any:
+    async def open_dying_pool(url: str, **_options: Any) -> Any:
         return await asyncpg.create_pool(
             driver_url(url), min_size=0, max_size=1, connection_class=DyingConnection, reset=_no_reset
         )
 
     assert settings.owner_url is not None
-    monkeypatch.setattr(owner_connections, "_open_pool", open_dying_pool)
+    monkeypatch.setattr(connections, "_open_pool", open_dying_pool)
     for step in range(1, 1000, 9):
         tenant = await provisioned(process)
         await item(process, tenant)

@@ -30,7 +30,6 @@ from leasehold.tenancy.receipts import tenant_on_receipt
 from leasehold.tenancy.registry import announce_tenant, tenant_ref
 from leasehold.tenancy.slugs import SLUG_TAKEN, keep_former, take_slug
 from leasehold.tenancy.states import LIVING, demand_state
-from leasehold.tenancy.vacancies import claim_vacancy
 
 _ACTIONS = {
     "slug": "tenant.renamed",
@@ -113,18 +112,14 @@ class TenantService(SQLAlchemyAsyncRepositoryService[registry.Tenant, TenantRepo
             InvalidSlug, SlugTaken, IdempotencyKeyInUse, NoOwner, FleetNotReady: see `Provisioner.provision`.
         """
         made = await tenant_on_receipt(self._session, key) if key else None
-        if made is None and (claimed := await self._claim(check_slug(slug), name, by)):
+        if made is None and (claimed := await self._claim(slug, name, by, key)):
             return claimed
         made = made or (await self._provisioner.provision(slug=slug, name=name, by=by, key=key)).id
         return await self.find(made)
 
-    async def _claim(self, slug: str, name: str, by: Actor) -> schemas.Tenant | None:
+    async def _claim(self, slug: str, name: str, by: Actor, key: IdempotencyKey | None) -> schemas.Tenant | None:
         """Make a vacancy the tenant; where few are left, others are asked for, all that are missing at once."""
-        revision = self._provisioner.revision
-        try:
-            claimed = await claim_vacancy(self._session, slug=slug, name=name, revision=revision, by=by)
-        except IntegrityError as error:
-            raise _refused(error) from error
+        claimed = await self._provisioner.claim(slug=slug, name=name, by=by, key=key)
         if (claimed.vacancies_left if claimed else 0) * 2 < self._vacancies:
             await enqueue(self._session, fill_vacancies, NoArguments(), dedupe_key="few are left")
         return schemas.described(claimed.tenant) if claimed else None
