@@ -80,7 +80,13 @@ class Operation:
 
 OPERATIONS = {
     "build": Operation("tenants create N", ("tenant.provisioned",), "Another tenant has this slug", asks_beside=True),
-    "claim": Operation("tenants create N", ("tenant.provisioned",), "Another tenant has this slug", vacancies=True),
+    "claim": Operation(
+        "tenants create N",
+        ("tenant.provisioned",),
+        "Another tenant has this slug",
+        vacancies=True,
+        asks_beside=True,
+    ),
     "fill": Operation("fill", (), in_steps=True),
     "suspend": Operation("tenants suspend T", ("tenant.suspended",)),
     "resume": Operation("tenants resume T", ("tenant.resumed",), before=("tenants suspend T",)),
@@ -329,7 +335,7 @@ async def strike(stage: Stage, operation: Operation, expected: State, struck: tu
             {line: times * made for line, times in expected.items() if made}
         ), case
     else:
-        assert is_new or not left, f"{case}: {left}"
+        assert is_new or not left, f"{case}: {left - expected}, not {expected - left}"
     if struck[1].startswith("killed"):
         assert ended.status == -signal.SIGKILL, case
     elif ended.status != 0:
