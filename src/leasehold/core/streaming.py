@@ -13,6 +13,8 @@ from litestar.types import Receive, Scope, Send
 from leasehold.core.compression import ENCODED, VARY, compressed_parts, wants_gzip
 
 NDJSON = "application/x-ndjson"
+LINE = "line"
+"""The option of a route that answers so: the struct that each line is."""
 ZIP = "application/zip"
 TIMEOUT_S = 300.0
 """Seconds after which a stream of lines is cut off, however slowly it is read."""

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
+
 from leasehold.core.streaming import NDJSON
 
 _TEXTS = {
@@ -29,9 +31,10 @@ def add_examples(document: Mapping[str, Any]) -> None:
             bodies += [answer for status, answer in operation["responses"].items() if status.startswith("2")]
             for body in bodies:
                 for media_type, content in body.get("content", {}).items():
-                    if media_type == NDJSON and "contentSchema" not in content.get("schema", {}):
-                        content["schema"] = {"type": "string", "description": "A line of JSON for each"}
-                    if _is_described(content.get("schema", {})) and "examples" not in content:
+                    if media_type == NDJSON:
+                        line = _example(content["schema"]["contentSchema"], schemas)
+                        content["example"] = msgspec.json.encode(line).decode() + "\n"
+                    elif _is_described(content.get("schema", {})) and "examples" not in content:
                         content["example"] = _example(content["schema"], schemas)
 
 

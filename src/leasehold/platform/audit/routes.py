@@ -35,6 +35,7 @@ async def list_events(
     summary="Export audit events of the platform",
     scopes=READ,
     media_type=NDJSON,
+    line=AuditEvent,
 )
 async def export_events(
     open_session: NamedDependency[OpenSession],

@@ -34,6 +34,7 @@ async def list_events(
     summary="Export audit events",
     scopes=READ,
     media_type=NDJSON,
+    line=AuditEvent,
 )
 async def export_events(
     open_reader: NamedDependency[OpenReader],

@@ -147,7 +147,7 @@ async def import_items(upload: NamedDependency[Upload], session: NamedDependency
     return await ItemBulk(session).take(upload)
 
 
-@get("/export", operation_id="exportItems", summary="Export items", scopes=READ, media_type=NDJSON)
+@get("/export", operation_id="exportItems", summary="Export items", scopes=READ, media_type=NDJSON, line=Item)
 async def export_items(
     open_reader: NamedDependency[OpenReader],
 ) -> LineStream:
