@@ -3,9 +3,12 @@
 import asyncio
 import os
 import signal
+from typing import Any
 
 import httpx
 
+from leasehold.config import Settings
+from leasehold.main import create_app
 from leasehold.process import Process
 from leasehold.tenancy.context import TenantRef
 from tests.factories import bearer, item
@@ -78,7 +81,10 @@ async def test_it_is_seen_when_a_process_hangs_and_when_it_answers_again(acme: T
     assert "leasehold_jobs" in figures.names
 
 
-async def test_without_a_port_nothing_is_counted(http: httpx.AsyncClient, process: Process) -> None:
-    assert (await http.get("/health/live")).status_code == 200
-    assert process.settings.metrics_port == 0
-    assert process.sources == []
+def test_without_a_port_nothing_is_counted(settings: Settings) -> None:
+    counted = {port: len(_process_of(settings, metrics_port=port).sources) for port in (0, 8002)}
+    assert counted == {0: 0, 8002: 1}
+
+
+def _process_of(settings: Settings, **changes: Any) -> Process:
+    return create_app(settings.model_copy(update=changes)).app.state.process

@@ -9,6 +9,7 @@ import pytest
 from leasehold.config import Settings
 from leasehold.core.database import Database, driver_url, open_engine
 from leasehold.core.figures import Family
+from leasehold.core.ids import new_id
 from leasehold.platform.figures import service
 from leasehold.platform.figures.service import InstallationFigures
 from leasehold.process import Process
@@ -20,6 +21,10 @@ _JOB = """
 INSERT INTO platform.jobs (id, tenant_id, name, arguments, priority, state, max_attempts, run_at)
 VALUES (gen_random_uuid(), NULL, 'observed', '{}', 0, $1, 1, now() - make_interval(secs => $2))
 """
+_RUN = """
+INSERT INTO platform.fleet_runs (id, kind, target, host, pid, planned, started_at, finished_at, outcome)
+VALUES ($1, 'upgrade', 'head', 'observed', 1, 0, now(), now(), $2)
+"""
 
 
 @pytest.fixture
@@ -29,6 +34,7 @@ async def owner(settings: Settings) -> AsyncGenerator[Any]:
     connection: Any = await asyncpg.connect(driver_url(settings.owner_url.get_secret_value()))
     yield connection
     await connection.execute("DELETE FROM platform.jobs WHERE name = 'observed'")
+    await connection.execute("DELETE FROM platform.fleet_runs WHERE host = 'observed'")
     await connection.close()
 
 
@@ -65,8 +71,16 @@ async def test_jobs_tenants_and_vacancies_are_counted(
     assert after["leasehold_tenants_behind"] - before["leasehold_tenants_behind"] == 1
     assert after["leasehold_tenants active"] >= 1
     assert after["leasehold_vacancies_wanted"] == 3
-    assert after["leasehold_migration_succeeded"] == 1
     assert after["leasehold_migration_running"] == 0
+
+
+@pytest.mark.parametrize(("outcome", "succeeded"), [("succeeded", 1), ("failed", 0)])
+async def test_it_is_told_how_the_last_run_over_the_fleet_ended(
+    process: Process, owner: Any, monkeypatch: pytest.MonkeyPatch, outcome: str, succeeded: int
+) -> None:
+    await owner.execute(_RUN, new_id(), outcome)
+    found = _values(await _figures(process, monkeypatch).families())
+    assert found["leasehold_migration_succeeded"] == succeeded
 
 
 async def test_while_the_database_is_away_the_last_figures_are_told_with_their_age(
