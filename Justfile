@@ -34,7 +34,7 @@ types: setup
     pyright
 
 # Do what the continuous integration does
-ci: lint types test image-steps _test-older
+ci: lint types test image-steps (test-on "16") _test-pooled-short
 
 # Run the tests that touch the database on another PostgreSQL that the embedded package carries
 test-on major: setup
@@ -44,9 +44,8 @@ test-on major: setup
 test-pooled pgbouncer="1" *tests="tests/isolation tests/api": setup
     @LEASEHOLD_TEST_PGBOUNCER={{ pgbouncer }} pytest {{ tests }}
 
-# Run what touches the database on the oldest PostgreSQL, through a PgBouncer with one server connection where one is installed
-_test-older: setup
-    @LEASEHOLD_TEST_POSTGRES=16 LEASEHOLD_TEST_PGBOUNCER="$(PATH=$PATH:/usr/sbin; command -v pgbouncer || echo No PgBouncer is installed: the tests go to PostgreSQL itself. >&2)" pytest tests/isolation tests/api tests/integration/tenancy
+# Run those of them that tell most
+_test-pooled-short: (test-pooled "1" "tests/isolation tests/api/test_platform_idempotency.py tests/api/test_items.py tests/api/test_sessions.py")
 
 # Run the tests of faults in their long form, which kills many more runs: just faults -k killed_at_random
 faults *args: setup

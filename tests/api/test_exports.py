@@ -107,6 +107,7 @@ async def test_an_export_has_all_rows_as_lines_of_json_and_no_secret(
     assert events_of(process.settings, tenant)[-1]["action"] == "export.made"
 
 
+@pytest.mark.not_pooled("writes while another transaction looks")
 async def test_what_is_written_behind_the_first_look_is_not_in_an_export(process: Process, tenant: TenantRef) -> None:
     items = TenantModel.metadata.tables["items"]
     async with open_tenant_session(process.database, tenant) as session:

@@ -5,7 +5,7 @@ Roles and schemas are as transactional as rows in PostgreSQL, so a crash at any 
 """
 
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import nullcontext
+from functools import partial
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -159,28 +159,35 @@ class Provisioner:
         check_slug(slug)
         return await self._make(slug, name, None, None, origin)
 
-    async def claim(self, *, slug: str, name: str, by: Actor, key: IdempotencyKey | None = None) -> Claimed | None:
-        """Make a vacancy the tenant of this slug, complete and committed, as `provision` does; None if there is none.
+    async def claim(
+        self, *, slug: str, name: str, by: Actor, under_way: DriverConnection | None = None
+    ) -> Claimed | None:
+        """Make a vacancy the tenant of this slug, complete, and committed as `provision` does; None if there is none.
+
+        `under_way` is a connection with a transaction of which it shall be a part instead: who holds one already must
+        not wait for another.
 
         Raises:
-            InvalidSlug, SlugTaken, IdempotencyKeyInUse, DatabaseUnavailable, Problem: as for `provision`.
+            InvalidSlug, SlugTaken, DatabaseUnavailable, Problem: as for `provision`.
         """
         check_slug(slug)
-        # Without prepared statements a pooler may hand what is parsed to one server, and what is executed to another.
-        needs_more = key is not None or not self.app.prepared_statements
+        claim = partial(
+            claim_vacancy, slug=slug, name=name, revision=self.revision, by=by, tenant_roles=self._tenant_roles
+        )
         try:
-            async with self.app.connection() as connection, connection.transaction() if needs_more else nullcontext():
-                claimed = await claim_vacancy(
-                    connection, slug=slug, name=name, revision=self.revision, by=by, tenant_roles=self._tenant_roles
-                )
-                if claimed and key:
-                    await connection.execute(receipt_sql(key, claimed.tenant["id"]))
+            if under_way is not None:
+                return await claim(under_way)
+            async with self.app.connection() as connection:
+                if self.app.prepared_statements:
+                    return await claim(connection)
+                # A pooler might hand what is parsed to one server, and what is executed to another.
+                async with connection.transaction():
+                    return await claim(connection)
         except (*LOST_CONNECTION, asyncpg.PostgresError) as error:
             problem = _problem_of(error)
             if problem is None:
                 raise
             raise problem from error
-        return claimed
 
     async def make_vacancy(self) -> TenantRef:
         """Return a new vacancy, complete and committed: a tenant that waits for a slug, a name and somebody's order.

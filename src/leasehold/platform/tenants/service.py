@@ -21,6 +21,7 @@ from leasehold.platform.tenants import schemas
 from leasehold.platform.tenants.repository import DOMAINS, TENANTS, TenantDomainRepository, TenantRepository
 from leasehold.tenancy import registry
 from leasehold.tenancy.audit import AuditLog, by_action
+from leasehold.tenancy.bind import driver_under
 from leasehold.tenancy.context import TenantState
 from leasehold.tenancy.jobs.definition import NoArguments
 from leasehold.tenancy.jobs.enqueue import enqueue
@@ -119,7 +120,9 @@ class TenantService(SQLAlchemyAsyncRepositoryService[registry.Tenant, TenantRepo
 
     async def _claim(self, slug: str, name: str, by: Actor, key: IdempotencyKey | None) -> schemas.Tenant | None:
         """Make a vacancy the tenant; where few are left, others are asked for, all that are missing at once."""
-        claimed = await self._provisioner.claim(slug=slug, name=name, by=by, key=key)
+        # What a key stands for is looked up and kept in the transaction of the request, so the claim is a part of that.
+        under_way = await self._session.run_sync(driver_under) if key else None
+        claimed = await self._provisioner.claim(slug=slug, name=name, by=by, under_way=under_way)
         if (claimed.vacancies_left if claimed else 0) * 2 < self._vacancies:
             await enqueue(self._session, fill_vacancies, NoArguments(), dedupe_key="few are left")
         return schemas.described(claimed.tenant) if claimed else None

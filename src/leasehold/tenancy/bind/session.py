@@ -226,6 +226,11 @@ async def leave_role(session: TenantSession) -> None:
         await session.execute(RESET_ROLE)
 
 
+def driver_under(session: Session) -> BindableConnection:
+    """Return the driver's connection under a session that has asked something already: its transaction is under way."""
+    return driver_of(session.connection())
+
+
 def note_met(session: Session, tenant_ids: Iterable[UUID]) -> None:
     """Count tenants whose tables the platform touches among those that the session's connection has met.
 
