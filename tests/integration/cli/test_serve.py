@@ -127,7 +127,7 @@ def test_more_connections_than_postgresql_grants_are_refused_before_serving(inst
     env = {**installed, "LEASEHOLD_POOL_SIZE": "500", "LEASEHOLD_WORKERS": "2", "LEASEHOLD_PORT": str(free_port())}
     sentence = refusal_of(leasehold("serve", env=env))
     assert sentence.startswith("PostgreSQL grants ")
-    assert "connections, and 1006 would be opened" in sentence
+    assert "connections, and 1010 would be opened" in sentence
 
 
 def test_several_processes_serve_one_address(installed: Environment, tmp_path: Path) -> None:
