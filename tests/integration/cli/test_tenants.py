@@ -78,15 +78,16 @@ def test_a_tenant_is_maintained_deleted_restored_and_purged(fleet: Environment) 
 
 
 def test_a_tenant_is_copied_with_or_without_what_is_personal(fleet: Environment) -> None:
-    said = leasehold("tenants", "clone", "acme", "--slug", "acme-staging", "--scrub", env=fleet)
-    assert succeeded(said).startswith("acme-staging is a copy of acme, without anything personal: 1 rows, id ")
+    succeeded(leasehold("tenants", "create", "stark", env=fleet))
+    said = leasehold("tenants", "clone", "stark", "--slug", "stark-staging", "--scrub", env=fleet)
+    assert succeeded(said).startswith("stark-staging is a copy of stark, without anything personal: 1 rows, id ")
     assert "audit_events: 1 rows" in said.stderr
-    told = json.loads(succeeded(leasehold("tenants", "clone", "acme", "--slug", "acme-two", "--json", env=fleet)))
-    assert (told["slug"], told["source"], told["is_scrubbed"]) == ("acme-two", "acme", False)
+    told = json.loads(succeeded(leasehold("tenants", "clone", "stark", "--slug", "stark-two", "--json", env=fleet)))
+    assert (told["slug"], told["source"], told["is_scrubbed"]) == ("stark-two", "stark", False)
     assert told["rows"]["audit_events"] == 2
-    shown = tenant_of(succeeded(leasehold("tenants", "show", "acme-two", "--json", env=fleet)))
-    assert (shown["id"], shown["name"], shown["state"]) == (told["id"], "acme-two", "active")
-    taken = leasehold("tenants", "clone", "acme", "--slug", "acme-two", env=fleet)
+    shown = tenant_of(succeeded(leasehold("tenants", "show", "stark-two", "--json", env=fleet)))
+    assert (shown["id"], shown["name"], shown["state"]) == (told["id"], "stark-two", "active")
+    taken = leasehold("tenants", "clone", "stark", "--slug", "stark-two", env=fleet)
     assert refusal_of(taken) == "Another tenant has this slug, or had it until lately."
     assert refusal_of(leasehold("tenants", "clone", "nobody", "--slug", "x", env=fleet)) == "There is no tenant nobody."
 

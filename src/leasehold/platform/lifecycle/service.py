@@ -119,18 +119,22 @@ class LifecycleService:
     ) -> schemas.Tenant:
         """Ask for all that a deleted tenant has to be destroyed now, in place of when its grace is over.
 
+        To ask again, for a purge that did not come to its end, is no new act.
+
         Raises:
             NotItsSlug: the slug is that of another tenant.
-            WrongTenantState: the tenant is not deleted.
+            WrongTenantState: the tenant is not deleted, or is purged.
         """
         row = await self._tenants.locked(tenant_id, precondition)
-        demand_state(row, TenantState.DELETED)
+        demand_state(row, TenantState.DELETED, TenantState.PURGING)
         if row.slug != slug:
             raise NotItsSlug
-        before, row.purge_at = row.purge_at, utc_now()
-        changes = {"purge_at": {"from": before, "to": row.purge_at}}
-        await self._session.flush()
-        await AuditLog(self._session, by).record_to(tenant_ref(row), "tenant.purge_requested", changes=changes)
+        before, now = row.purge_at, utc_now()
+        if before is None or before > now:
+            row.purge_at = now
+            await self._session.flush()
+            changes = {"purge_at": {"from": before, "to": now}}
+            await AuditLog(self._session, by).record_to(tenant_ref(row), "tenant.purge_requested", changes=changes)
         await enqueue(self._session, purge_tenant, PurgedTenant(tenant_id), dedupe_key=str(tenant_id))
         return schemas.described(row)
 
