@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+import asyncpg
 import httpx
 import psycopg
 import pytest
@@ -24,6 +25,7 @@ from pytest_databases.docker.postgres import PostgresService
 
 from leasehold.cli.fleet_run import fleet_run
 from leasehold.config import Settings
+from leasehold.core.database import driver_url
 from leasehold.core.vault import InstallationKey
 from leasehold.embedded import EmbeddedPostgres
 from leasehold.http.request_log import RequestLog
@@ -201,6 +203,15 @@ async def app(settings: Settings) -> AsyncGenerator[RequestLog]:
 def process(app: RequestLog) -> Process:
     """The parts of the process that the application runs in."""
     return app.app.state.process
+
+
+@pytest.fixture
+async def owner(settings: Settings) -> AsyncGenerator[Any]:
+    """A connection of the owner, who sees all rows there are and may look at plans."""
+    assert settings.owner_url is not None
+    connection: Any = await asyncpg.connect(driver_url(settings.owner_url.get_secret_value()))
+    yield connection
+    await connection.close()
 
 
 @pytest.fixture(scope="session")

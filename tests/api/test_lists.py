@@ -1,18 +1,15 @@
 """Lists are sorted, filtered and searched by what they declare, and by nothing else."""
 
 import json
-from collections.abc import AsyncGenerator
 from datetime import UTC, datetime, timedelta
 from itertools import product
 from typing import Any
 
-import asyncpg
 import httpx
 import pytest
 from sqlalchemy import text
 
-from leasehold.config import Settings
-from leasehold.core.database import DriverConnection, driver_url
+from leasehold.core.database import DriverConnection
 from leasehold.core.reads import Read
 from leasehold.process import Process
 from leasehold.tenancy.bind import open_tenant_session
@@ -213,15 +210,6 @@ async def test_a_cursor_is_good_for_the_list_it_was_issued_for_alone(
     for headers, path, more in ((theirs, "/v1/items", asked), (ours, "/v1/clients", {"sort": "-created_at"})):
         refused = await http.get(path, headers=headers, params={"cursor": cursor, **more})
         assert refusal_of(refused) == (422, "invalid-cursor")
-
-
-@pytest.fixture
-async def owner(settings: Settings) -> AsyncGenerator[DriverConnection]:
-    """A connection of the owner, who may look at plans."""
-    assert settings.owner_url is not None
-    connection: Any = await asyncpg.connect(driver_url(settings.owner_url.get_secret_value()))
-    yield connection
-    await connection.close()
 
 
 @pytest.mark.parametrize("is_descending", [False, True])

@@ -3,17 +3,14 @@
 import asyncio
 import json
 from collections import Counter
-from collections.abc import AsyncGenerator
 from typing import Any
 from uuid import UUID
 
-import asyncpg
 import httpx
-import pytest
 from sqlalchemy import text
 
 from leasehold.config import Settings
-from leasehold.core.database import driver_url, platform_session
+from leasehold.core.database import platform_session
 from leasehold.core.idempotency.key import IdempotencyKey, fingerprint
 from leasehold.core.ids import new_id
 from leasehold.process import Process
@@ -25,15 +22,6 @@ from tests.pooler import direct
 from tests.queued import queued
 
 TENANTS = "/platform/v1/tenants"
-
-
-@pytest.fixture
-async def owner(settings: Settings) -> AsyncGenerator[Any]:
-    """A connection of the owner."""
-    assert settings.owner_url is not None
-    connection: Any = await asyncpg.connect(driver_url(settings.owner_url.get_secret_value()))
-    yield connection
-    await connection.close()
 
 
 async def keyed(process: Process, key: str | None = None) -> dict[str, str]:

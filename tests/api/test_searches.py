@@ -1,17 +1,14 @@
 """Words find rows by an index, on every page, and never those of another tenant."""
 
 import json
-from collections.abc import AsyncGenerator
 from typing import Any
 
-import asyncpg
 import httpx
 import pytest
 from sqlalchemy import text
 
-from leasehold.config import Settings
 from leasehold.core.actor import Actor
-from leasehold.core.database import DriverConnection, driver_url
+from leasehold.core.database import DriverConnection
 from leasehold.core.listing.listing import Listing
 from leasehold.core.reads import Read
 from leasehold.platform.audit.repository import EVENTS as PLATFORM_EVENTS
@@ -149,15 +146,6 @@ async def test_events_of_the_platform_are_searched_in_the_same_way(http: httpx.A
     assert await found(q="-suspended", sort="created_at") == ["tenant.provisioned", "tenant.resumed"]
     assert await found(q="nothing") == []
     await refused(http, headers, path, q="tenant", target_id=str(tenant.id), other="suspended")
-
-
-@pytest.fixture
-async def owner(settings: Settings) -> AsyncGenerator[DriverConnection]:
-    """A connection of the owner, who may look at plans."""
-    assert settings.owner_url is not None
-    connection: Any = await asyncpg.connect(driver_url(settings.owner_url.get_secret_value()))
-    yield connection
-    await connection.close()
 
 
 async def plan(owner: DriverConnection, read: Read[Any], **values: Any) -> dict[str, Any]:

@@ -5,15 +5,13 @@ import resource
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 import pytest
 
 from leasehold.config import Settings
-from leasehold.core.database import driver_url
 from leasehold.process import Process
 from leasehold.tenancy.context import TenantRef
 from tests.archives import PASSPHRASE, exported, imported, purged, seen
@@ -29,14 +27,6 @@ SELECT (SELECT count(*) FROM platform.tenants), (SELECT count(*) FROM pg_namespa
        (SELECT count(*) FROM platform.audit_events)
 """
 _ON_IT = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'leasehold import' AND pid <> pg_backend_pid()"
-
-
-@pytest.fixture
-async def owner(settings: Settings) -> AsyncGenerator[Any]:
-    assert settings.owner_url is not None
-    connection = await asyncpg.connect(driver_url(settings.owner_url.get_secret_value()))
-    yield connection
-    await connection.close()
 
 
 @pytest.fixture

@@ -8,12 +8,10 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
 
-import asyncpg
 import httpx
 import pytest
 
 from leasehold.config import Settings
-from leasehold.core.database import driver_url
 from leasehold.core.ids import new_id
 from leasehold.process import Process
 from leasehold.tenancy.context import TenantRef
@@ -27,14 +25,6 @@ ANSWER_IS_KEPT = "INSERT INTO idempotency_keys"
 RECEIPT_IS_WRITTEN = "INSERT INTO platform.provisioning_receipts"
 PLATFORM_ANSWER_IS_KEPT = "INSERT INTO platform.idempotency_keys"
 _BUSY = 409
-
-
-@pytest.fixture
-async def owner(settings: Settings) -> AsyncGenerator[Any]:
-    assert settings.owner_url is not None
-    connection: Any = await asyncpg.connect(driver_url(settings.owner_url.get_secret_value()))
-    yield connection
-    await connection.close()
 
 
 async def insist(client: httpx.AsyncClient, path: str, headers: dict[str, str], body: dict[str, Any]) -> httpx.Response:

@@ -19,6 +19,7 @@ from leasehold.core.errors import Conflict, DatabaseUnavailable, FieldError, Pro
 from leasehold.core.idempotency.key import IdempotencyKey, IdempotencyKeyInUse
 from leasehold.core.ids import new_id
 from leasehold.core.sqlstate import LOST_CONNECTION, problem_of_driver
+from leasehold.tenancy.bind import BindableConnection
 from leasehold.tenancy.connections import Connections
 from leasehold.tenancy.context import TenantRef, TenantState
 from leasehold.tenancy.fleet.fingerprint import fingerprint
@@ -160,7 +161,7 @@ class Provisioner:
         return await self._make(slug, name, None, None, origin)
 
     async def claim(
-        self, *, slug: str, name: str, by: Actor, under_way: DriverConnection | None = None
+        self, *, slug: str, name: str, by: Actor, under_way: BindableConnection | None = None
     ) -> Claimed | None:
         """Make a vacancy the tenant of this slug, complete, and committed as `provision` does; None if there is none.
 
@@ -176,7 +177,9 @@ class Provisioner:
         )
         try:
             if under_way is not None:
-                return await claim(under_way)
+                if claimed := await claim(under_way):
+                    under_way.tenants.add(claimed.tenant["id"])
+                return claimed
             async with self.app.connection() as connection:
                 if self.app.prepared_statements:
                     return await claim(connection)
