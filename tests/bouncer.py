@@ -1,58 +1,62 @@
-"""Runs a PgBouncer from files of any kind, for the tests of what an operator sets up."""
+"""Runs a PgBouncer: the one that is installed, or another that LEASEHOLD_TEST_PGBOUNCER names by its path."""
 
-import asyncio
 import os
 import pwd
+import shutil
 import socket
 import subprocess
 import tempfile
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from tests.pooler import PGBOUNCER, WHY_NOT
+from tests.integration.cli.shell import free_port
+
+ASKED = os.environ.get("LEASEHOLD_TEST_PGBOUNCER", "")
+PGBOUNCER = shutil.which(
+    "pgbouncer" if ASKED in {"", "1"} else ASKED, path=os.environ["PATH"] + ":/usr/sbin:/usr/local/sbin"
+)
+WHY_NOT = "pgbouncer is not installed on this machine"
+_WITHIN_S = 10
 
 needs_pgbouncer = pytest.mark.skipif(PGBOUNCER is None, reason=WHY_NOT)
 
 
-@asynccontextmanager
-async def bouncing(ini: str, users: str) -> AsyncGenerator[int]:
+@contextmanager
+def bouncing(ini: str, users: str) -> Generator[int]:
     """Run it, and yield its port; `{port}` and `{users}` in the file are that port and the file of users."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
+    assert PGBOUNCER is not None
+    port = free_port()
     with tempfile.TemporaryDirectory() as folder:
         users_file, file = Path(folder) / "userlist.txt", Path(folder) / "pgbouncer.ini"
         users_file.write_text(users)
         file.write_text(ini.format(port=port, users=users_file))
-        user = None
-        if os.getuid() == 0:  # it refuses to run as root
-            user = pwd.getpwnam("nobody").pw_uid
-            for path in (Path(folder), users_file, file):
-                os.chown(path, user, -1)
-        process = _started(file, user)
+        user, program = None, PGBOUNCER
+        if os.getuid() == 0:  # it refuses to run as root, and whoever runs it must reach it
+            program = shutil.copy(PGBOUNCER, folder)
+            account = pwd.getpwnam("nobody")
+            user = account.pw_uid
+            for path in (Path(folder), *Path(folder).iterdir()):
+                os.chown(path, account.pw_uid, account.pw_gid)
+        process = subprocess.Popen([program, "-q", str(file)], user=user, cwd="/", stderr=subprocess.DEVNULL)
         try:
-            await _listens(port)
+            _wait_for(port)
             yield port
         finally:
             process.terminate()
-            process.wait(timeout=10)
+            process.wait(timeout=_WITHIN_S)
 
 
-def _started(file: Path, user: int | None) -> subprocess.Popen[bytes]:
-    assert PGBOUNCER is not None
-    return subprocess.Popen([PGBOUNCER, "-q", str(file)], user=user, cwd="/", stderr=subprocess.DEVNULL)
-
-
-async def _listens(port: int) -> None:
-    async with asyncio.timeout(10):
-        while True:
-            try:
-                _, writer = await asyncio.open_connection("127.0.0.1", port)
-            except OSError:
-                await asyncio.sleep(0.02)
-            else:
-                writer.close()
-                return
+def _wait_for(port: int) -> None:
+    deadline = time.monotonic() + _WITHIN_S
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            assert time.monotonic() < deadline, "pgbouncer does not listen"
+            time.sleep(0.02)
+        else:
+            return

@@ -35,9 +35,10 @@ from leasehold.tenancy.context import TenantRef
 from leasehold.tenancy.fleet.plan import RunOptions
 from leasehold.tenancy.install import install, with_login
 from leasehold.tenancy.names import APP_ROLE, OWNER_ROLE
+from tests.bouncer import ASKED, PGBOUNCER, WHY_NOT
 from tests.documented import Documented
 from tests.factories import provisioned
-from tests.pooler import ASKED, PGBOUNCER, WHY_NOT, behind, bouncer
+from tests.pooler import behind, bouncer
 
 pytest_plugins = ["pytest_databases.docker", "pytest_databases.docker.postgres"]
 

@@ -4,31 +4,18 @@ With LEASEHOLD_TEST_PGBOUNCER set, everything that `settings` names goes through
 installed, anything else is the path of another.
 """
 
-import os
-import pwd
 import re
-import shutil
-import socket
 import subprocess
-import tempfile
-import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from functools import cache
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
 from leasehold.config import Settings
-from tests.integration.cli.shell import free_port
+from tests.bouncer import PGBOUNCER, bouncing
 
-ASKED = os.environ.get("LEASEHOLD_TEST_PGBOUNCER", "")
-PGBOUNCER = shutil.which(
-    "pgbouncer" if ASKED in {"", "1"} else ASKED, path=os.environ["PATH"] + ":/usr/sbin:/usr/local/sbin"
-)
-WHY_NOT = "pgbouncer is not installed on this machine"
-_WITHIN_S = 10
 # Who waits longer waits for somebody who waits for it.
 _DEADLOCK_S = 8
 
@@ -46,24 +33,18 @@ def keeps_statements() -> bool:
 @contextmanager
 def bouncer(settings: Settings) -> Generator[int]:
     """Run a PgBouncer before the database of an installation and yield its port."""
-    assert PGBOUNCER is not None
-    port = free_port()
-    with tempfile.TemporaryDirectory() as folder:
-        file = _configure(Path(folder), settings, port)
-        user, program = None, PGBOUNCER
-        if os.getuid() == 0:  # it refuses to run as root, and whoever runs it must reach it
-            program = shutil.copy(PGBOUNCER, folder)
-            account = pwd.getpwnam("nobody")
-            user = account.pw_uid
-            for path in (Path(folder), *Path(folder).iterdir()):
-                os.chown(path, account.pw_uid, account.pw_gid)
-        process = subprocess.Popen([program, "-q", str(file)], user=user, cwd="/")
-        try:
-            _wait_for(port)
-            yield port
-        finally:
-            process.terminate()
-            process.wait(timeout=_WITHIN_S)
+    parts = urlsplit(direct(settings))
+    ini = (
+        "[databases]\n"
+        f"* = host={parts.hostname} port={parts.port}\n"
+        "[pgbouncer]\n"
+        "listen_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\n"
+        "auth_type = plain\nauth_file = {users}\n"
+        "pool_mode = transaction\ndefault_pool_size = 1\nmax_client_conn = 200\n"
+        f"query_wait_timeout = {_DEADLOCK_S}\n" + ("max_prepared_statements = 100\n" if keeps_statements() else "")
+    )
+    with bouncing(ini, f'"{parts.username}" "{parts.password}"\n') as port:
+        yield port
 
 
 def behind(settings: Settings, port: int) -> Settings:
@@ -82,33 +63,3 @@ def direct(settings: Settings) -> str:
     """Return the URL of the login of the app on PostgreSQL itself, for what a test itself wants to know or do."""
     assert settings.direct_url is not None
     return settings.direct_url.get_secret_value()
-
-
-def _configure(folder: Path, settings: Settings, port: int) -> Path:
-    parts = urlsplit(direct(settings))
-    users = folder / "users.txt"
-    users.write_text(f'"{parts.username}" "{parts.password}"\n')
-    file = folder / "pgbouncer.ini"
-    file.write_text(
-        "[databases]\n"
-        f"* = host={parts.hostname} port={parts.port}\n"
-        "[pgbouncer]\n"
-        f"listen_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\n"
-        f"auth_type = plain\nauth_file = {users}\n"
-        "pool_mode = transaction\ndefault_pool_size = 1\nmax_client_conn = 200\n"
-        f"query_wait_timeout = {_DEADLOCK_S}\n"
-        f"logfile = {folder / 'pgbouncer.log'}\n" + ("max_prepared_statements = 100\n" if keeps_statements() else "")
-    )
-    return file
-
-
-def _wait_for(port: int) -> None:
-    deadline = time.monotonic() + _WITHIN_S
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except OSError:
-            assert time.monotonic() < deadline, "pgbouncer does not listen"
-            time.sleep(0.02)
-        else:
-            return

@@ -56,7 +56,7 @@ def _elsewhere(settings: Settings) -> str:
 async def test_requests_go_through_it_by_transaction(settings: Settings, tmp_path: Path) -> None:
     url, users = _first_steps(tmp_path, settings)
     assert url.endswith("@pgbouncer:6432/leasehold")
-    async with bouncing(_elsewhere(settings), users) as port:
+    with bouncing(_elsewhere(settings), users) as port:
         through = SecretStr(url.replace("pgbouncer:6432", f"127.0.0.1:{port}"))
         update = {"database_url": through, "prepared_statements": keeps_statements()}
         made = settings.model_copy(update=update)

@@ -21,12 +21,13 @@ from leasehold.tenancy.quotas import PostgresQuotas
 from leasehold.workspace.items.models import Item
 from leasehold.workspace.items.schemas import ItemCreate
 from leasehold.workspace.items.service import ItemService
+from tests.bouncer import needs_pgbouncer
 from tests.factories import bearer, provisioned
 from tests.integration.worker.crew import Title, ask, at_work
 from tests.isolation.scenario import ACTS, TITLES, Request, play
-from tests.pooler import PGBOUNCER, WHY_NOT, behind, bouncer, keeps_statements, through_port
+from tests.pooler import behind, bouncer, keeps_statements, through_port
 
-pytestmark = pytest.mark.skipif(PGBOUNCER is None, reason=WHY_NOT)
+pytestmark = needs_pgbouncer
 
 # What cannot work on one shared server connection: sleeping in it is a matter of waiting, not of isolation.
 SCRIPT: list[Request] = [

@@ -32,7 +32,7 @@ async def _bouncer(settings: Settings, mode: str, *more: str) -> AsyncGenerator[
         + "".join(f"{line}\n" for line in more)
         + ("max_prepared_statements = 0\n" if keeps_statements() else "")
     )
-    async with bouncing(ini, f'"{parts.username}" "{parts.password}"\n') as port:
+    with bouncing(ini, f'"{parts.username}" "{parts.password}"\n') as port:
         yield SecretStr(parts._replace(netloc=f"{parts.username}:{parts.password}@127.0.0.1:{port}").geturl())
 
 
