@@ -75,7 +75,8 @@ def rows_of_a_tenant(draw: st.DrawFn) -> Rows:
     rows: dict[str, list[dict[str, Any]]] = {}
     for table in TenantModel.metadata.sorted_tables:
         if table.name != _SEEDED:
-            rows[table.name] = [_row(draw, table, rows) for _ in range(draw(st.integers(1, 3)))]
+            drawn = [_row(draw, table, rows) for _ in range(draw(st.integers(1, 3)))]
+            rows[table.name] = _distinct(table, drawn)
     for key in rows["api_keys"]:
         key["client_id" if draw(st.booleans()) else "user_id"] = None  # exactly one of them owns it
     return rows
@@ -99,24 +100,32 @@ def _values(table: Table, column: Column[Any]) -> st.SearchStrategy[Any]:
     return st.none() | values if column.nullable else values
 
 
-async def fill(owner: Any, schema: str, key: InstallationKey, rows: Rows) -> None:
-    """Write rows into a tenant's tables, but for those that a unique constraint refuses; secrets are wrapped."""
-    async with owner.transaction():
-        for table in TenantModel.metadata.sorted_tables:
-            kept: set[tuple[Any, ...]] = set()
-            for row in rows.get(table.name, ()):
-                values = dict(row)
-                if table.name == "totp":
-                    values["wrapped"] = key.wrap(values["wrapped"], purpose=f"user {values['user_id']} totp")
-                marks = {(*key, *(row[name] for name in key)) for key in _unique(table)}
-                if not kept & marks:
-                    await _insert(owner, schema, table, values)
-                kept |= marks
+def _distinct(table: Table, drawn: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Leave out rows that a unique constraint would refuse, before others refer to them."""
+    kept: list[dict[str, Any]] = []
+    taken: set[tuple[Any, ...]] = set()
+    for row in drawn:
+        marks = {(*key, *(row[name] for name in key)) for key in _unique(table)}
+        if not taken & marks:
+            kept.append(row)
+        taken |= marks
+    return kept
 
 
 def _unique(table: Table) -> list[tuple[str, ...]]:
     keys = [key for key in table.constraints if isinstance(key, UniqueConstraint)]
     return [("id",), *(tuple(column.name for column in key.columns) for key in keys)]
+
+
+async def fill(owner: Any, schema: str, key: InstallationKey, rows: Rows) -> None:
+    """Write rows into a tenant's tables; secrets are wrapped."""
+    async with owner.transaction():
+        for table in TenantModel.metadata.sorted_tables:
+            for row in rows.get(table.name, ()):
+                values = dict(row)
+                if table.name == "totp":
+                    values["wrapped"] = key.wrap(values["wrapped"], purpose=f"user {values['user_id']} totp")
+                await _insert(owner, schema, table, values)
 
 
 async def _insert(owner: Any, schema: str, table: Table, values: Mapping[str, Any]) -> None:
