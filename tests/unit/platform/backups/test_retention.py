@@ -59,6 +59,7 @@ def test_all_are_kept_at_first_then_the_last_of_each_day_week_and_month() -> Non
         at(1, 31, 15),
         *[at(month, {2: 28, 4: 30, 6: 30, 9: 30, 11: 30}.get(month, 31), 15, year=2025) for month in range(12, 0, -1)],
         at(12, 31, 15, year=2024),
+        at(11, 30, 15, year=2024),
     ]
 
 
