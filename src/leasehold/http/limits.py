@@ -31,7 +31,7 @@ _KINDS_OF_RATES = 4096
 
 
 class RequestLimits:
-    """Holds requests to their limits. Where another process must be asked, and for a refusal, there is what to wait for."""
+    """Holds requests to their limits. Where another process is asked, and for a refusal, there is what to wait for."""
 
     def __init__(self, process: Process) -> None:
         settings = process.settings
