@@ -28,6 +28,7 @@ from tests.archives import PASSPHRASE, purged
 from tests.conftest import installed, migrate
 from tests.factories import OPERATOR, api_key, item, lifecycle, new_slug
 from tests.integration.archives.conftest import as_owner
+from tests.stores import BUCKET, guarded, use
 
 KEEP = keep_of("all=3d,daily=30d")
 
@@ -301,6 +302,39 @@ async def test_tenants_that_there_are_not_are_refused_before_anything_is_made(
     with pytest.raises(UnknownTenants, match="There is no tenant nobody, none"):
         await backups.run(PASSPHRASE, slugs=[acme.slug, "none", "nobody"], by=OPERATOR)
     assert await backups.store.backups(acme.id) == []
+
+
+async def test_many_tenants_that_cannot_be_had_end_no_run(parts: Process, acme: TenantRef, tmp_path: Path) -> None:
+    drifted = [await parts.provisioner.provision(slug=new_slug(), name="X", by=OPERATOR) for _ in range(6)]
+    last = await parts.provisioner.provision(slug=new_slug(), name="X", by=OPERATOR)
+    owner = await as_owner(parts.settings)
+    for one in drifted:
+        await owner.execute(f'DROP TABLE "{one.schema}".attempts')
+    await owner.close()
+
+    done = await service_of(parts, BackupStore(open_objects(f"file://{tmp_path}"))).run(PASSPHRASE, by=OPERATOR)
+
+    for one in (*drifted, last):
+        await purged(parts, one.id)
+    assert (len(done.failed), done.skipped, done.made) == (6, 0, 3)
+
+
+async def test_a_store_in_which_nothing_can_be_deleted_fails_no_run(
+    parts: Process, acme: TenantRef, s3: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use(monkeypatch, s3)
+    with guarded(s3, allowed=["s3:PutObject", "s3:GetObject", "s3:ListBucket"]) as variables:
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        store = BackupStore(open_objects(f"s3://{BUCKET}/{new_slug()}"))
+        for path in ("20010101T000000.000000Z.zip", "20020101T000000.000000Z.zip"):
+            with store.objects.writing(f"platform/{path}") as sink:
+                sink.write(b"old")
+
+        done = await service_of(parts, store).run(PASSPHRASE, by=OPERATOR)
+
+    assert (done.has_succeeded, done.made, done.deleted) == (True, 2, 0)
+    assert "AccessDenied" in str(done.undeleted)
 
 
 async def test_a_store_that_fails_every_time_ends_the_run_early(
