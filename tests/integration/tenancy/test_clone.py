@@ -28,6 +28,7 @@ from leasehold.tenancy.jobs.queue import ClaimedJob
 from leasehold.tenancy.provision import SlugTaken
 from leasehold.tenancy.states import WrongTenantState
 from tests.api.problems import on, refusal_of
+from tests.archives import purged
 from tests.audit import events_of
 from tests.factories import OPERATOR, admin, api_client, api_key, bearer, lifecycle, new_slug, provisioned, until
 from tests.people import PASSWORD, headers_of, logged_in, user
@@ -244,6 +245,18 @@ async def test_what_cannot_be_copied_now_is_refused_and_leaves_nothing(
     with pytest.raises(WrongTenantState):
         await cloned(process, source, is_scrubbed=True)
     assert schemas() == before
+
+
+async def test_a_source_that_is_gone_or_has_older_tables_is_refused_by_name(
+    process: Process, owner: Any, source: TenantRef, acme: TenantRef
+) -> None:
+    await purged(process, acme.id)
+    with pytest.raises(WrongTenantState, match="purged"):
+        await cloned(process, acme, is_scrubbed=True)
+    owner.execute("UPDATE platform.tenants SET revision = '0003' WHERE id = %s", [source.id])
+    owner.execute(f'DROP TABLE "{source.schema}".api_keys')
+    with pytest.raises(SourceNotMigrated, match="at revision 0003"):
+        await cloned(process, source, is_scrubbed=True)
 
 
 async def test_an_admin_has_a_copy_made_by_a_worker_once_however_often_it_tries(
