@@ -1,4 +1,4 @@
-"""Workers that are killed while they copy a tenant or make its export: nothing half done stays, and nobody waits for ever.
+"""Workers that are killed while they copy a tenant or make its export: nothing half done stays, nobody waits for ever.
 
 LEASEHOLD_TEST_SEED chooses the moments; with LEASEHOLD_TEST_LONG there are many more of them.
 """
@@ -173,7 +173,7 @@ async def _is_begun(process: Process, owner: Any, tenant: TenantRef, *ids: UUID)
 
 
 async def _rows(owner: Any, schema: str) -> str:
-    return str(await owner.fetchval(f'SELECT md5(string_agg(i::text, \'\' ORDER BY id)) FROM "{schema}".items i'))
+    return str(await owner.fetchval(f"SELECT md5(string_agg(i::text, '' ORDER BY id)) FROM \"{schema}\".items i"))
 
 
 async def _rows_in_file(owner: Any, tenant: TenantRef, export_id: UUID) -> int:

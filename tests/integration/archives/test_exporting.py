@@ -110,7 +110,7 @@ async def test_a_tenant_that_is_purged_while_its_export_waits_is_told_to_be_gone
         await owner.execute("UPDATE platform.tenants SET state = 'purged' WHERE id = $1", tenant.id)
     with pytest.raises(refusals.NotExportable, match=r"is purged, and has nothing that could be exported\.$"):
         await export
-    assert list(tmp_path.iterdir()) == []
+    assert names_in(tmp_path) == []
 
 
 async def test_of_two_exports_at_once_each_is_whole_unless_they_want_one_file(
@@ -125,7 +125,11 @@ async def test_of_two_exports_at_once_each_is_whole_unless_they_want_one_file(
     refused = [one for one in done if isinstance(one, BaseException)]
     assert [type(one) for one in refused] == [refusals.BeingWritten] * 2
     assert _sums(tmp_path / "c") == _sums(tmp_path / "a")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b", "c"]
+    assert names_in(tmp_path) == ["a", "b", "c"]
+
+
+def names_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
 
 
 def _sums(file: Path) -> dict[str, str]:

@@ -56,9 +56,7 @@ async def test_an_attempt_counts_and_the_last_error_stays_with_its_traceback(
     assert row["traceback"].endswith("LookupError: attempt 3\n")
 
 
-async def test_what_gives_itself_up_is_dead_at_once(
-    process: Process, acme: TenantRef, owner: DriverConnection
-) -> None:
+async def test_what_gives_itself_up_is_dead_at_once(process: Process, acme: TenantRef, owner: DriverConnection) -> None:
     @tenant_job("tests.give_up", max_attempts=3)
     async def give_up(_arguments: Title) -> None:
         raise GivenUp(attempts=1, reason="it is no use")

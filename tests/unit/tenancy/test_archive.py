@@ -120,7 +120,9 @@ def test_who_opens_what_another_is_just_finishing_leaves_it_whole(
 
 def test_a_file_that_came_meanwhile_is_left_as_it_is(tmp_path: Path) -> None:
     file = tmp_path / "a"
-    with pytest.raises(AlreadyThere), landing(file) as mine:
-        mine.write(b"whole")
-        file.write_bytes(b"dear")
+    mine = ExitStack()
+    mine.enter_context(landing(file)).write(b"whole")
+    file.write_bytes(b"dear")
+    with pytest.raises(AlreadyThere):
+        mine.close()
     assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("a", b"dear")]

@@ -34,7 +34,7 @@ _MOVING = (
     asyncpg.InvalidParameterValueError,
     asyncpg.DeadlockDetectedError,
 )
-"""How PostgreSQL says that a table, a schema or a role is not there any more, or that somebody is about to see to that."""
+"""How PostgreSQL says that a table, a schema or a role is not there any more, or is about to go."""
 _TENANT = """
 SELECT t.id, t.slug, t.name, t.schema_name, t.role_name, t.state, t.deleted_from, t.revision, t.created_at, t.plan,
        t.limits::text AS limits, t.features::text AS features, t.rate_limits::text AS rate_limits, r.fingerprint,

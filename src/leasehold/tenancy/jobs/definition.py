@@ -21,8 +21,9 @@ _MOST_DOUBLINGS = 12
 _ANY_TIME = datetime(2000, 1, 1, tzinfo=UTC)
 
 SPARE_ATTEMPTS = 5
-"""How many attempts a job has behind those in which it does its work, where somebody must be told that it failed. Who is
-killed in the last one cannot tell; so it is called again, to tell and to do no more than that.
+"""How many attempts a job has behind those in which it does its work, where somebody must be told that it failed.
+
+Who is killed in the last one cannot tell; so it is called again, to tell and to do no more than that.
 """
 
 
