@@ -45,7 +45,7 @@ from leasehold.tenancy.fleet.history import TenantHistory
 from leasehold.tenancy.fleet.live import begun
 from leasehold.tenancy.fleet.replay import SchemaTarget, binding, message, rights_to_grant
 from leasehold.tenancy.names import APP_ROLE, check_slug, role_name, schema_name
-from leasehold.tenancy.owner import NoOwner
+from leasehold.tenancy.owner import NoOwner, demand_direct
 from leasehold.tenancy.provision import FINGERPRINT, FingerprintMismatch, FleetNotReady, schema_sql
 from leasehold.tenancy.registry import announcement_sql
 from leasehold.tenancy.secrets import SecretColumn
@@ -122,7 +122,7 @@ class Importer:
         that is free; under another one what carries the id is ended, and told.
 
         Raises:
-            NoOwner: this process has no owner URL.
+            NoOwner: this process has no owner URL, or one that leads to a pooler.
             ArchiveRefused: what the archive holds cannot be had here, or not whole.
             InvalidSlug, SlugTaken: the tenant cannot have its slug.
             FleetNotReady: the platform was not migrated to the revision of this code.
@@ -268,7 +268,9 @@ async def _transaction(owner_url: str) -> AsyncGenerator[tuple[AsyncConnection, 
     engine = open_engine(owner_url, pool_size=None, application_name="leasehold import")
     try:
         async with engine.connect() as connection, connection.begin():
-            yield connection, await begun(connection)
+            driver = await begun(connection)
+            await demand_direct(driver)
+            yield connection, driver
     except (DBAPIError, asyncpg.PostgresError) as error:
         refusal = refusal_of(error)
         if refusal is None:
