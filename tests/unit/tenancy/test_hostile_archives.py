@@ -9,6 +9,7 @@ import random
 import tracemalloc
 import zipfile
 from collections.abc import Callable
+from copy import copy
 from datetime import UTC, datetime
 from functools import cache
 from hashlib import sha256
@@ -224,6 +225,22 @@ def _many(folder: Path) -> Path:
     return crafted(folder / "archive", _with(sealed(msgspec.json.encode(manifest(tables=tables)))))
 
 
+def _overlapping(folder: Path) -> Path:
+    """A thousand members that are the same bytes of the file, each of which becomes a hundred megabytes."""
+    table = msgspec.structs.replace(manifest().tables[0], bytes=len(_zeros()))
+    tables = tuple(msgspec.structs.replace(table, name=f"{number:04}") for number in range(1000))
+    text = sealed(msgspec.json.encode(manifest(tables=tables)))
+    path = crafted(folder / "archive", {"tables/0000.copy": _zeros(), MANIFEST: text})
+    with zipfile.ZipFile(path, "a") as file:
+        one = file.getinfo("tables/0000.copy")
+        for table in tables[1:]:
+            other = copy(one)
+            other.filename = table.member
+            file.filelist.append(other)
+        file._didModify = True  # type: ignore[attr-defined]  # the directory is written anew
+    return path
+
+
 def _crowded(folder: Path) -> Path:
     return crafted(folder / "archive", {f"tables/{number}.copy": b"" for number in range(30_000)} | _with(b"{}"))
 
@@ -265,6 +282,10 @@ def test_what_was_made_to_do_harm_is_refused_in_little_memory(made: Callable[[Pa
         tracemalloc.stop()
     assert sentence.startswith("The archive was cut off or altered, or is none: ")
     assert peak < 64 * MB
+
+
+def test_more_than_a_file_can_hold_is_refused_before_any_of_it_is_read(tmp_path: Path) -> None:
+    assert refused(_overlapping(tmp_path)).endswith(": it cannot hold as much as it says.")
 
 
 @pytest.mark.parametrize("compression", [ZIP_BZIP2, ZIP_LZMA])

@@ -6,7 +6,7 @@ import struct
 import zlib
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
-from io import BufferedReader, FileIO
+from io import SEEK_END, BufferedReader, FileIO
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -23,6 +23,8 @@ _PIECE = 256 * 1024
 _MOST_MANIFEST = 16 * 1024 * 1024
 _MOST_AT_ONCE = 1024 * 1024
 """Bytes. zipfile reads the directory of a file at once, and makes an object of every fifty of them."""
+_MOST_INFLATED = 1100
+"""How many bytes may come of one. Deflate makes 1032 at most, unless several members are the same bytes of the file."""
 _COMPRESSIONS = (ZIP_STORED, ZIP_DEFLATED)
 """Others may need any amount of memory to be undone."""
 # How zipfile says that a byte is not what it was.
@@ -70,6 +72,8 @@ class ArchiveFile:
                 self._zip = ZipFile(self._stream)
                 text = b"".join(self._member(MANIFEST, most=_MOST_MANIFEST))
                 self._sealed, self.manifest = _manifest_in(text)
+                if self.manifest.bytes > self._stream.seek(0, SEEK_END) * _MOST_INFLATED:
+                    raise Damaged(reason="it cannot hold as much as it says")
         except BaseException:
             self._stream.close()
             raise
