@@ -39,7 +39,7 @@ from leasehold.tenancy.archive.writing import ArchiveWriter
 PASSPHRASE = "a horse that nobody names"
 KEY = ArchiveKey(PASSPHRASE, KeyDerivation(salt="00" * 16, memory_kib=8, iterations=1, check=""))
 ROWS = {"users": b"1\tann\n" * 400, "items": bytes(random.Random(1).randbytes(3000)), "notes": b""}
-EXAMPLES = 5_000 if os.environ.get("LEASEHOLD_TEST_LONG") else 150
+EXAMPLES = 5_000 if os.environ.get("LEASEHOLD_TEST_LONG") else 100
 MB = 1_000_000
 FUZZ = settings(
     max_examples=EXAMPLES,
