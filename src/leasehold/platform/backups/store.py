@@ -6,8 +6,9 @@ Every object in it is written once, as a whole or not at all, and never changed:
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractContextManager, suppress
 from datetime import datetime
+from io import RawIOBase
 from pathlib import Path
-from typing import IO, Protocol, TypeVar
+from typing import Protocol, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -56,7 +57,7 @@ class Objects(Protocol):
         """Yield an object piece by piece, or raise FileNotFoundError."""
         ...
 
-    def open(self, path: str) -> IO[bytes]:
+    def open(self, path: str) -> RawIOBase:
         """Open an object to read here and there in it, blocking; or raise FileNotFoundError."""
         ...
 
