@@ -55,6 +55,10 @@ faults *args: setup
 fuzz *args: setup
     @LEASEHOLD_TEST_LONG=1 pytest tests/api/test_fuzzed.py tests/api/test_items_machine.py {{ args }}
 
+# Look for leaks between tenants: so many operations over HTTP against two servers, and what is in the database afterwards; through a PgBouncer with LEASEHOLD_TEST_PGBOUNCER=1
+hunt operations="1000000" tenants="50" seed="1": setup
+    @LEASEHOLD_HUNT="{{ operations }} {{ tenants }} {{ seed }}" pytest -n0 -q -k whatever --show-capture=no tests/isolation/test_hunt.py
+
 # Migrate the platform and every tenant; part of every deploy
 migrate-all *args: setup
     @leasehold migrate all {{ args }}
