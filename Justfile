@@ -51,9 +51,9 @@ _test-pooled-short: (test-pooled "1" "tests/isolation tests/api/test_platform_id
 faults *args: setup
     @LEASEHOLD_TEST_LONG=1 pytest tests/faults {{ args }}
 
-# Ask every operation for what its description allows and what it does not, and do with items whatever can be done, for as long as it takes
+# Ask every operation for what its description allows and what it does not, do with items whatever can be done, and feed every parser, for as long as it takes
 fuzz *args: setup
-    @LEASEHOLD_TEST_LONG=1 pytest tests/api/test_fuzzed.py tests/api/test_items_machine.py {{ args }}
+    @LEASEHOLD_TEST_LONG=1 pytest tests/api/test_fuzzed.py tests/api/test_items_machine.py tests/hostile {{ args }}
 
 # Look for leaks between tenants: so many operations over HTTP against two servers, and what is in the database afterwards; through a PgBouncer with LEASEHOLD_TEST_PGBOUNCER=1
 hunt operations="1000000" tenants="50" seed="1": setup
