@@ -27,7 +27,14 @@ lint: setup
     ruff check .
     ruff format --check .
     lint-imports --config pyproject.toml
+    uv pip check --quiet
     for history in platform tenant; do alembic -n "$history" upgrade head --sql 2>/dev/null | squawk --config .squawk.toml; done
+
+# Look for known vulnerabilities of the dependencies, for which it asks the network, and before that for secrets, licences and broken requirements
+audit: setup
+    uv pip check --quiet
+    pytest -n0 -q tests/architecture/test_secrets.py tests/architecture/test_licences.py
+    for lock in dev prod image; do uvx --quiet pip-audit@2.10.1 --strict --disable-pip --require-hashes --progress-spinner off --requirement "requirements/$lock.txt"; done
 
 # Check types
 types: setup
