@@ -211,7 +211,7 @@ async def test_a_new_address_holds_once_it_is_confirmed(
 ) -> None:
     await user(process, acme)
     headers = headers_of(await logged_in(http, acme))
-    changed = await http.patch("/v1/me", headers=headers, json={"email": "New@Acme.example"})
+    changed = await http.patch("/v1/me", headers=headers, json={"email": "New@Acme.example", "password": PASSWORD})
     assert changed.json()["profile"]["email"] == SAM
     (mail,) = await mailbox.deliver(acme)
     assert mail["To"] == "new@acme.example"
@@ -220,12 +220,25 @@ async def test_a_new_address_holds_once_it_is_confirmed(
     assert refusal_of(await login(http, acme)) == (401, "invalid-credentials")
 
 
+async def test_who_has_a_token_and_not_the_password_takes_no_account_over(
+    http: httpx.AsyncClient, process: Process, mailbox: Mailbox, acme: TenantRef
+) -> None:
+    """Whoever confirms an address can set a new password by mail: a stolen token would be as good as the account."""
+    await user(process, acme)
+    headers = headers_of(await logged_in(http, acme))
+    for more in ({}, {"password": NEW}):
+        refused = await http.patch("/v1/me", headers=headers, json={"email": "thief@acme.example", "name": "T"} | more)
+        assert refusal_of(refused) == (422, "wrong-password")
+    assert await mailbox.deliver(acme) == []
+    assert (await http.get("/v1/me", headers=headers)).json()["profile"]["name"] == "Sam Doe"
+
+
 async def test_an_address_that_was_taken_meanwhile_is_refused(
     http: httpx.AsyncClient, process: Process, mailbox: Mailbox, acme: TenantRef
 ) -> None:
     await user(process, acme)
     headers = headers_of(await logged_in(http, acme))
-    await http.patch("/v1/me", headers=headers, json={"email": "new@acme.example"})
+    await http.patch("/v1/me", headers=headers, json={"email": "new@acme.example", "password": PASSWORD})
     (mail,) = await mailbox.deliver(acme)
     await user(process, acme, "new@acme.example")
     refused = await post(http, acme, "email-confirmation", {"token": secret_in(mail)})

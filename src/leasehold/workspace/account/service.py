@@ -59,9 +59,19 @@ class AccountService:
         self._session_id = principal.session_id
 
     async def change(self, patch: ProfilePatch) -> None:
-        """Change the name at once, and the e-mail address as soon as a mail to the new one was answered."""
+        """Change the name at once, and the e-mail address as soon as a mail to the new one was answered.
+
+        Raises:
+            TooManyAttempts, WrongPassword: as for a new password, where there is an address.
+        """
+        if patch.email is not UNSET:
+            if patch.password is UNSET:
+                raise WrongPassword
+            await self._demand_password(patch.password)
         async with self._identity.desk() as desk:
             user = await desk.users.get(self._user_id)
+            if patch.email is not UNSET:
+                await desk.attempts.forget(desk.attempts.account(user.email))
             if patch.name is not UNSET and patch.name != user.name:
                 user.name = patch.name
                 await desk.log.record("user.renamed", ("user", user.id), changes={"name": {}})
