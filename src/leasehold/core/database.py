@@ -130,7 +130,11 @@ def open_engine(
             "pool_timeout": pool_timeout_s,
         }
     )
-    sqlalchemy_url = "postgresql+asyncpg://" + driver_url(url).partition("://")[2]
+    address, _, options = driver_url(url).partition("?")
+    if options:
+        # SQLAlchemy would hand them on as arguments, which are named otherwise: `sslmode` is none.
+        connect_args["dsn"] = driver_url(url)
+    sqlalchemy_url = "postgresql+asyncpg://" + address.partition("://")[2]
     return create_async_engine(
         sqlalchemy_url, connect_args=connect_args, pool_reset_on_return="rollback", hide_parameters=True, **pool
     )
