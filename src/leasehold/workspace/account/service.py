@@ -92,7 +92,7 @@ class AccountService:
             await desk.log.record("email.confirmation_asked_for", ("user", user.id))
 
     async def change_password(self, data: PasswordChange) -> None:
-        """Set a new password and end all other sessions.
+        """Set a new password, end all other sessions, and take back a change of address that is not confirmed yet.
 
         Raises:
             TooManyAttempts: too many wrong passwords.
@@ -106,6 +106,7 @@ class AccountService:
             user.password_hash = password_hash
             await desk.session.flush()
             await desk.sessions.end("password_changed", user_id=user.id, but=self._session_id)
+            await desk.confirmations.forget_elsewhere(user.id, email=user.email)
             await desk.attempts.forget(desk.attempts.account(user.email))
             await desk.log.record("password.changed", ("user", user.id))
 

@@ -63,6 +63,8 @@ class ConfirmationService:
             if confirmation.email == user.email:
                 user.email_confirmed_at = utc_now()
             await desk.sessions.end("password_changed", user_id=user.id)
+            # Who knew the former password may wait to take the account over by an address of their own.
+            await desk.confirmations.forget_elsewhere(user.id, email=user.email)
             await desk.attempts.forget(desk.attempts.account(user.email))
             await AuditLog(desk.session, desk.by.proven("user", user.id)).record("password.reset", ("user", user.id))
 
@@ -83,6 +85,8 @@ class ConfirmationService:
                 if violated_constraint(error) == "uq_users_email":
                     raise EmailTaken from error
                 raise
+            # Nor is a new password set by what lies in the former mailbox.
+            await desk.confirmations.forget_elsewhere(user.id, email=user.email)
             await announce_revocation(desk.session, user.id)
             await AuditLog(desk.session, desk.by.proven("user", user.id)).record("email.confirmed", ("user", user.id))
 
