@@ -130,6 +130,9 @@ async def test_a_forgotten_password_is_set_once_by_mail_and_ends_all_sessions(
     secret = secret_in(mail)
     body = {"token": secret, "password": NEW}
     assert refusal_of(await post(http, globex, "password-reset", body)) == (422, "invalid-confirmation")
+    for known in (f"{acme.slug}-1", "sam@acme.example"):
+        refused = await post(http, acme, "password-reset", body | {"password": known})
+        assert refusal_of(refused) == (422, "common-password"), known
     common = await post(http, acme, "password-reset", body | {"password": "password1"})
     assert refusal_of(common) == (422, "common-password")
     answers = await asyncio.gather(*(post(http, acme, "password-reset", body) for _ in range(5)))

@@ -99,8 +99,9 @@ class AccountService:
             WrongPassword: the present one is wrong.
             CommonPassword: the new one is guessed first.
         """
-        await self._demand_password(data.current_password, pointer="/current_password")
-        password_hash = await self._identity.passwords.hash_new(data.new_password, pointer="/new_password")
+        names = await self._demand_password(data.current_password, pointer="/current_password")
+        passwords = self._identity.passwords
+        password_hash = await passwords.hash_new(data.new_password, about=names, pointer="/new_password")
         async with self._identity.desk() as desk:
             user = await desk.users.get(self._user_id)
             user.password_hash = password_hash
@@ -170,12 +171,14 @@ class AccountService:
                 raise NotFound
             await desk.log.record("session.ended", ("session", session_id))
 
-    async def _demand_password(self, password: str, pointer: str = "/password") -> None:
+    async def _demand_password(self, password: str, pointer: str = "/password") -> tuple[str, ...]:
+        """Pass if the password is the user's, and return what the user and the tenant are called."""
         async with self._identity.desk() as desk:
             user = await desk.users.get(self._user_id)
             await desk.attempts.begin(desk.attempts.account(user.email))
         if not await self._identity.passwords.matches(password, user.password_hash):
             raise WrongPassword(pointer)
+        return user.email, user.name, self._identity.tenant.slug
 
     @asynccontextmanager
     async def _proved(self, data: PasswordAndCode) -> AsyncGenerator[Desk]:

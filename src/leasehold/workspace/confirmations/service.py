@@ -55,10 +55,11 @@ class ConfirmationService:
         async with self._identity.desk() as desk:
             if not await desk.confirmations.is_good("password", self._digests(secret, "password", desk)):
                 raise InvalidConfirmation
-        password_hash = await self._identity.passwords.hash_new(password)
+        password_hash = await self._identity.passwords.hash_new(password, about=(self._identity.tenant.slug,))
         async with self._identity.desk() as desk:
             confirmation = await self._use(desk, secret, "password")
             user = await desk.users.get(confirmation.user_id)
+            self._identity.passwords.demand_uncommon(password, about=(user.email, user.name))
             user.password_hash = password_hash
             if confirmation.email == user.email:
                 user.email_confirmed_at = utc_now()
