@@ -14,7 +14,8 @@ from tests.isolation.hunt.wire import NO_HEADERS, Answer, Cut, Wire, written
 
 UNSETTLED_S = 5.0
 """For so long after a rename a process may know a tenant by another slug: a second, on a machine that has time."""
-_WEATHER = 503
+_BUSY = {429, 503}
+"""What is asked again: a backend has ended, or a tenant asks for too much at once."""
 _JSON = {"Content-Type": "application/json"}
 
 Act = Callable[["Hunter", Decision, Hunted, Hunted], Awaitable[None]]
@@ -84,7 +85,7 @@ class Hunter:
             self.watch.cut += 1
             return None
         self.watch.look(decision.act, ours.marked, answer)
-        if answer.status == _WEATHER:
+        if answer.status in _BUSY:
             return None
         if answer.status not in expected:
             if any(asked_at - one.renamed_at < UNSETTLED_S for one in unsettled):
