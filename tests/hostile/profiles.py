@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, settings
 
 IS_LONG = bool(os.environ.get("LEASEHOLD_TEST_LONG"))
 ENDURING = settings(
-    max_examples=5_000 if IS_LONG else 150,
+    max_examples=2_000 if IS_LONG else 150,
     deadline=None,
     suppress_health_check=[
         HealthCheck.too_slow,

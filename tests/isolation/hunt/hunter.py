@@ -13,7 +13,7 @@ from tests.isolation.hunt.watch import Watch
 from tests.isolation.hunt.wire import NO_HEADERS, Answer, Cut, Wire, written
 
 UNSETTLED_S = 5.0
-"""For so long after a rename a process may know a tenant by another slug: a second, on a machine that has time."""
+"""For so long after a rename a process may know a tenant by another slug: it hears of it, or answers 503."""
 _BUSY = {429, 503}
 """What is asked again: a backend has ended, or a tenant asks for too much at once."""
 _JSON = {"Content-Type": "application/json"}

@@ -25,6 +25,7 @@ _SERVERS = {
     "rate_limit_client": "off",
     "rate_limit_address": "off",
     "former_slug_seconds": "0",  # so that a slug can be another tenant's at once
+    "directory_max_age_s": "3",  # who has not heard of changes for longer answers 503
 }
 _ACTS = {act.__name__: act for act in (*OWN, *TRESPASSES)}
 _WEIGHTS = {act.__name__: weight for act, weight in (OWN | TRESPASSES).items()}
@@ -66,7 +67,10 @@ async def hunt(settings: Settings, plan: Plan, **others: str) -> Found:
     watch = Watch(is_over_at_a_leak=plan.is_over_at_a_leak)
     async with AsyncExitStack() as stack:
         # A connection is replaced when it has met all tenants but one.
-        changes = _SERVERS | {"tenants_per_connection": str(plan.tenants - 1)}
+        changes = _SERVERS | {
+            "tenants_per_connection": str(plan.tenants - 1),
+            "prepared_statements": str(settings.prepared_statements).lower(),  # an old pooler loses them
+        }
         starting = (stack.enter_async_context(served(settings, **changes, **others)) for _ in range(plan.servers))
         ports = [urlsplit(address).port or 0 for address in await asyncio.gather(*starting)]
         hunters = [

@@ -25,7 +25,8 @@ WHERE datname = current_database() AND usename = current_user AND pid <> pg_back
 ORDER BY md5(pid::text || $1) LIMIT 1
 """
 _PAUSE_S = 0.4
-_WITHIN_S = 20
+_WITHIN_S = 120
+"""It may wait for all hunters, where all share one connection of a pooler."""
 
 
 class Weather:
@@ -68,7 +69,8 @@ class Weather:
         one.renamed_at = other.renamed_at = time.monotonic()
 
     async def _ask(self, method: str, path: str, body: dict[str, str]) -> None:
-        """Ask the platform until it has done it; an earlier try may have succeeded unheard."""
+        """Ask the platform until it has done it; what was made by an earlier try, unheard, is there already."""
+        good = {200} if method == "PATCH" else {201, 409}
         headers = self._admin | {"Content-Type": "application/json"}
         request = written(
             method, f"/platform/v1/tenants{path}", self._settings.base_domain, headers, json.dumps(body).encode()
@@ -76,7 +78,7 @@ class Weather:
         async with asyncio.timeout(_WITHIN_S):
             while True:
                 answer = await self._answer(request)
-                if answer is not None and answer.status in {200, 201, 409}:
+                if answer is not None and answer.status in good:
                     return
                 assert answer is None or answer.status == 503, answer
                 await asyncio.sleep(0.02)
