@@ -179,6 +179,7 @@ def _commit_and_close(session: Session) -> None:
 
 def _problem_with_database(error: BaseException) -> Problem | None:
     """Return what an error of SQLAlchemy or of the network is to the client, None for what is no such error."""
-    if isinstance(error, (PoolTimeout, OSError, InterfaceError)):
+    # The last is how the driver meets the farewell of a backend that it has not read yet; SQLAlchemy passes it on.
+    if isinstance(error, (PoolTimeout, OSError, InterfaceError, asyncpg.InternalClientError)):
         return DatabaseUnavailable()
     return problem_of(error) if isinstance(error, DBAPIError) else None

@@ -91,7 +91,7 @@ class Hunter:
             if any(asked_at - one.renamed_at < UNSETTLED_S for one in unsettled):
                 return None
             what = f"{decision.act}: {method} {path} of {ours.slug}: {answer.status} {answer.body[:300]!r}"
-            self.watch.leak(what) if trespass else self.watch.fault(what)
+            self.watch.leak(what) if trespass and answer.status < 500 else self.watch.fault(what)
             return None
         return answer
 
