@@ -1,8 +1,22 @@
 """Opens the store in Valkey, where the extra for it is installed."""
 
+from collections.abc import Mapping
 from importlib import import_module
+from typing import Protocol
 
 from leasehold.core.quotas.shared import QuotaStore
+
+
+class ValkeyStore(QuotaStore, Protocol):
+    """A store that can say what it is."""
+
+    async def facts(self) -> Mapping[str, str]:
+        """Return what the server tells of itself (INFO), nothing where it may not be asked.
+
+        Raises:
+            StoreAway: it cannot be reached, or does not answer in time.
+        """
+        ...
 
 
 class ValkeyNotInstalled(RuntimeError):
@@ -12,7 +26,7 @@ class ValkeyNotInstalled(RuntimeError):
         super().__init__(self.__doc__)
 
 
-def open_valkey(url: str, *, installation: str, timeout_s: float) -> QuotaStore:
+def open_valkey(url: str, *, installation: str, timeout_s: float) -> ValkeyStore:
     """Return the store at a URL, not connected yet.
 
     Raises:

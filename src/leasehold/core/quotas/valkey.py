@@ -9,13 +9,13 @@ longest window and a minute.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from hashlib import sha1
 from typing import Any
 
 import msgspec
 from valkey.asyncio.connection import ConnectionPool
-from valkey.exceptions import NoScriptError, ValkeyError
+from valkey.exceptions import NoPermissionError, NoScriptError, ValkeyError
 
 from leasehold.core.quotas.limits import SECOND
 from leasehold.core.quotas.shared import Answer, Asked, StoreAway, window_digests
@@ -68,8 +68,7 @@ return cmsgpack.pack({granted, answer})
 """
 _TAKE_SHA = sha1(_TAKE, usedforsecurity=False).hexdigest()
 _PREFIX = b"leasehold:quota:"
-_Answers = tuple[list[bool], list[int]]
-_decode = msgspec.msgpack.Decoder(_Answers).decode
+_decode = msgspec.msgpack.Decoder(tuple[list[bool], list[int]]).decode
 _encode = msgspec.msgpack.Encoder().encode
 
 
@@ -103,8 +102,8 @@ class ValkeyQuotas:
         sizes = [len(one.limits.rates) for one in asked]
         batch = _encode((sizes, slots, [interval for interval, _ in rates], [capacity for _, capacity in rates]))
         keys = [_PREFIX + digest.hex().encode() for digest in places]
-        told = await self._call(len(keys), *keys, batch, *(() if at_ns is None else divmod(at_ns, SECOND)))
-        granted, ahead = told
+        arguments = (len(keys), *keys, batch, *(() if at_ns is None else divmod(at_ns, SECOND)))
+        granted, ahead = _decode(await self._call(lambda connection: _take(connection, arguments)))
         answers: list[Answer] = []
         start = 0
         for is_granted, size in zip(granted, sizes, strict=True):
@@ -115,21 +114,37 @@ class ValkeyQuotas:
     async def forget_whole(self) -> None:
         """Do nothing: Valkey itself forgets a quota when it is whole."""
 
+    async def facts(self) -> Mapping[str, str]:
+        """Return what the server tells of itself (INFO), nothing where it may not be asked.
+
+        Raises:
+            StoreAway: it cannot be reached, or does not answer in time.
+        """
+        try:
+            told = await self._call(_inform)
+        except StoreAway as error:
+            if isinstance(error.__cause__, NoPermissionError):
+                return {}
+            raise
+        pairs = (line.partition(":") for line in told.decode(errors="replace").splitlines())
+        return {name: value for name, colon, value in pairs if colon}
+
     async def close(self) -> None:
         """Close the connection."""
         connection, self._connection = self._connection, None
         if connection is not None:
             await connection.disconnect(nowait=True)
 
-    async def _call(self, *arguments: bytes | int) -> _Answers:
+    async def _call(self, ask: Callable[[Any], Awaitable[bytes]]) -> bytes:
         async with self._lock:
             try:
                 async with asyncio.timeout(self._timeout_s):
                     connection = self._connection
                     if connection is None:
                         connection = self._connection = self._pool.make_connection()
-                    return _decode(await _run(connection, arguments))
-            except (ValkeyError, OSError, msgspec.MsgspecError) as error:
+                    await connection.connect()
+                    return await ask(connection)
+            except (ValkeyError, OSError) as error:
                 # It may be in the middle of an answer, which the next one to ask must not get.
                 await self.close()
                 raise StoreAway from error
@@ -138,11 +153,15 @@ class ValkeyQuotas:
                 raise
 
 
-async def _run(connection: Any, arguments: Sequence[bytes | int]) -> bytes:
-    await connection.connect()
+async def _take(connection: Any, arguments: Sequence[bytes | int]) -> bytes:
     try:
         await connection.send_command("EVALSHA", _TAKE_SHA, *arguments)
         return await connection.read_response()
     except NoScriptError:  # it has begun anew, and knows none
         await connection.send_command("EVAL", _TAKE, *arguments)
         return await connection.read_response()
+
+
+async def _inform(connection: Any) -> bytes:
+    await connection.send_command("INFO")
+    return await connection.read_response()

@@ -63,6 +63,8 @@ class Code:
     platform_secrets: Sequence[PlatformSecretColumn]
     majors: range = range(16, 19)
     """The PostgreSQL versions that it is tested on."""
+    oldest_redis: int = 7
+    """The oldest Redis whose scripts it is tested on; Valkey says that it is Redis 7.2, and is newer."""
     now: Callable[[], datetime] = utc_now
 
 
