@@ -60,14 +60,15 @@ def valkey(*options: str) -> Generator[Valkey]:
         given = ("--port", str(port), "--bind", "127.0.0.1", "--save", "", "--requirepass", password, *options)
         process = subprocess.Popen([VALKEY, *given], cwd=folder, stdout=subprocess.DEVNULL)
         try:
-            _wait_for(port)
+            listening(port)
             yield Valkey(process, port, password)
         finally:
             process.kill()
             process.wait(timeout=_WITHIN_S)
 
 
-def _wait_for(port: int) -> None:
+def listening(port: int) -> None:
+    """Wait until a server listens at a port."""
     deadline = time.monotonic() + _WITHIN_S
     while True:
         with suppress(OSError):
