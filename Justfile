@@ -56,7 +56,7 @@ test-pooled pgbouncer="1" *tests="tests/isolation tests/api": setup
     @LEASEHOLD_TEST_PGBOUNCER={{ pgbouncer }} pytest {{ tests }}
 
 # Run those of them that tell most
-_test-pooled-short: (test-pooled "1" "tests/isolation tests/api/test_platform_idempotency.py tests/api/test_items.py tests/api/test_sessions.py")
+_test-pooled-short pgbouncer="1": (test-pooled pgbouncer "tests/isolation tests/api/test_platform_idempotency.py tests/api/test_items.py tests/api/test_sessions.py")
 
 # Run the tests of faults in their long form, which kills many more runs: just faults -k killed_at_random
 faults *args: setup
