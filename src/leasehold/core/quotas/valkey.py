@@ -103,7 +103,11 @@ class ValkeyQuotas:
         batch = _encode((sizes, slots, [interval for interval, _ in rates], [capacity for _, capacity in rates]))
         keys = [_PREFIX + digest.hex().encode() for digest in places]
         arguments = (len(keys), *keys, batch, *(() if at_ns is None else divmod(at_ns, SECOND)))
-        granted, ahead = _decode(await self._call(lambda connection: _take(connection, arguments)))
+        told = await self._call(lambda connection: _take(connection, arguments))
+        try:
+            granted, ahead = _decode(told)
+        except msgspec.MsgspecError as error:
+            raise StoreAway from error
         answers: list[Answer] = []
         start = 0
         for is_granted, size in zip(granted, sizes, strict=True):
