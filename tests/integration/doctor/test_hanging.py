@@ -54,10 +54,10 @@ async def hanging(url: str, behind: bytes) -> AsyncGenerator[str]:
 async def test_a_database_that_stops_answering_is_found_and_asked_no_more(
     healthy: Settings, behind: bytes, code: str, checked: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(site, "ANSWER_TIMEOUT_S", 0.3)
-    async with asyncio.timeout(20), hanging(healthy.database_url.get_secret_value(), behind) as url:
+    monkeypatch.setattr(site, "ANSWER_TIMEOUT_S", 2.0)
+    async with asyncio.timeout(60), hanging(healthy.database_url.get_secret_value(), behind) as url:
         update = {"database_url": SecretStr(url), "direct_url": SecretStr(url)}
         report = await examined(healthy.model_copy(update=update))
     assert (the_only(report).code, report.checked) == (code, checked)
     assert len(report.left_out) == len(CHECKS) - len(checked)
-    assert "no answer within 0.3 seconds" in the_only(report).says
+    assert "no answer within 2 seconds" in the_only(report).says
