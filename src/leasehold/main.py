@@ -182,6 +182,7 @@ def build_process(
             secrets=WRAPPED,
             bound_to_id=BOUND_TO_ID,
             tenant_roles=settings.tenant_roles,
+            base_domain=settings.base_domain,
         ),
         key=key,
         tokens=tokens,
