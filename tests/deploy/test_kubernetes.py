@@ -33,7 +33,7 @@ def _one(kind: str, name: str) -> dict[str, Any]:
 def test_every_manifest_is_one_that_kubernetes_knows(version: str) -> None:
     for resource in _all():
         kubernetes_validate.validate(resource, version, strict=True)
-    assert len(_all()) == 14
+    assert len(_all()) == 15
     with pytest.raises(kubernetes_validate.ValidationError, match="replica"):
         kubernetes_validate.validate(_one("Deployment", "leasehold-worker") | {"spec": {"replica": 2}}, version, True)
 
@@ -195,7 +195,7 @@ def test_whoever_selects_pods_selects_some_that_there_are() -> None:
     everybody = set(labels)
     assert selected.pop("NetworkPolicy leasehold") == everybody
     assert all(len(chosen) == 1 for chosen in selected.values())
-    assert {next(iter(chosen)) for chosen in selected.values()} == everybody - {"leasehold-migrate", "leasehold-backup"}
+    assert {next(iter(chosen)) for chosen in selected.values()} == everybody - {"leasehold-migrate"}
     assert _one("HorizontalPodAutoscaler", "leasehold-server")["spec"]["scaleTargetRef"]["name"] in labels
     service = _one("Service", "leasehold-server")["spec"]["ports"][0]
     assert service == {"name": "http", "port": 80, "targetPort": "http"}
