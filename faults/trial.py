@@ -1,0 +1,170 @@
+"""One fault, from a fresh copy of the installation to its figures."""
+
+import asyncio
+import re
+import tempfile
+import time
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import msgspec
+
+from faults.client import Plan
+from faults.deployment import deployed
+from faults.disk import own_disk
+from faults.fault import Fault
+from faults.installation import Installation, Tenant
+from faults.journal import read_journal
+from faults.judge import Row, Verdict, judge
+from faults.latency import WINDOW_S, back_after_s, quiet_p99_s
+from faults.stage import Stage
+from faults.supervised import Supervised
+from leasehold.tenancy.names import quoted
+
+RATE = 12.0
+"""Requests of each tenant in a second."""
+_WARM_S = 1.0
+_ERROR = re.compile(r'"event": ?"(request_failed|[a-z_]*crashed)"|Traceback|panicked')
+_MOST_WORDS = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The figures of one fault."""
+
+    fault: Fault
+    verdict: Verdict
+    harm_s: float
+    quiet_p99_ms: float
+    back_after_s: float | None
+    left_processes: int
+    left_connections: int
+    left_files: int
+    badly_ended: int
+    """Processes that were told to stop, and did not end well."""
+    restarts: int
+    notes: tuple[str, ...] = ()
+    found: tuple[str, ...] = ()
+    words: str = ""
+    """What processes printed as errors, where something is broken."""
+
+    @property
+    def broken(self) -> dict[str, int]:
+        """Everything that was promised and not held."""
+        left = {
+            "processes left": self.left_processes,
+            "connections left": self.left_connections,
+            "files left": self.left_files,
+            "ended badly": self.badly_ended,
+            "never back": int(self.back_after_s is None),
+            "demands not met": len(self.notes),
+        }
+        return self.verdict.broken | {name: count for name, count in left.items() if count}
+
+
+async def try_fault(fault: Fault, installation: Installation, *, is_short: bool) -> Outcome:
+    """Do a fault to a copy of the installation under load, and return what came of it."""
+    async with AsyncExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="leasehold-fault-")))
+        disk = folder / "postgres"
+        disk.mkdir(mode=0o700)
+        stack.enter_context(own_disk(disk, mib=fault.disk_mib))
+        cluster = installation.template.copy_to(disk, parameters=fault.parameters)
+        stack.callback(cluster.kill)
+        await asyncio.to_thread(cluster.start)
+        stage = Stage(folder, cluster, installation, is_short)
+        url = installation.environment["LEASEHOLD_DATABASE_URL"]
+        changes = await stack.enter_async_context(fault.route(url, stage))
+        environment = {**installation.environment, **fault.settings, **changes}
+        stage.deployment = await stack.enter_async_context(deployed(environment, folder, workers=fault.workers))
+        journal, harmed_from, harmed_until = folder / "journal", 0.0, 0.0
+        async with asking(stage, journal) as begun:
+            await asyncio.sleep(stage.lasts(short_s=2.5, long_s=10))
+            harmed_from = time.monotonic()
+            await fault.harm(stage)
+            harmed_until = time.monotonic()
+            quiet_s = quiet_p99_s(read_journal(journal), begins=begun + _WARM_S, ends=harmed_from - 0.2)
+            await _until_back(journal, quiet_s, harmed_until, within_s=stage.lasts(short_s=20, long_s=60))
+        entries = read_journal(journal)
+        await stage.cluster.serves()
+        wrong = [wrong for demand in stage.demands if (wrong := await demand()) is not None]
+        tables = await _tables(stage, installation.tenants)
+        await stage.deployment.stop()
+        outcome = Outcome(
+            fault=fault,
+            verdict=judge(entries, tables),
+            harm_s=harmed_until - harmed_from,
+            quiet_p99_ms=quiet_s * 1000,
+            back_after_s=back_after_s(entries, quiet_s=quiet_s, harmed_until=harmed_until),
+            left_processes=sum(len(one.left()) for one in stage.deployment.processes),
+            left_connections=await _connections(stage),
+            left_files=sum(1 for _ in stage.deployment.temporary.rglob("*")),
+            badly_ended=sum(status != 0 for status in stage.deployment.statuses),
+            restarts=sum(one.restarts for one in stage.deployment.processes),
+            notes=tuple(wrong),
+            found=tuple(stage.found),
+        )
+        return replace(outcome, words=_complaints(stage)) if outcome.broken else outcome
+
+
+def _complaints(stage: Stage) -> str:
+    lines = [line for line in stage.deployment.log().splitlines() if _ERROR.search(line)]
+    return "\n".join(lines)[:_MOST_WORDS]
+
+
+@asynccontextmanager
+async def asking(stage: Stage, journal: Path) -> AsyncGenerator[float]:
+    """Let a client ask until the end of the block, in a process of its own, and yield when it began."""
+    plan = stage.folder / "plan.json"
+    plan.write_bytes(
+        msgspec.json.encode(Plan(stage.deployment.balancer.address, list(stage.installation.tenants), RATE))
+    )
+    client = Supervised("faults.client", str(plan), str(journal), environment={}, log=stage.folder / "client.log")
+    await client.start()
+    try:
+        async with asyncio.timeout(20):
+            while not journal.exists() or not journal.stat().st_size:
+                await asyncio.sleep(0.02)
+        yield time.monotonic()
+    finally:
+        status = await client.stop()
+        client.sweep()
+    if status != 0:
+        raise RuntimeError(f"the client ended with {status}: {(stage.folder / 'client.log').read_text()[-500:]}")
+
+
+async def _until_back(journal: Path, quiet_s: float, harmed_until: float, *, within_s: float) -> None:
+    """Wait until all has been as before for a second, or for as long as anybody waits for that."""
+    deadline = time.monotonic() + within_s
+    while time.monotonic() < deadline:
+        await asyncio.sleep(0.5)
+        back = back_after_s(read_journal(journal), quiet_s=quiet_s, harmed_until=harmed_until)
+        if back is not None and time.monotonic() - harmed_until > back + 2 * WINDOW_S:
+            return
+
+
+async def _tables(stage: Stage, tenants: Sequence[Tenant]) -> Mapping[str, list[Row]]:
+    connection = await stage.admin()
+    try:
+        return {
+            tenant.slug: [
+                Row(row["title"], row["description"])
+                for row in await connection.fetch(f"SELECT title, description FROM {quoted(tenant.schema)}.items")
+            ]
+            for tenant in tenants
+        }
+    finally:
+        await connection.close()
+
+
+async def _connections(stage: Stage) -> int:
+    """Return how many connections are left a moment after everything has ended."""
+    left: list[object] = []
+    for _ in range(20):
+        left = await stage.backends()
+        if not left:
+            break
+        await asyncio.sleep(0.1)
+    return len(left)

@@ -1,0 +1,94 @@
+"""A wire between processes and PostgreSQL that can be made to fail: slow, cut, half-closed, or silent."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, suppress
+
+
+class Wire:
+    """All connections that go through one port."""
+
+    def __init__(self) -> None:
+        self.port = 0
+        self.delay_s = 0.0
+        """By so much each part comes later, in each direction."""
+        self._silent: set[_Pair] = set()
+        self._pairs: set[_Pair] = set()
+
+    def cut(self) -> None:
+        """Break off all connections that there are."""
+        for pair in list(self._pairs):
+            pair.cut()
+
+    def half_close(self) -> None:
+        """Let PostgreSQL's side of all connections end, of which the processes are told by a FIN alone."""
+        for pair in list(self._pairs):
+            pair.half_close()
+
+    def fall_silent(self) -> None:
+        """Carry nothing more on the connections that there are, and tell nobody; new ones work."""
+        for pair in list(self._pairs):
+            pair.is_silent.set()
+
+    async def serve(self, host: str, port: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Carry one connection."""
+        try:
+            there, back = await asyncio.open_connection(host, port)
+        except OSError:
+            writer.transport.abort()
+            return
+        pair = _Pair(self, writer, back)
+        self._pairs.add(pair)
+        try:
+            await asyncio.gather(pair.carry(reader, back), pair.carry(there, writer))
+        finally:
+            self._pairs.discard(pair)
+            pair.cut()
+
+
+class _Pair:
+    """The two connections of one."""
+
+    def __init__(self, wire: Wire, front: asyncio.StreamWriter, back: asyncio.StreamWriter) -> None:
+        self.is_silent = asyncio.Event()
+        self._wire, self._front, self._back = wire, front, back
+
+    def cut(self) -> None:
+        for writer in (self._front, self._back):
+            writer.transport.abort()
+
+    def half_close(self) -> None:
+        with suppress(OSError, RuntimeError):
+            self._front.write_eof()
+
+    async def carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Carry what comes, in order, until one end leaves."""
+        with suppress(OSError, RuntimeError):
+            while part := await reader.read(2**16):
+                if self._wire.delay_s:
+                    await asyncio.sleep(self._wire.delay_s)
+                if self.is_silent.is_set():
+                    continue
+                writer.write(part)
+                await writer.drain()
+        if not self.is_silent.is_set():
+            writer.close()
+
+
+@asynccontextmanager
+async def wired(host: str, port: int) -> AsyncGenerator[Wire]:
+    """Lay a wire on a free port of 127.0.0.1 until the end of the block."""
+    wire = Wire()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(asyncio.CancelledError):
+            await wire.serve(host, port, reader, writer)
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    wire.port = server.sockets[0].getsockname()[1]
+    try:
+        yield wire
+    finally:
+        server.close()
+        wire.cut()
