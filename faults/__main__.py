@@ -5,6 +5,7 @@ import asyncio
 import signal
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 from benchmarks.progress import say
@@ -48,9 +49,10 @@ async def _run(names: list[str], *, is_short: bool, output: Path | None) -> int:
                 say(f"{name}: not done, {reason}")
                 skipped.append((known[name], reason))
                 continue
+            began = time.monotonic()
             async with asyncio.timeout(_TRIAL_S):
                 outcome = await try_fault(known[name], installation, is_short=is_short)
-            say(f"{name}: {outcome.broken or 'as promised'} {'; '.join(outcome.found)}")
+            say(f"{name}: {outcome.broken or 'as promised'} ({time.monotonic() - began:.0f} s) {'; '.join(outcome.found)}")
             if outcome.broken:
                 say("\n".join([*outcome.notes, outcome.words]))
             outcomes.append(outcome)

@@ -88,6 +88,8 @@ class Cluster:
                 os.kill(pid, signal.SIGKILL)
         for pid in there:
             has_ended(pid)
+        # It names a process that nobody may have reaped yet, and that a start would take for a server.
+        (self.data / "postmaster.pid").unlink(missing_ok=True)
 
     def processes(self) -> list[int]:
         """Return the postmaster and all its children; none if it does not run."""

@@ -32,6 +32,8 @@ class Stage:
     """What the fault has put between the processes and PostgreSQL."""
     demands: list[Callable[[], Awaitable[str | None]]] = field(default_factory=list[Callable[[], Awaitable[str | None]]])
     """What else must be so before everything is stopped; each says what is wrong, or None."""
+    afterwards: list[Callable[[], Awaitable[None]]] = field(default_factory=list[Callable[[], Awaitable[None]]])
+    """What is to end, too, before anybody counts what is left."""
     found: list[str] = field(default_factory=list[str])
     """What was seen besides the figures."""
 

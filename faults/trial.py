@@ -92,6 +92,8 @@ async def try_fault(fault: Fault, installation: Installation, *, is_short: bool)
         wrong = [wrong for demand in stage.demands if (wrong := await demand()) is not None]
         tables = await _tables(stage, installation.tenants)
         await stage.deployment.stop()
+        for end in stage.afterwards:
+            await end()
         outcome = Outcome(
             fault=fault,
             verdict=judge(entries, tables),

@@ -20,9 +20,10 @@ async def _terminate_at_random(stage: Stage) -> None:
     connection = await stage.admin()
     try:
         while time.monotonic() < ends:
-            if there := await stage.backends_by(connection):
-                await connection.fetch("SELECT pg_terminate_backend($1)", dice.choice(there)["pid"])
-            await asyncio.sleep(dice.uniform(0, 0.1))
+            there = await stage.backends_by(connection)
+            if victims := [one for one in there if one["state"] != "idle"] or dice.choices(there, k=len(there) > 0):
+                await connection.fetch("SELECT pg_terminate_backend($1)", dice.choice(victims)["pid"])
+            await asyncio.sleep(dice.uniform(0, 0.05))
     finally:
         await connection.close()
 

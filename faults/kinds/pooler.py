@@ -53,6 +53,7 @@ async def _through_pgbouncer(url: str, stage: Stage) -> AsyncGenerator[Mapping[s
     bouncer = Bouncer(stage.cluster.port, (parts.username or "", parts.password or ""))
     await bouncer.start()
     stage.wire = bouncer
+    stage.afterwards.append(bouncer.stop)  # it keeps connections for whoever comes
     through = parts._replace(netloc=f"{parts.username}:{parts.password}@127.0.0.1:{bouncer.port}").geturl()
     try:
         yield {"LEASEHOLD_DATABASE_URL": through, "LEASEHOLD_PREPARED_STATEMENTS": str(keeps_statements())}
