@@ -2,8 +2,16 @@
 
 import asyncio
 import contextlib
+import ctypes
+import socket
+import struct
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
+
+_SO_ATTACH_FILTER = 26
+# A program of one instruction for the kernel's socket filter (Linux's filter.rst): of no packet is anything kept.
+_RETURN_NOTHING = ctypes.create_string_buffer(struct.pack("HBBI", 0x06, 0, 0, 0))
+_DROP_ALL = struct.pack("HL", 1, ctypes.addressof(_RETURN_NOTHING))
 
 
 class Wire:
@@ -27,9 +35,12 @@ class Wire:
             pair.half_close()
 
     def fall_silent(self) -> None:
-        """Carry nothing more on the connections that there are, and tell nobody; new ones work."""
+        """Hear nothing more on the connections that there are, and tell nobody; new ones work.
+
+        As when a network is taken apart: not even the kernel confirms what is sent, for it is dropped as it arrives.
+        """
         for pair in list(self._pairs):
-            pair.is_silent.set()
+            pair.fall_silent()
 
     async def serve(self, host: str, port: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Carry one connection."""
@@ -51,12 +62,17 @@ class _Pair:
     """The two connections of one."""
 
     def __init__(self, wire: Wire, front: asyncio.StreamWriter, back: asyncio.StreamWriter) -> None:
-        self.is_silent = asyncio.Event()
+        self._is_silent = False
         self._wire, self._front, self._back = wire, front, back
 
     def cut(self) -> None:
         for writer in (self._front, self._back):
             writer.transport.abort()
+
+    def fall_silent(self) -> None:
+        self._is_silent = True
+        for writer in (self._front, self._back):
+            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, _DROP_ALL)
 
     def half_close(self) -> None:
         with suppress(OSError, RuntimeError):
@@ -68,11 +84,9 @@ class _Pair:
             while part := await reader.read(2**16):
                 if self._wire.delay_s:
                     await asyncio.sleep(self._wire.delay_s)
-                if self.is_silent.is_set():
-                    continue
                 writer.write(part)
                 await writer.drain()
-        if not self.is_silent.is_set():
+        if not self._is_silent:
             writer.close()
 
 

@@ -15,6 +15,11 @@ async def _through_a_wire(url: str, stage: Stage) -> AsyncGenerator[Mapping[str,
     parts = urlsplit(url)
     async with wired("127.0.0.1", stage.cluster.port) as wire:
         stage.wire = wire
+
+        async def end() -> None:
+            wire.cut()
+
+        stage.afterwards.append(end)  # else PostgreSQL keeps what nobody has told it of
         rewired = parts._replace(netloc=f"{parts.username}:{parts.password}@127.0.0.1:{wire.port}").geturl()
         yield {"LEASEHOLD_DATABASE_URL": rewired, "LEASEHOLD_DIRECT_URL": rewired}
 

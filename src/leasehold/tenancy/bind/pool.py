@@ -12,9 +12,10 @@ from uuid import UUID
 
 import asyncpg
 
-from leasehold.core.database import DriverConnection, driver_url
+from leasehold.core.database import driver_url
 from leasehold.core.errors import DatabaseUnavailable
 from leasehold.core.figures import Histogram
+from leasehold.core.lively import LivelyConnection
 from leasehold.core.usage import UsageMeter
 from leasehold.tenancy.bind.line import Line
 from leasehold.tenancy.bind.trace import Statements
@@ -22,7 +23,7 @@ from leasehold.tenancy.bind.trace import Statements
 _HAND_OVERS = 20
 
 
-class ReaderConnection(DriverConnection):
+class ReaderConnection(LivelyConnection):
     """A connection with the memory of whom it has served."""
 
     home: int = 0
