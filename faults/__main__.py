@@ -52,7 +52,9 @@ async def _run(names: list[str], *, is_short: bool, output: Path | None) -> int:
             began = time.monotonic()
             async with asyncio.timeout(_TRIAL_S):
                 outcome = await try_fault(known[name], installation, is_short=is_short)
-            say(f"{name}: {outcome.broken or 'as promised'} ({time.monotonic() - began:.0f} s) {'; '.join(outcome.found)}")
+            say(
+                f"{name}: {outcome.broken or 'as promised'} ({time.monotonic() - began:.0f} s) {'; '.join(outcome.found)}"
+            )
             if outcome.broken:
                 say("\n".join([*outcome.notes, outcome.words]))
             outcomes.append(outcome)

@@ -36,13 +36,17 @@ class Plan(Struct):
     tenants: list[Tenant]
     rate: float
     """Requests of each tenant in a second."""
+    first: int = 0
+    """The number of the first operation: two clients must not use the same."""
+    padding: int = 1500
+    """Characters of each item that is made, so that its table grows."""
 
 
 class Asking:
     """One tenant."""
 
     def __init__(self, plan: Plan, tenant: Tenant, journal: Journal) -> None:
-        self._tenant, self._journal = tenant, journal
+        self._tenant, self._journal, self._padding = tenant, journal, "-" * plan.padding
         self._http = httpx.AsyncClient(
             base_url=plan.address,
             timeout=PATIENCE_S,
@@ -98,7 +102,7 @@ class Asking:
         path, method = "/v1/items" + (f"/{item_id}" if item_id else ""), "GET"
         more: dict[str, Any] = {}
         if entry.kind in {"make", "make_once"}:
-            method, more = "POST", {"json": {"title": entry.title}}
+            method, more = "POST", {"json": {"title": entry.title, "description": self._padding}}
         elif entry.kind == "change":
             method, more = "PATCH", {"json": {"description": entry.title}}
         elif entry.kind == "list":
@@ -163,7 +167,7 @@ async def ask(plan: Plan, journal: Journal) -> None:
     tenants = [Asking(plan, tenant, journal) for tenant in plan.tenants]
     under_way: set[asyncio.Task[None]] = set()
     due = time.monotonic()
-    for number in count():
+    for number in count(plan.first):
         if over.is_set():
             break
         for place, tenant in enumerate(tenants):

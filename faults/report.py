@@ -9,10 +9,11 @@ from pathlib import Path
 import msgspec
 
 from benchmarks.machine import processor
+from faults.asking import RATE
 from faults.deployment import SERVERS
 from faults.fault import Fault
 from faults.latency import LIMIT, NOISE_S, WINDOW_S
-from faults.trial import RATE, Outcome
+from faults.trial import Outcome
 
 Skipped = tuple[Fault, str]
 _HEAD = (

@@ -30,12 +30,19 @@ class Stage:
     deployment: Deployment = field(init=False)
     wire: Any = None
     """What the fault has put between the processes and PostgreSQL."""
-    demands: list[Callable[[], Awaitable[str | None]]] = field(default_factory=list[Callable[[], Awaitable[str | None]]])
+    demands: list[Callable[[], Awaitable[str | None]]] = field(
+        default_factory=list[Callable[[], Awaitable[str | None]]]
+    )
     """What else must be so before everything is stopped; each says what is wrong, or None."""
     afterwards: list[Callable[[], Awaitable[None]]] = field(default_factory=list[Callable[[], Awaitable[None]]])
     """What is to end, too, before anybody counts what is left."""
     found: list[str] = field(default_factory=list[str])
     """What was seen besides the figures."""
+
+    @property
+    def journal(self) -> Path:
+        """The file in which clients write down what they ask."""
+        return self.folder / "journal"
 
     def lasts(self, *, short_s: float, long_s: float) -> float:
         """Return how long the harm lasts."""

@@ -4,14 +4,12 @@ import asyncio
 import re
 import tempfile
 import time
-from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import msgspec
-
-from faults.client import Plan
+from faults.asking import RATE, asking
 from faults.deployment import deployed
 from faults.disk import own_disk
 from faults.fault import Fault
@@ -20,11 +18,8 @@ from faults.journal import read_journal
 from faults.judge import Row, Verdict, judge
 from faults.latency import WINDOW_S, back_after_s, quiet_p99_s
 from faults.stage import Stage
-from faults.supervised import Supervised
 from leasehold.tenancy.names import quoted
 
-RATE = 12.0
-"""Requests of each tenant in a second."""
 _WARM_S = 1.0
 _ERROR = re.compile(r'"event": ?"(request_failed|[a-z_]*crashed)"|Traceback|panicked')
 _MOST_WORDS = 2_000
@@ -79,8 +74,8 @@ async def try_fault(fault: Fault, installation: Installation, *, is_short: bool)
         changes = await stack.enter_async_context(fault.route(url, stage))
         environment = {**installation.environment, **fault.settings, **changes}
         stage.deployment = await stack.enter_async_context(deployed(environment, folder, workers=fault.workers))
-        journal, harmed_from, harmed_until = folder / "journal", 0.0, 0.0
-        async with asking(stage, journal) as begun:
+        journal, harmed_from, harmed_until = stage.journal, 0.0, 0.0
+        async with asking(stage, rate=RATE) as begun:
             await asyncio.sleep(stage.lasts(short_s=2.5, long_s=10))
             harmed_from = time.monotonic()
             await fault.harm(stage)
@@ -114,27 +109,6 @@ async def try_fault(fault: Fault, installation: Installation, *, is_short: bool)
 def _complaints(stage: Stage) -> str:
     lines = [line for line in stage.deployment.log().splitlines() if _ERROR.search(line)]
     return "\n".join(lines)[:_MOST_WORDS]
-
-
-@asynccontextmanager
-async def asking(stage: Stage, journal: Path) -> AsyncGenerator[float]:
-    """Let a client ask until the end of the block, in a process of its own, and yield when it began."""
-    plan = stage.folder / "plan.json"
-    plan.write_bytes(
-        msgspec.json.encode(Plan(stage.deployment.balancer.address, list(stage.installation.tenants), RATE))
-    )
-    client = Supervised("faults.client", str(plan), str(journal), environment={}, log=stage.folder / "client.log")
-    await client.start()
-    try:
-        async with asyncio.timeout(20):
-            while not journal.exists() or not journal.stat().st_size:
-                await asyncio.sleep(0.02)
-        yield time.monotonic()
-    finally:
-        status = await client.stop()
-        client.sweep()
-    if status != 0:
-        raise RuntimeError(f"the client ended with {status}: {(stage.folder / 'client.log').read_text()[-500:]}")
 
 
 async def _until_back(journal: Path, quiet_s: float, harmed_until: float, *, within_s: float) -> None:

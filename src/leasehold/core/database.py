@@ -12,10 +12,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engin
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import AsyncAdaptedQueuePool, ConnectionPoolEntry, NullPool, QueuePool
 
-from leasehold.core.errors import DatabaseUnavailable, Problem
+from leasehold.core.errors import DatabaseUnavailable, OutcomeUnknown, Problem
 from leasehold.core.figures import Histogram
 from leasehold.core.ids import new_id
-from leasehold.core.sqlstate import problem_of
+from leasehold.core.sqlstate import is_lost, problem_of
 from leasehold.core.usage import UsageMeter
 
 if TYPE_CHECKING:
@@ -141,7 +141,8 @@ async def unit_of_work(session: SessionT) -> AsyncGenerator[SessionT]:
     """Lend a session for one transaction: committed at the end, rolled back by any exception.
 
     Raises:
-        DatabaseUnavailable: no connection can be had, or it was lost.
+        DatabaseUnavailable: no connection can be had, or it was lost; nothing of the transaction stays.
+        OutcomeUnknown: the connection was lost in the COMMIT, so that nobody knows.
         Problem: what else the database refuses, where its SQLSTATE says so.
     """
     try:
@@ -163,7 +164,13 @@ def platform_session(database: Database) -> AbstractAsyncContextManager[Platform
 
 
 def _commit_and_close(session: Session) -> None:
-    session.commit()
+    session.flush()
+    try:
+        session.commit()
+    except (OSError, DBAPIError) as error:
+        if not is_lost(error):
+            raise
+        raise OutcomeUnknown from error
     session.close()
 
 

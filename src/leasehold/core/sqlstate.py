@@ -105,6 +105,11 @@ def problem_of(error: DBAPIError) -> Problem | None:
     return problem_of_driver(driver_error, statement=error.statement or "")
 
 
+def is_lost(error: OSError | DBAPIError) -> bool:
+    """Tell whether a connection was lost, so that nobody has heard what became of the last statement."""
+    return isinstance(error, OSError) or error.connection_invalidated or sqlstate_of(error).startswith(("08", "57P"))
+
+
 def problem_of_driver(error: asyncpg.PostgresError, *, statement: str = "") -> Problem | None:
     """Return what to tell the client of an error of the driver, or None for what is our own fault."""
     code = error.sqlstate or ""
