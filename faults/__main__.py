@@ -26,6 +26,7 @@ def main() -> int:
     parser.add_argument("--list", action="store_true", help="name all faults, with what is promised")
     parser.add_argument("--short", action="store_true", help="harm for a few seconds each, as in the tests")
     parser.add_argument("--output", type=Path, help="a folder for faults.md and faults.json")
+    parser.add_argument("--keep", type=Path, help="a folder for the journals, and for what all processes print")
     asked = parser.parse_args()
     known = {fault.name: fault for fault in ALL}
     if unknown := [name for name in asked.names if name not in known]:
@@ -34,10 +35,10 @@ def main() -> int:
         print("\n".join(f"{fault.name:26} {fault.expected}" for fault in ALL))
         return 0
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is ended
-    return asyncio.run(_run(asked.names or list(known), is_short=asked.short, output=asked.output))
+    return asyncio.run(_run(asked.names or list(known), is_short=asked.short, output=asked.output, keep=asked.keep))
 
 
-async def _run(names: list[str], *, is_short: bool, output: Path | None) -> int:
+async def _run(names: list[str], *, is_short: bool, output: Path | None, keep: Path | None) -> int:
     known = {fault.name: fault for fault in ALL}
     outcomes: list[Outcome] = []
     skipped: list[Skipped] = []
@@ -51,7 +52,7 @@ async def _run(names: list[str], *, is_short: bool, output: Path | None) -> int:
                 continue
             began = time.monotonic()
             async with asyncio.timeout(_TRIAL_S):
-                outcome = await try_fault(known[name], installation, is_short=is_short)
+                outcome = await try_fault(known[name], installation, is_short=is_short, keep=keep)
             say(
                 f"{name}: {outcome.broken or 'as promised'} ({time.monotonic() - began:.0f} s) {'; '.join(outcome.found)}"
             )

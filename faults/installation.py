@@ -21,7 +21,7 @@ from tests.integration.cli.shell import free_port, leasehold, succeeded
 
 DATABASE = "leasehold_faults"
 _PASSWORD = "only-for-faults"
-_SCOPES = ("items:read", "items:write", "users:read", "users:write")
+_SCOPES = ("items:read", "items:write", "users:read", "users:write", "tenant:read")
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import shutil
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -59,8 +60,11 @@ class Outcome:
         return self.verdict.broken | {name: count for name, count in left.items() if count}
 
 
-async def try_fault(fault: Fault, installation: Installation, *, is_short: bool) -> Outcome:
-    """Do a fault to a copy of the installation under load, and return what came of it."""
+async def try_fault(fault: Fault, installation: Installation, *, is_short: bool, keep: Path | None = None) -> Outcome:
+    """Do a fault to a copy of the installation under load, and return what came of it.
+
+    The journal and what processes have printed are kept in a folder if one is named.
+    """
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="leasehold-fault-")))
         disk = folder / "postgres"
@@ -69,6 +73,8 @@ async def try_fault(fault: Fault, installation: Installation, *, is_short: bool)
         cluster = installation.template.copy_to(disk, parameters=fault.parameters)
         stack.callback(cluster.kill)
         await asyncio.to_thread(cluster.start)
+        if keep is not None:
+            stack.callback(_keep, folder, keep / fault.name)
         stage = Stage(folder, cluster, installation, is_short)
         url = installation.environment["LEASEHOLD_DATABASE_URL"]
         changes = await stack.enter_async_context(fault.route(url, stage))
@@ -104,6 +110,13 @@ async def try_fault(fault: Fault, installation: Installation, *, is_short: bool)
             found=tuple(stage.found),
         )
         return replace(outcome, words=_complaints(stage)) if outcome.broken else outcome
+
+
+def _keep(folder: Path, where: Path) -> None:
+    where.mkdir(parents=True, exist_ok=True)
+    for file in (folder / "journal", *folder.glob("*.log"), *(folder / "postgres").glob("*.log")):
+        if file.exists():
+            shutil.copy(file, where)
 
 
 def _complaints(stage: Stage) -> str:

@@ -64,7 +64,22 @@ async def _kill_workers(stage: Stage) -> None:
                 await asyncio.sleep(0.05)
             dice.choice(stage.deployment.workers).send(signal.SIGKILL)
             await asyncio.sleep(0.3)
+    await _all_there(stage)
     stage.demands.append(lambda: _all_mailed(stage, promised))
+
+
+async def _all_there(stage: Stage) -> None:
+    """Wait until each worker has started: before, it ends by a signal as any program does."""
+    connection = await stage.admin()
+    try:
+        async with asyncio.timeout(60):
+            while True:
+                there = {row["pid"] for row in await connection.fetch("SELECT pid FROM platform.job_workers")}
+                if {one.pid for one in stage.deployment.workers} <= there:
+                    return
+                await asyncio.sleep(0.1)
+    finally:
+        await connection.close()
 
 
 async def _all_mailed(stage: Stage, promised: list[str]) -> str | None:
