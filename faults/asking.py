@@ -31,8 +31,8 @@ async def asking(stage: Stage, *, rate: float, first: int = 0) -> AsyncGenerator
     client = Supervised("faults.client", str(plan), str(stage.journal), environment={}, log=log)
     await client.start()
     try:
-        async with asyncio.timeout(20):
-            while not stage.journal.exists() or not stage.journal.stat().st_size:
+        async with asyncio.timeout(60):
+            while not log.stat().st_size:
                 await asyncio.sleep(0.02)
         yield time.monotonic()
     finally:

@@ -164,6 +164,7 @@ async def ask(plan: Plan, journal: Journal) -> None:
     over = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, over.set)
+    print("asking", flush=True)  # from now on it ends in order
     tenants = [Asking(plan, tenant, journal) for tenant in plan.tenants]
     under_way: set[asyncio.Task[None]] = set()
     due = time.monotonic()

@@ -1,6 +1,7 @@
 """How long it hurt: from the end of the harm until requests are answered as before."""
 
 from collections.abc import Sequence
+from math import inf
 
 from faults.journal import Entry
 
@@ -23,24 +24,27 @@ def quiet_p99_s(entries: Sequence[Entry], *, begins: float, ends: float) -> floa
     return percentile([one.at - one.due for one in firsts(entries) if begins <= one.due < ends], 0.99)
 
 
-def back_after_s(entries: Sequence[Entry], *, quiet_s: float, harmed_until: float) -> float | None:
-    """Return how long after the harm all was as before, and stayed so: None if it did not.
+def slow_from_s(quiet_s: float) -> float:
+    """Return what the 99th percentile of a window may be at most, by that of the quiet time."""
+    return max(LIMIT * quiet_s, NOISE_S)
 
-    Each request of a window must have been answered well, and the 99th percentile be within twice that of the quiet
-    time. Windows begin every tenth of a second and count by when requests were due; those at the end of the journal
-    that are not whole count as the rest of it.
+
+def back_after_s(entries: Sequence[Entry], *, harmed_until: float, within_s: float = inf) -> float | None:
+    """Return how long after the harm all was as before, and stayed so until the end of the journal: None if it did not.
+
+    Each request of a window must have been answered well, and the 99th percentile be within so many seconds. Windows
+    begin every tenth of a second, and count by when requests were due; one that is not whole at the end does not count.
     """
     after = sorted((one for one in firsts(entries) if one.due >= harmed_until), key=lambda one: one.due)
     if not after:
         return None
-    limit = max(LIMIT * quiet_s, NOISE_S)
     end = after[-1].due
     back: float | None = None
     start = harmed_until
     while start + WINDOW_S <= end:
         window = [one for one in after if start <= one.due < start + WINDOW_S]
         is_well = bool(window) and all(one.event == "answered" and one.status in _WELL for one in window)
-        if is_well and percentile([one.at - one.due for one in window], 0.99) <= limit:
+        if is_well and percentile([one.at - one.due for one in window], 0.99) <= within_s:
             back = start if back is None else back
         else:
             back = None

@@ -17,7 +17,7 @@ from faults.fault import Fault
 from faults.installation import Installation, Tenant
 from faults.journal import read_journal
 from faults.judge import Row, Verdict, judge
-from faults.latency import WINDOW_S, back_after_s, quiet_p99_s
+from faults.latency import WINDOW_S, back_after_s, quiet_p99_s, slow_from_s
 from faults.stage import Stage
 from leasehold.tenancy.names import quoted
 
@@ -34,7 +34,10 @@ class Outcome:
     verdict: Verdict
     harm_s: float
     quiet_p99_ms: float
+    served_after_s: float | None
+    """How long after the harm every request was answered well again; None for not at all."""
     back_after_s: float | None
+    """How long after it they were also as fast as before; None for not as long as anybody looked."""
     left_processes: int
     left_connections: int
     left_files: int
@@ -54,7 +57,7 @@ class Outcome:
             "connections left": self.left_connections,
             "files left": self.left_files,
             "ended badly": self.badly_ended,
-            "never back": int(self.back_after_s is None),
+            "never served again": int(self.served_after_s is None),
             "demands not met": len(self.notes),
         }
         return self.verdict.broken | {name: count for name, count in left.items() if count}
@@ -87,7 +90,7 @@ async def try_fault(fault: Fault, installation: Installation, *, is_short: bool,
             await fault.harm(stage)
             harmed_until = time.monotonic()
             quiet_s = quiet_p99_s(read_journal(journal), begins=begun + _WARM_S, ends=harmed_from - 0.2)
-            await _until_back(journal, quiet_s, harmed_until, within_s=stage.lasts(short_s=20, long_s=60))
+            await _until_back(journal, quiet_s, harmed_until, within_s=stage.lasts(short_s=10, long_s=60))
         entries = read_journal(journal)
         await stage.cluster.serves()
         wrong = [wrong for demand in stage.demands if (wrong := await demand()) is not None]
@@ -100,7 +103,8 @@ async def try_fault(fault: Fault, installation: Installation, *, is_short: bool,
             verdict=judge(entries, tables),
             harm_s=harmed_until - harmed_from,
             quiet_p99_ms=quiet_s * 1000,
-            back_after_s=back_after_s(entries, quiet_s=quiet_s, harmed_until=harmed_until),
+            served_after_s=back_after_s(entries, harmed_until=harmed_until),
+            back_after_s=back_after_s(entries, harmed_until=harmed_until, within_s=slow_from_s(quiet_s)),
             left_processes=sum(len(one.left()) for one in stage.deployment.processes),
             left_connections=await _connections(stage),
             left_files=sum(1 for _ in stage.deployment.temporary.rglob("*")),
@@ -129,7 +133,7 @@ async def _until_back(journal: Path, quiet_s: float, harmed_until: float, *, wit
     deadline = time.monotonic() + within_s
     while time.monotonic() < deadline:
         await asyncio.sleep(0.5)
-        back = back_after_s(read_journal(journal), quiet_s=quiet_s, harmed_until=harmed_until)
+        back = back_after_s(read_journal(journal), harmed_until=harmed_until, within_s=slow_from_s(quiet_s))
         if back is not None and time.monotonic() - harmed_until > back + 2 * WINDOW_S:
             return
 

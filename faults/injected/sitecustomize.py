@@ -1,22 +1,22 @@
 """Python runs this before anything else where its folder is on PYTHONPATH: the wall clock then stands in a file.
 
-Monotonic clocks stay as they are: no clock that is set makes them jump. Not libfaketime, in which `time.sleep` of Python
-3.11 fails, and under which event loops stand still for seconds.
+Monotonic clocks stay as they are: no clock that is set makes them jump. Not libfaketime, in which `time.sleep` of
+Python 3.11 fails, and under which event loops stand still for seconds.
 """
 
 import os
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 
 from leasehold.core import clock
 
-_FILE = os.environ["FAULTS_CLOCK"]
+_FILE = Path(os.environ["FAULTS_CLOCK"])
 _right_time = time.time
 
 
 def _jumped_time() -> float:
-    with open(_FILE) as file:
-        return _right_time() + float(file.read())
+    return _right_time() + float(_FILE.read_text())
 
 
 def _jumped_now() -> datetime:

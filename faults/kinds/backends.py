@@ -69,7 +69,6 @@ FAULTS = (
         "listen-cut",
         "No request notices: the directory is read anew, and credentials are looked up again.",
         _cut_feeds,
-        is_in_short_form=True,
     ),
     Fault(
         "out-of-connections",

@@ -38,7 +38,7 @@ async def _fill_disk(stage: Stage) -> None:
 
 
 async def _fill_by_wal(stage: Stage) -> None:
-    """Write so much that no further segment of the log fits: PostgreSQL then ends itself, and starts when there is room."""
+    """Write until no further segment of the log fits: PostgreSQL then ends itself, and starts when there is room."""
     path = await asyncio.to_thread(_fill, stage, leave_bytes=0)
     connection = await stage.admin()
     try:

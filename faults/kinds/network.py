@@ -58,7 +58,6 @@ FAULTS = (
         "As when backends are terminated: reads are done again, writes are answered 503.",
         _cut,
         route=_through_a_wire,
-        is_in_short_form=True,
     ),
     Fault(
         "network-half-closed",

@@ -25,7 +25,6 @@ FAULTS = (
         "postgresql-restarted",
         "While it is away requests are answered 503 with Retry-After, and served again once it is back.",
         _restart,
-        is_in_short_form=True,
     ),
     Fault(
         "postgresql-killed",

@@ -1,4 +1,4 @@
-"""A connection to the database is lost at a statement or in the COMMIT: the answer says which, and so what is certain."""
+"""A connection to the database is lost at a statement or in the COMMIT: the answer says which."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -23,15 +23,18 @@ DESK = {"title": "Desk"}
 _BLOCKED = "SELECT pid FROM pg_locks WHERE NOT granted AND relation = to_regclass($1)"
 
 
+def asking(address: str) -> httpx.AsyncClient:
+    return httpx.AsyncClient(base_url=address, timeout=20)
+
+
 @asynccontextmanager
 async def served_through_a_proxy(settings: Settings) -> AsyncGenerator[tuple[Traffic, httpx.AsyncClient]]:
     url = settings.database_url.get_secret_value()
     parts = urlsplit(url)
     async with proxy(parts.hostname or "", parts.port or 5432) as traffic:
         through = url.replace(f":{parts.port}/", f":{traffic.port}/")
-        async with served(settings, database_url=through) as address:
-            async with httpx.AsyncClient(base_url=address, timeout=20) as client:
-                yield traffic, client
+        async with served(settings, database_url=through) as address, asking(address) as client:
+            yield traffic, client
 
 
 async def _hear_nothing(_backend: int) -> None:
@@ -62,15 +65,14 @@ async def test_who_is_lost_before_the_commit_is_told_that_nothing_was_done(
     settings: Settings, process: Process, acme: TenantRef, owner: Any
 ) -> None:
     headers = await bearer(process, acme)
-    async with served(settings) as address, httpx.AsyncClient(base_url=address, timeout=20) as client:
-        async with owner.transaction():
-            await owner.execute(f'LOCK TABLE "{acme.schema}".items IN ACCESS EXCLUSIVE MODE')
-            asking = asyncio.create_task(client.post("/v1/items", headers=headers, json=DESK))
-            async with asyncio.timeout(10):
-                while not (blocked := await owner.fetch(_BLOCKED, f'"{acme.schema}".items')):
-                    await asyncio.sleep(0.02)
-            of_app: Any = await asyncpg.connect(driver_url(settings.database_url.get_secret_value()))
-            await of_app.fetch("SELECT pg_terminate_backend($1)", blocked[0]["pid"])
-            await of_app.close()
-            assert refusal_of(await asking) == (503, "database-unavailable")
+    async with served(settings) as address, asking(address) as client, owner.transaction():
+        await owner.execute(f'LOCK TABLE "{acme.schema}".items IN ACCESS EXCLUSIVE MODE')
+        answering = asyncio.create_task(client.post("/v1/items", headers=headers, json=DESK))
+        async with asyncio.timeout(10):
+            while not (blocked := await owner.fetch(_BLOCKED, f'"{acme.schema}".items')):
+                await asyncio.sleep(0.02)
+        of_app: Any = await asyncpg.connect(driver_url(settings.database_url.get_secret_value()))
+        await of_app.fetch("SELECT pg_terminate_backend($1)", blocked[0]["pid"])
+        await of_app.close()
+        assert refusal_of(await answering) == (503, "database-unavailable")
     assert await owner.fetchval(f'SELECT count(*) FROM "{acme.schema}".items') == 0

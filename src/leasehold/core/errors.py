@@ -159,7 +159,7 @@ class DatabaseUnavailable(Unavailable):
 
 
 class OutcomeUnknown(DatabaseUnavailable):
-    """The database was lost while it was told to keep what was done; ask whether it has, or repeat with the same key."""
+    """The database was lost while it kept what was done; look whether it has, or repeat with the same key."""
 
     type = "outcome-unknown"
     title = "Outcome unknown"

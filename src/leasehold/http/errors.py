@@ -11,7 +11,15 @@ from litestar.datastructures import State
 from litestar.exceptions import HTTPException, ValidationException
 from msgspec import Struct
 
-from leasehold.core.errors import TYPE_PREFIX, DatabaseUnavailable, FieldError, Invalid, NotFound, OutcomeUnknown, Problem
+from leasehold.core.errors import (
+    TYPE_PREFIX,
+    DatabaseUnavailable,
+    FieldError,
+    Invalid,
+    NotFound,
+    OutcomeUnknown,
+    Problem,
+)
 from leasehold.core.failures import kind_of
 from leasehold.core.sqlstate import OF_VALUES, told_of_fields
 from leasehold.core.validation import UNREADABLE

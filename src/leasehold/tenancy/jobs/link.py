@@ -15,8 +15,8 @@ import structlog
 
 from leasehold.config import Settings
 from leasehold.core.database import DriverConnection, driver_url
-from leasehold.core.lively import LivelyConnection
 from leasehold.core.ids import new_id
+from leasehold.core.lively import LivelyConnection
 from leasehold.core.sqlstate import LOST_CONNECTION
 from leasehold.tenancy.jobs.models import CHANNEL
 from leasehold.tenancy.jobs.queue import JobQueue
