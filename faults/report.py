@@ -44,11 +44,12 @@ def table(outcomes: Sequence[Outcome], skipped: Sequence[Skipped]) -> str:
 def conditions(*, is_short: bool, tenants: int) -> str:
     """Return under which conditions the figures were taken."""
     load = os.getloadavg()[0]
+    form, machine = "short" if is_short else "long", f"{os.cpu_count()} cores of {processor()}"
+    software = f"Linux {platform.release()}, Python {platform.python_version()}"
     return (
-        f"{datetime.now(UTC):%Y-%m-%d}, the {'short' if is_short else 'long'} form, on {os.cpu_count()} cores of "
-        f"{processor()} (Linux {platform.release()}, Python {platform.python_version()}), whose load was {load:.1f} at "
-        f"the end. PostgreSQL 18 with its default durability. {SERVERS} servers with one process each behind a balancer, "
-        f"one worker, {tenants} tenants that ask {RATE:.0f} times a second each, half of it writes and a third of those "
+        f"{datetime.now(UTC):%Y-%m-%d}, the {form} form, on {machine} ({software}), with a load of {load:.1f} at last. "
+        f"PostgreSQL 18 with its default durability. {SERVERS} servers with one process each behind a balancer, one "
+        f"worker, {tenants} tenants that ask {RATE:.0f} times a second each, half of it writes and a third of those "
         "with an Idempotency-Key."
     )
 
