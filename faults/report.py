@@ -17,6 +17,7 @@ from faults.trial import Outcome
 Skipped = tuple[Fault, str]
 _COLUMNS = (
     "fault",
+    "requests",
     "writes acknowledged",
     "of them lost",
     "rows of a wrong tenant",
@@ -74,6 +75,7 @@ def as_json(outcomes: Sequence[Outcome], skipped: Sequence[Skipped], *, conditio
                 "restarts": one.restarts,
                 "broken": one.broken,
                 "notes": list(one.notes),
+                "found": list(one.found),
             }
             for one in outcomes
         ],
@@ -97,6 +99,7 @@ def _cells(one: Outcome) -> Sequence[str]:
     verdict = one.verdict
     bad = ", ".join(f"{count} x {name}" for name, count in sorted(verdict.bad.items())) or "0"
     figures = (
+        verdict.requests,
         verdict.acknowledged,
         verdict.lost,
         verdict.wrong_tenant,

@@ -49,6 +49,9 @@ class Outcome:
     words: str = ""
     """What processes printed as errors, where something is broken."""
 
+    def _figure(self, name: str) -> int:
+        return getattr(self if name == "restarts" else self.verdict, name)
+
     @property
     def broken(self) -> dict[str, int]:
         """Everything that was promised and not held."""
@@ -59,6 +62,7 @@ class Outcome:
             "ended badly": self.badly_ended,
             "never served again": int(self.served_after_s is None),
             "demands not met": len(self.notes),
+            "harm not seen": int(bool(self.fault.shown_by) and not self._figure(self.fault.shown_by)),
         }
         return self.verdict.broken | {name: count for name, count in left.items() if count}
 

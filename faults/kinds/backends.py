@@ -3,7 +3,7 @@
 import asyncio
 import random
 import time
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 
 import asyncpg
 
@@ -42,20 +42,24 @@ async def _cut_feeds(stage: Stage) -> None:
 
 
 async def _take_all(stage: Stage) -> None:
-    """Take every connection that the app may have, the moment it loses its own."""
+    """Take every connection that there is, and those of the app the moment it loses them."""
     async with AsyncExitStack() as stack:
         admin = await stage.admin()
         stack.push_async_callback(admin.close)
+        await _take(stage, stack)
         ends = time.monotonic() + stage.lasts(short_s=3, long_s=20)
         while time.monotonic() < ends:
             for row in await stage.backends_by(admin):
                 await admin.fetch("SELECT pg_terminate_backend($1)", row["pid"])
-            try:
-                while True:
-                    held = await stage.cluster.connect(DATABASE)
-                    stack.push_async_callback(held.close)
-            except asyncpg.TooManyConnectionsError:
-                await asyncio.sleep(0.1)
+            await _take(stage, stack)
+            await asyncio.sleep(0.1)
+
+
+async def _take(stage: Stage, stack: AsyncExitStack) -> None:
+    with suppress(asyncpg.TooManyConnectionsError):
+        while True:
+            held = await stage.cluster.connect(DATABASE)
+            stack.push_async_callback(held.close)
 
 
 FAULTS = (
@@ -63,7 +67,7 @@ FAULTS = (
         "backends-terminated",
         "A read is done again on another connection; a write whose connection is lost is answered 503.",
         _terminate_at_random,
-        is_in_short_form=True,
+        shown_by="refused",
     ),
     Fault(
         "listen-cut",
@@ -75,5 +79,6 @@ FAULTS = (
         "Requests that get no connection are answered 503 with Retry-After within LEASEHOLD_POOL_TIMEOUT_S.",
         _take_all,
         parameters={"max_connections": "80"},
+        shown_by="refused",
     ),
 )

@@ -39,5 +39,6 @@ FAULTS = (
         "An hour on, back, and right again: who is told that a token is over gets another; nothing is lost.",
         _jump,
         route=_on_a_clock,
+        shown_by="renewed",
     ),
 )

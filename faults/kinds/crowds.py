@@ -10,6 +10,7 @@ import httpx
 from faults.asking import RATE, asking
 from faults.fault import Fault
 from faults.installation import DATABASE, Tenant
+from faults.journal import read_journal
 from faults.stage import Stage
 from leasehold.tenancy.names import quoted
 from tests.faults.clients import accepted, connected, head_of
@@ -26,8 +27,12 @@ SELECT gen_random_uuid(), $1 || '|huge ' || n, repeat('-', 200), now(), now() FR
 
 
 async def _overload(stage: Stage) -> None:
+    seconds = stage.lasts(short_s=4, long_s=60)
     async with asking(stage, rate=RATE * _TIMES, first=_OTHERS):
-        await asyncio.sleep(stage.lasts(short_s=4, long_s=60))
+        await asyncio.sleep(seconds)
+    sent = sum(one.event == "sent" and one.number >= _OTHERS for one in read_journal(stage.journal))
+    wanted = RATE * _TIMES * len(stage.installation.tenants) * seconds
+    stage.found.append(f"{sent} of {wanted:.0f} requests that were to come on top have come")
 
 
 async def _dawdle(stage: Stage) -> None:

@@ -80,6 +80,7 @@ FAULTS = (
         disk_mib=_MIB,
         parameters={"max_wal_size": "64MB", "min_wal_size": "32MB"},
         is_in_short_form=True,
+        shown_by="refused",
     ),
     Fault(
         "wal-full",
@@ -88,10 +89,12 @@ FAULTS = (
         why_not=no_disk,
         disk_mib=_MIB,
         parameters={"max_wal_size": "64MB", "min_wal_size": "32MB"},
+        shown_by="refused",
     ),
     Fault(
         "read-only",
         "Reads are served; writes are answered 503 `read-only` with Retry-After.",
         _forbid_writing,
+        shown_by="refused",
     ),
 )

@@ -70,5 +70,6 @@ FAULTS = (
         "Connections on which nothing comes any more are given up, and their requests answered 503 with Retry-After.",
         _fall_silent,
         route=_through_a_wire,
+        shown_by="refused",
     ),
 )

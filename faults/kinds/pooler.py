@@ -76,5 +76,6 @@ FAULTS = (
         why_not=lambda: None if PGBOUNCER else WHY_NOT,
         route=_through_pgbouncer,
         is_in_short_form=True,
+        shown_by="refused",
     ),
 )

@@ -25,11 +25,13 @@ FAULTS = (
         "postgresql-restarted",
         "While it is away requests are answered 503 with Retry-After, and served again once it is back.",
         _restart,
+        shown_by="refused",
     ),
     Fault(
         "postgresql-killed",
         "As when it is restarted; what was acknowledged is there after the recovery.",
         _kill,
         is_in_short_form=True,
+        shown_by="refused",
     ),
 )

@@ -149,6 +149,7 @@ FAULTS = (
         "Requests under way on it are cut off, and nobody is told a success that was none; the others go on.",
         _kill_server,
         is_in_short_form=True,
+        shown_by="restarts",
     ),
     Fault(
         "workers-killed",
@@ -156,6 +157,7 @@ FAULTS = (
         _kill_workers,
         route=_with_mails,
         workers=2,
+        shown_by="restarts",
     ),
     Fault(
         "migration-killed",
