@@ -9,6 +9,7 @@ import signal
 import sys
 import time
 from collections import deque
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -36,10 +37,23 @@ class Plan(Struct):
     tenants: list[Tenant]
     rate: float
     """Requests of each tenant in a second."""
-    first: int = 0
-    """The number of the first operation: two clients must not use the same."""
     padding: int = 1500
     """Characters of each item that is made, so that its table grows."""
+
+
+async def token_of(client: httpx.AsyncClient, tenant: Tenant) -> str:
+    """Return a new access token of a tenant's client, an empty text if none is given.
+
+    Raises:
+        httpx.TransportError: nobody answers.
+    """
+    answer = await client.post(
+        "/oauth/token",
+        headers={"X-Tenant": tenant.slug},
+        data={"grant_type": "client_credentials"},
+        auth=(tenant.client_id, tenant.client_secret),
+    )
+    return answer.json()["access_token"] if answer.status_code == 200 else ""
 
 
 class Asking:
@@ -129,17 +143,8 @@ class Asking:
         """Return a token that is not the refused one; while none can be had, whatever there is."""
         async with self._renewing:
             if self._token == refused:
-                try:
-                    answer = await self._http.post(
-                        "/oauth/token",
-                        headers={"X-Tenant": self._tenant.slug},
-                        data={"grant_type": "client_credentials"},
-                        auth=(self._tenant.client_id, self._tenant.client_secret),
-                    )
-                except httpx.TransportError:
-                    return self._token or "none"
-                if answer.status_code == 200:
-                    self._token = answer.json()["access_token"]
+                with suppress(httpx.TransportError):
+                    self._token = await token_of(self._http, self._tenant) or self._token
             return self._token or "none"
 
     def _note(self, entry: Entry, event: Event) -> None:
@@ -168,7 +173,7 @@ async def ask(plan: Plan, journal: Journal) -> None:
     tenants = [Asking(plan, tenant, journal) for tenant in plan.tenants]
     under_way: set[asyncio.Task[None]] = set()
     due = time.monotonic()
-    for number in count(plan.first):
+    for number in count():
         if over.is_set():
             break
         for place, tenant in enumerate(tenants):

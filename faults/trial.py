@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from faults.asking import RATE, asking
+from faults.asking import asking
 from faults.deployment import deployed
 from faults.disk import own_disk
 from faults.fault import Fault
@@ -88,7 +88,7 @@ async def try_fault(fault: Fault, installation: Installation, *, is_short: bool,
         environment = {**installation.environment, **fault.settings, **changes}
         stage.deployment = await stack.enter_async_context(deployed(environment, folder, workers=fault.workers))
         journal, harmed_from, harmed_until = stage.journal, 0.0, 0.0
-        async with asking(stage, rate=RATE) as begun:
+        async with asking(stage) as begun:
             await asyncio.sleep(stage.lasts(short_s=2.5, long_s=10))
             harmed_from = time.monotonic()
             await fault.harm(stage)

@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 
 import httpx
 
+from faults.client import token_of
 from faults.fault import Fault
 from faults.stage import Stage
 from tests.faults.migrating import add_revision
@@ -48,13 +49,7 @@ async def _kill_workers(stage: Stage) -> None:
     promised: list[str] = []
     tenant = stage.installation.tenants[0]
     async with httpx.AsyncClient(base_url=stage.deployment.balancer.address, timeout=15) as client:
-        answer = await client.post(
-            "/oauth/token",
-            headers={"X-Tenant": tenant.slug},
-            data={"grant_type": "client_credentials"},
-            auth=(tenant.client_id, tenant.client_secret),
-        )
-        client.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
+        client.headers["Authorization"] = f"Bearer {await token_of(client, tenant)}"
         while time.monotonic() < ends:
             for _ in range(5):
                 email = f"user-{len(promised)}@example.com"
