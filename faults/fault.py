@@ -40,6 +40,8 @@ class Fault:
     disk_mib: int = 0
     """Size of the disk that PostgreSQL has for itself; 0 for the machine's."""
     workers: int = 1
+    is_unnoticed: bool = False
+    """Whether no request may be refused or cut off."""
     shown_by: str = ""
     """The figure that cannot be 0 if the harm was done, where there is one: `refused`, `renewed` or `restarts`."""
     is_in_short_form: bool = False

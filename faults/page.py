@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 from benchmarks.peers import ROOT
-from faults.deployment import SERVERS
 from faults.fault import Fault
 from faults.latency import LIMIT, NOISE_S, WINDOW_S
 
@@ -19,8 +18,8 @@ def page(faults: Sequence[Fault], figures: str) -> str:
 What Leasehold promises when something breaks, and what was measured of it. `just faults` does each of these faults to
 an installation of its own and prints the figures; `just faults --document` writes this page.
 
-{SERVERS} servers and a worker run as in production, on a PostgreSQL that is theirs alone. A client in a process of its
-own asks for several tenants at a steady rate, through a balancer, and notes every request in a journal before it sends
+Two servers and a worker run as in production, on a PostgreSQL that is theirs alone. A client in a process of its own
+asks for several tenants at a steady rate, through a balancer, and notes every request in a journal before it sends
 it, and every answer. Then something is broken and mended. At the end the journal is compared with the tables.
 
 Always, under every fault:

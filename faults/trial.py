@@ -62,6 +62,7 @@ class Outcome:
             "ended badly": self.badly_ended,
             "never served again": int(self.served_after_s is None),
             "demands not met": len(self.notes),
+            "noticed": self.verdict.refused + self.verdict.cut if self.fault.is_unnoticed else 0,
             "harm not seen": int(bool(self.fault.shown_by) and not self._figure(self.fault.shown_by)),
         }
         return self.verdict.broken | {name: count for name, count in left.items() if count}

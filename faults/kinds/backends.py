@@ -73,6 +73,7 @@ FAULTS = (
         "listen-cut",
         "No request notices: the directory is read anew, and credentials are looked up again.",
         _cut_feeds,
+        is_unnoticed=True,
     ),
     Fault(
         "out-of-connections",

@@ -36,9 +36,10 @@ async def _jump(stage: Stage) -> None:
 FAULTS = (
     Fault(
         "clock-jumps",
-        "An hour on, back, and right again: who is told that a token is over gets another; nothing is lost.",
+        "An hour on, back, and right again: who is told that a token is over gets another; nobody else notices.",
         _jump,
         route=_on_a_clock,
         shown_by="renewed",
+        is_unnoticed=True,
     ),
 )

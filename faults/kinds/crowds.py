@@ -99,11 +99,13 @@ FAULTS = (
         "500 clients that send byte by byte hold nothing but their connection; nobody else notices.",
         _dawdle,
         settings={"LEASEHOLD_CLIENT_TIMEOUT_S": "10"},
+        is_unnoticed=True,
     ),
     Fault(
         "huge-result",
         "A tenant's export of 200,000 rows, read slowly by ten, holds no connection of the pool; nobody else notices.",
         _read_slowly,
         route=_with_much,
+        is_unnoticed=True,
     ),
 )

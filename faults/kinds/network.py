@@ -52,6 +52,7 @@ FAULTS = (
         "With 50 ms more each way requests take longer, and none fails.",
         _delay,
         route=_through_a_wire,
+        is_unnoticed=True,
     ),
     Fault(
         "network-cut",

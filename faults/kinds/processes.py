@@ -153,10 +153,12 @@ FAULTS = (
         route=_with_mails,
         workers=2,
         shown_by="restarts",
+        is_unnoticed=True,
     ),
     Fault(
         "migration-killed",
         "All tenants are served throughout; the next run does what is left.",
         _kill_a_run,
+        is_unnoticed=True,
     ),
 )
