@@ -156,17 +156,27 @@ async def unit_of_work(session: SessionT) -> AsyncGenerator[SessionT]:
         # Together, for each call into SQLAlchemy's synchronous half costs as much as a small query.
         await session.run_sync(_commit_and_close)
     except BaseException as error:
-        async with session:  # which closes it, whoever cancels
-            problem = _problem_with_database(error)
-            if problem is None:
-                raise
-            raise problem from error
+        await _close_what_failed(session)
+        problem = _problem_with_database(error)
+        if problem is None:
+            raise
+        raise problem from error
 
 
 def platform_session(database: Database) -> AbstractAsyncContextManager[PlatformSession]:
     """Open one transaction on the shared schema, as a unit of work."""
     info = {_TENANT_ROLES: database.tenant_roles}
     return unit_of_work(PlatformSession(database.engine, expire_on_commit=False, info=info))
+
+
+async def _close_what_failed(session: AsyncSession) -> None:
+    """Roll back and close. Where the connection is lost in that, PostgreSQL rolls back by itself."""
+    try:
+        async with session:  # which closes it, whoever cancels
+            pass
+    except (OSError, DBAPIError) as error:
+        if not is_lost(error):
+            raise
 
 
 def _commit_and_close(session: Session) -> None:
