@@ -166,3 +166,20 @@ def test_no_limit_at_all_needs_the_word(environment: pytest.MonkeyPatch) -> None
     """An empty variable is as good as none everywhere here, and must not turn limits off by mistake."""
     environment.setenv("LEASEHOLD_RATE_LIMIT_TENANT", "")
     assert _settings().rate_limit_tenant == "10000/10s,1800000/1h"
+
+
+def test_who_counts_in_valkey_says_where_it_is(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("LEASEHOLD_RATE_LIMIT_STORE", "valkey")
+    with pytest.raises(ValidationError, match="to count in Valkey, set LEASEHOLD_VALKEY_URL"):
+        _settings()
+    environment.setenv("LEASEHOLD_VALKEY_URL", "valkey://:secret-word@valkey.example.internal:6379/0")
+    assert (_settings().rate_limit_store, "secret-word" in repr(_settings())) == ("valkey", False)
+
+
+@pytest.mark.parametrize(
+    "url", ["valkey.example.internal:6379", "http://x", "valkey://", "valkey://x/zero", "unix:///x"]
+)
+def test_a_valkey_url_that_is_none_is_refused_at_the_start(environment: pytest.MonkeyPatch, url: str) -> None:
+    environment.setenv("LEASEHOLD_VALKEY_URL", url)
+    with pytest.raises(ValidationError, match="a Valkey URL looks like"):
+        _settings()

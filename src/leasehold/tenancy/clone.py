@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from uuid import UUID
 
+import asyncpg
 from sqlalchemy import MetaData, Table
 
 from leasehold.core.actor import Actor
@@ -83,8 +84,22 @@ class Cloner:
             Problem: a migration holds a table of the source.
         """
         copy = _Copy(source_id, tenant_id, self._tables, is_scrubbed=is_scrubbed, by=by, report=report)
-        tenant = await self._provisioner.provision_copy(copy, slug=slug, name=name)
+        try:
+            tenant = await self._provisioner.provision_copy(copy, slug=slug, name=name)
+        except (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError):
+            # What is not there could not be locked, and that comes first.
+            async with self._provisioner.owner.connection() as connection:
+                await _demand_source(connection, source_id, head=self._provisioner.revision)
+            raise
         return Cloned(tenant, copy.rows)
+
+
+async def _demand_source(connection: DriverConnection, source_id: UUID, *, head: str) -> None:
+    source = await connection.fetchrow(_SOURCE, source_id)
+    if source is None or source["state"] not in LIVING:
+        raise WrongTenantState(state=source["state"] if source else TenantState.PURGED)
+    if source["revision"] != head:
+        raise SourceNotMigrated(revision=source["revision"], head=head)
 
 
 @dataclass(slots=True)
@@ -112,11 +127,7 @@ class _Copy:
         Raises:
             WrongTenantState, SourceNotMigrated: as for `Cloner.clone`.
         """
-        source = await connection.fetchrow(_SOURCE, self.source_id)
-        if source is None or source["state"] not in LIVING:
-            raise WrongTenantState(state=source["state"] if source else TenantState.PURGED)
-        if source["revision"] != tenant.revision:
-            raise SourceNotMigrated(revision=source["revision"], head=tenant.revision)
+        await _demand_source(connection, self.source_id, head=tenant.revision)
         for table in self.tables:
             status = await connection.execute(self._copying(table, tenant.schema))
             self.rows[table.name] = int(status.rpartition(" ")[2])

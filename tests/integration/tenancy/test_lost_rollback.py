@@ -48,5 +48,3 @@ async def test_a_rollback_that_fails_hides_nothing(settings: Settings, acme: Ten
                 assert await session.scalar(text("SELECT 1")) == 1
             pool: Any = process.database.engine.pool
             assert pool.checkedout() == 0
-
-

@@ -26,7 +26,14 @@ from leasehold.tenancy.archive.moving import SecretsMoving
 from leasehold.tenancy.archive.progress import SILENT, Progress
 from leasehold.tenancy.archive.reading import ArchiveFile
 from leasehold.tenancy.archive.refusals import CameBackOtherwise, DoesNotFit
-from leasehold.tenancy.archive.registering import Registration, choose_id, refusal_of, register
+from leasehold.tenancy.archive.registering import (
+    Registration,
+    choose_id,
+    demand_domains,
+    demand_terms,
+    refusal_of,
+    register,
+)
 from leasehold.tenancy.archive.reissue import BoundToId, Reissue, revoke_all
 from leasehold.tenancy.archive.rewrapping import RowChange
 from leasehold.tenancy.archive.sealing import ArchiveKey
@@ -38,12 +45,15 @@ from leasehold.tenancy.fleet.history import TenantHistory
 from leasehold.tenancy.fleet.live import begun
 from leasehold.tenancy.fleet.replay import SchemaTarget, binding, message, rights_to_grant
 from leasehold.tenancy.names import APP_ROLE, check_slug, role_name, schema_name
-from leasehold.tenancy.owner import NoOwner
+from leasehold.tenancy.owner import NoOwner, demand_direct
 from leasehold.tenancy.provision import FINGERPRINT, FingerprintMismatch, FleetNotReady, schema_sql
 from leasehold.tenancy.registry import announcement_sql
 from leasehold.tenancy.secrets import SecretColumn
 
 _log = structlog.get_logger(__name__)
+
+_OF_ROWS = frozenset({"22", "23", "54"})
+"""Classes of errors that say that a row is none: its values, a rule that they break, or that they are too much."""
 
 Adjust = Callable[[DriverConnection, TenantRef], Awaitable[object]]
 """Changes what was loaded and compared, in a schema at head to which the path leads."""
@@ -91,6 +101,8 @@ class Importer:
     secrets: Sequence[SecretColumn]
     bound_to_id: Sequence[BoundToId]
     tenant_roles: bool
+    base_domain: str
+    """The installation's own, under which no tenant has a domain."""
     _ways: dict[str, Way] = field(default_factory=dict[str, Way])
     """Those that were rendered, by the revision of the archive."""
 
@@ -110,7 +122,7 @@ class Importer:
         that is free; under another one what carries the id is ended, and told.
 
         Raises:
-            NoOwner: this process has no owner URL.
+            NoOwner: this process has no owner URL, or one that leads to a pooler.
             ArchiveRefused: what the archive holds cannot be had here, or not whole.
             InvalidSlug, SlugTaken: the tenant cannot have its slug.
             FleetNotReady: the platform was not migrated to the revision of this code.
@@ -202,6 +214,8 @@ class _Load:
             revision=self.importer.history.head,
         )
         domains = archived.domains if to.with_domains else ()
+        demand_terms(archived)
+        demand_domains(domains, base_domain=self.importer.base_domain)
         await register(
             self.driver, Registration(tenant, archived, to.name or archived.name, to.plan or archived.plan, domains)
         )
@@ -216,8 +230,10 @@ class _Load:
                 columns=list(table.columns),
                 source=self._source(self.archive.pieces(table), change),
             )
-        except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError) as error:
-            reason = f"the table {table.name} refuses its rows ({error})"
+        except asyncpg.PostgresError as error:
+            if (error.sqlstate or "")[:2] not in _OF_ROWS:
+                raise
+            reason = f"the table {table.name} refuses its rows ({error.args[0]})"  # without a detail, which has a row
             raise DoesNotFit(revision=self.archive.manifest.revision, reason=reason) from error
         self.progress.on_table(f"loaded {table.name}, {table.rows} rows", table.bytes)
 
@@ -252,7 +268,9 @@ async def _transaction(owner_url: str) -> AsyncGenerator[tuple[AsyncConnection, 
     engine = open_engine(owner_url, pool_size=None, application_name="leasehold import")
     try:
         async with engine.connect() as connection, connection.begin():
-            yield connection, await begun(connection)
+            driver = await begun(connection)
+            await demand_direct(driver)
+            yield connection, driver
     except (DBAPIError, asyncpg.PostgresError) as error:
         refusal = refusal_of(error)
         if refusal is None:
