@@ -158,9 +158,9 @@ async def _tables(stage: Stage, tenants: Sequence[Tenant]) -> Mapping[str, list[
 
 
 async def _connections(stage: Stage) -> int:
-    """Return how many connections are left a moment after everything has ended."""
+    """Return how many connections are left ten seconds after everything has ended."""
     left: list[object] = []
-    for _ in range(20):
+    for _ in range(100):
         left = await stage.backends()
         if not left:
             break
