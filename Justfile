@@ -27,7 +27,14 @@ lint: setup
     ruff check .
     ruff format --check .
     lint-imports --config pyproject.toml
+    uv pip check --quiet
     for history in platform tenant; do alembic -n "$history" upgrade head --sql 2>/dev/null | squawk --config .squawk.toml; done
+
+# Look for known vulnerabilities of the dependencies, for which it asks the network, and before that for secrets, licences and broken requirements
+audit: setup
+    uv pip check --quiet
+    pytest -n0 -q tests/architecture/test_secrets.py tests/architecture/test_licences.py
+    for lock in dev prod image; do uvx --quiet pip-audit@2.10.1 --strict --disable-pip --require-hashes --progress-spinner off --requirement "requirements/$lock.txt"; done
 
 # Check types
 types: setup
@@ -66,9 +73,13 @@ faults *args: setup
 test-faults *args: setup
     @LEASEHOLD_TEST_LONG=1 pytest tests/faults {{ args }}
 
-# Ask every operation for what its description allows and what it does not, and do with items whatever can be done, for as long as it takes
+# Ask every operation for what its description allows and what it does not, do with items whatever can be done, and feed every parser, for as long as it takes
 fuzz *args: setup
-    @LEASEHOLD_TEST_LONG=1 pytest tests/api/test_fuzzed.py tests/api/test_items_machine.py {{ args }}
+    @LEASEHOLD_TEST_LONG=1 pytest tests/api/test_fuzzed.py tests/api/test_items_machine.py tests/hostile {{ args }}
+
+# Look for leaks between tenants: so many operations over HTTP against two servers, and what is in the database afterwards; through a PgBouncer with LEASEHOLD_TEST_PGBOUNCER=1
+hunt operations="1000000" tenants="50" seed="1": setup
+    @LEASEHOLD_HUNT="{{ operations }} {{ tenants }} {{ seed }}" pytest -n0 -q -k whatever --show-capture=no tests/isolation/test_hunt.py
 
 # Migrate the platform and every tenant; part of every deploy
 migrate-all *args: setup

@@ -21,7 +21,7 @@ def _check_database_url(url: SecretStr) -> SecretStr:
     return url
 
 
-DATABASE_URL = re.compile(r"^postgres(?:ql)?(?:\+asyncpg)?://[^/\s]+/[^/\s]+$")
+DATABASE_URL = re.compile(r"^postgres(?:ql)?(?:\+asyncpg)?://[^/\s]+/[^/?\s]+(?:\?\S+)?$")
 DatabaseUrl = Annotated[SecretStr, AfterValidator(_check_database_url)]
 
 
