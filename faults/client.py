@@ -5,6 +5,7 @@ of a service that is slow, and so would measure it as better than it is.
 """
 
 import asyncio
+import os
 import signal
 import sys
 import time
@@ -165,7 +166,8 @@ class Asking:
 
 
 async def ask(plan: Plan, journal: Journal) -> None:
-    """Ask for all tenants until SIGTERM, then end what is under way."""
+    """Ask for all tenants until SIGTERM, or until who has started this is gone; then end what is under way."""
+    parent = os.getppid()
     over = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, over.set)
@@ -174,7 +176,7 @@ async def ask(plan: Plan, journal: Journal) -> None:
     under_way: set[asyncio.Task[None]] = set()
     due = time.monotonic()
     for number in count():
-        if over.is_set():
+        if over.is_set() or os.getppid() != parent:
             break
         for place, tenant in enumerate(tenants):
             task = asyncio.create_task(tenant.operate(number, due + place / (plan.rate * len(tenants))))

@@ -1,6 +1,7 @@
 """A process that is started anew whenever it ends, as a service manager does, until it is told to stop."""
 
 import asyncio
+import ctypes
 import os
 import signal
 import sys
@@ -12,6 +13,15 @@ from tests.integration.cli.shell import PROJECT, members_of
 
 _AGAIN_S = 0.5
 _STOP_S = 45.0
+
+
+_libc = ctypes.CDLL(None)
+_PR_SET_PDEATHSIG = 1
+
+
+def _end_with_parent() -> None:
+    """Be killed when the parent is, however it ends (prctl(2)): nothing is to go on for ever that nobody looks at."""
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 class Supervised:
@@ -82,6 +92,7 @@ class Supervised:
                 stdout=output,
                 stderr=output,
                 start_new_session=True,
+                preexec_fn=_end_with_parent,
             )
         self._sessions.append(self._process.pid)
 
