@@ -11,6 +11,7 @@ from sqlalchemy import MetaData
 
 from leasehold.core.clock import utc_now
 from leasehold.core.database import DriverConnection, driver_url
+from leasehold.core.lively import LivelyConnection
 from leasehold.core.models import PLATFORM_SCHEMA
 from leasehold.core.vault import InstallationKey
 from leasehold.tenancy.archive.copying import FORMATS
@@ -87,7 +88,9 @@ def _as_of_nobody(column: PlatformSecretColumn) -> SecretColumn:
 @asynccontextmanager
 async def _snapshot(url: str) -> AsyncGenerator[tuple[DriverConnection, str]]:
     """Lend a look at the shared schema, and its revision."""
-    connection = await asyncpg.connect(driver_url(url), timeout=10, statement_cache_size=0)
+    connection = await asyncpg.connect(
+        driver_url(url), connection_class=LivelyConnection, timeout=10, statement_cache_size=0
+    )
     try:
         for _ in range(_LOOKS):
             names = await table_names(connection, PLATFORM_SCHEMA)
