@@ -47,6 +47,7 @@ from leasehold.platform.keys.service import KeyService
 from leasehold.platform.usage.flush import flush_usage
 from leasehold.process import Process
 from leasehold.tenancy.archive.exporting import Exporter
+from leasehold.tenancy.archive.filling import Filler
 from leasehold.tenancy.archive.importing import Importer
 from leasehold.tenancy.audit.owner import record_provisioning
 from leasehold.tenancy.bind import BindableConnection, ReaderPool, Statements, prepare_engine
@@ -128,6 +129,12 @@ def build_process(settings: Settings, *, budget: ConnectionBudget | None = None,
         record=record_provisioning,
         tenant_roles=settings.tenant_roles,
     )
+    importer = Importer(
+        owner_url=settings.owner_url.get_secret_value() if settings.owner_url else None,
+        filler=Filler(history, TenantModel.metadata, key, WRAPPED),
+        bound_to_id=BOUND_TO_ID,
+        tenant_roles=settings.tenant_roles,
+    )
     return Process(
         settings=settings,
         database=Database(
@@ -158,15 +165,7 @@ def build_process(settings: Settings, *, budget: ConnectionBudget | None = None,
             metadata=TenantModel.metadata,
             tenant_roles=settings.tenant_roles,
         ),
-        importer=Importer(
-            owner_url=settings.owner_url.get_secret_value() if settings.owner_url else None,
-            history=history,
-            metadata=TenantModel.metadata,
-            key=key,
-            secrets=WRAPPED,
-            bound_to_id=BOUND_TO_ID,
-            tenant_roles=settings.tenant_roles,
-        ),
+        importer=importer,
         key=key,
         tokens=tokens,
         passwords=Passwords(

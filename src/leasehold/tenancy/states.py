@@ -13,10 +13,18 @@ _NEXT: Mapping[TenantState, frozenset[TenantState]] = {
     TenantState.SUSPENDED: frozenset({TenantState.ACTIVE, TenantState.DELETED}),
     TenantState.MAINTENANCE: frozenset({TenantState.ACTIVE, TenantState.DELETED}),
     TenantState.DELETED: frozenset(
-        {TenantState.ACTIVE, TenantState.SUSPENDED, TenantState.MAINTENANCE, TenantState.PURGING}
+        {
+            TenantState.ACTIVE,
+            TenantState.SUSPENDED,
+            TenantState.MAINTENANCE,
+            TenantState.SET_ASIDE,
+            TenantState.PURGING,
+        }
     ),
     TenantState.PURGING: frozenset({TenantState.PURGED}),
     TenantState.PURGED: frozenset(),
+    # By `homes` alone: behind it stands the data of another tenant.
+    TenantState.SET_ASIDE: frozenset({TenantState.DELETED}),
 }
 LIVING = (TenantState.ACTIVE, TenantState.SUSPENDED, TenantState.MAINTENANCE)
 """Those of a tenant that has customers."""
