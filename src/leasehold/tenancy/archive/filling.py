@@ -1,4 +1,4 @@
-"""Fills a schema from an archive and proves that all came back, on a connection of the owner that is in a transaction."""
+"""Fills a schema from an archive and proves that all came back, in a transaction of the owner."""
 
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from dataclasses import dataclass, field
