@@ -98,8 +98,8 @@ reference *args: setup
 # Resolve the dependencies anew and write the hashed lock
 lock:
     uv lock --upgrade
-    uv export --quiet --extra embedded --extra otel --group dev --no-emit-project --no-annotate --no-header --output-file requirements/dev.txt >/dev/null
-    uv export --quiet --extra otel --no-dev --no-emit-project --no-annotate --no-header --output-file requirements/prod.txt >/dev/null
+    uv export --quiet --extra backup --extra embedded --extra otel --group dev --no-emit-project --no-annotate --no-header --output-file requirements/dev.txt >/dev/null
+    uv export --quiet --extra backup --extra otel --no-dev --no-emit-project --no-annotate --no-header --output-file requirements/prod.txt >/dev/null
     uv export --quiet --only-group image --no-emit-project --no-annotate --no-header --output-file requirements/image.txt >/dev/null
 
 # Measure requests and jobs against peers, migrations against SQL by hand, what roles cost, or memory: just bench jobs

@@ -120,6 +120,43 @@ _SMTP_URL = re.compile(r"^smtps?://[^/\s]+/?$")
 SmtpUrl = Annotated[SecretStr, AfterValidator(_check_smtp_url)]
 
 
+def _check_backup_url(url: str) -> str:
+    if not _BACKUP_URL.match(url):
+        raise ValueError("a backup URL looks like file:///a/folder or s3://a-bucket/prefix")
+    return url
+
+
+_BACKUP_URL = re.compile(r"^(?:file:///[^?#\s]+|s3://[^/?#@\s]+(?:/[^?#\s]*)?)$")
+BackupUrl = Annotated[str, AfterValidator(_check_backup_url)]
+
+
+def _check_keep(text: str) -> str:
+    keep_of(text)
+    return text
+
+
+def keep_of(text: str) -> dict[str, timedelta]:
+    """Return for how long backups are kept: `all` of them, and the last of each day, week and month.
+
+    Raises:
+        ValueError: the text says nothing, something else, or something twice.
+    """
+    kept: dict[str, timedelta] = {}
+    for part in text.split(","):
+        found = _KEEP.match(part.strip())
+        if found is None or found[1] in kept:
+            raise ValueError(
+                "how long backups are kept looks like all=3d,daily=30d,weekly=26w,monthly=24m, in d, w or m"
+            )
+        kept[found[1]] = timedelta(days=int(found[2]) * _UNIT_DAYS[found[3]])
+    return kept
+
+
+_KEEP = re.compile(r"^(all|daily|weekly|monthly)=([1-9][0-9]{0,3})([dwm])$")
+_UNIT_DAYS = {"d": 1, "w": 7, "m": 31}
+BackupKeep = Annotated[str, AfterValidator(_check_keep)]
+
+
 class Settings(BaseSettings):
     """Everything that an operator may decide, from environment variables with the prefix `LEASEHOLD_`."""
 
@@ -304,6 +341,21 @@ class Settings(BaseSettings):
 
     export_link_seconds: int = Field(default=900, ge=60, le=7 * 24 * 3600)
     """For so long the link to the file of an export is good, for whoever has it."""
+
+    backup_url: BackupUrl | None = None
+    """Where backups go: `file:///folder`, or `s3://bucket/prefix` and S3's own variables; needs the extra `backup`."""
+
+    backup_passphrase: SecretStr | None = None
+    """Of all backups: it wraps the secrets in them, and nobody can restore one without it."""
+
+    backup_passphrase_file: Path | None = None
+    """The file whose first line is the passphrase of backups, where it is not given itself."""
+
+    backup_keep: BackupKeep = "all=3d,daily=30d,weekly=26w,monthly=24m"
+    """How long all backups are kept, then the last one of each day, of each week and of each month."""
+
+    backup_purged_days: int = Field(default=30, ge=0, le=3650)
+    """Days after which the backups of a tenant are deleted too that was purged."""
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """The least severe event that is logged."""

@@ -13,8 +13,10 @@ from leasehold.tenancy.archive.refusals import AlreadyThere, BeingWritten, NotWr
 class LandingFile:
     """What is being written. Its faults are told apart from those of the database, which are OSErrors too."""
 
-    def __init__(self, path: Path, stream: BinaryIO) -> None:
+    def __init__(self, path: Path, partial: Path, stream: BinaryIO) -> None:
         self._path = path
+        self.partial = partial
+        """Under which name it is there while it is written."""
         self._stream = stream
 
     def write(self, data: bytes) -> int:
@@ -77,7 +79,7 @@ def landing(path: Path) -> Generator[LandingFile]:
         with as_not_writable(path):
             os.ftruncate(descriptor, 0)
             os.fchmod(descriptor, 0o600)
-        file = LandingFile(path, stream)
+        file = LandingFile(path, partial, stream)
         yield file
         file.settle()
         with as_not_writable(path):

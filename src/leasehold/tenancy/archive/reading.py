@@ -8,7 +8,7 @@ from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import IO, Self
 from zipfile import BadZipFile, ZipFile
 
 import msgspec
@@ -27,8 +27,8 @@ _DAMAGES = (BadZipFile, zlib.error, EOFError, KeyError, NotImplementedError, Run
 class ArchiveFile:
     """An archive in a file, open for reading."""
 
-    def __init__(self, path: Path) -> None:
-        """Open it and read its manifest, whose seal nobody has looked at yet.
+    def __init__(self, path: Path, stream: IO[bytes] | None = None) -> None:
+        """Open it and read its manifest, whose seal nobody has looked at yet; `stream` is read where it is no file.
 
         Raises:
             NotReadable: there is no such file, or it cannot be read.
@@ -36,7 +36,7 @@ class ArchiveFile:
             ArchiveNewer: it has a format that this release does not know.
         """
         with _told(path):
-            self._zip = ZipFile(path)
+            self._zip = ZipFile(stream or path)
         try:
             with _told(path), self._zip.open(MANIFEST) as member:
                 text = member.read(_MOST_MANIFEST + 1)
@@ -53,6 +53,11 @@ class ArchiveFile:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._zip.close()
+
+    @property
+    def seal(self) -> str:
+        """The seal of the manifest, by which two archives are told apart."""
+        return self._sealed.mac
 
     def key(self, passphrase: str) -> ArchiveKey:
         """Return the key of the archive, which has sealed the manifest as it is.

@@ -1,0 +1,62 @@
+"""How the objects of a store are named; the names alone say what there is, so a list of them is all that is needed."""
+
+import re
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from uuid import UUID
+
+from leasehold.platform.backups.schemas import Backup
+
+TENANTS = "tenants"
+PLATFORM = "platform"
+RUNS = "runs"
+_TIME = "%Y%m%dT%H%M%S.%fZ"
+_STAMP = r"[0-9]{8}T[0-9]{6}\.[0-9]{6}Z"
+_ARCHIVE = re.compile(rf"^({_STAMP})\.zip$")
+_MARKER = re.compile(rf"^({_STAMP})\.same-as\.({_STAMP})\.json$")
+
+
+def stamp(at: datetime) -> str:
+    """Return a time as names have it."""
+    return at.astimezone(UTC).strftime(_TIME)
+
+
+def time_of(text: str) -> datetime:
+    """Return the time that a name has.
+
+    Raises:
+        ValueError: it has none.
+    """
+    return datetime.strptime(text, _TIME).replace(tzinfo=UTC)
+
+
+def folder(tenant_id: UUID | None) -> str:
+    """Return where the backups of a tenant are, or those of the platform."""
+    return PLATFORM if tenant_id is None else f"{TENANTS}/{tenant_id}"
+
+
+def archive_path(tenant_id: UUID | None, at: datetime) -> str:
+    """Return the name of an archive."""
+    return f"{folder(tenant_id)}/{stamp(at)}.zip"
+
+
+def marker_path(tenant_id: UUID | None, at: datetime, *, same_as: datetime) -> str:
+    """Return the name of a marker that nothing has changed since an archive."""
+    return f"{folder(tenant_id)}/{stamp(at)}.same-as.{stamp(same_as)}.json"
+
+
+def backups_in(tenant_id: UUID | None, found: Iterable[tuple[str, int]]) -> list[Backup]:
+    """Return the backups among the objects of a folder, with their sizes, the newest first.
+
+    What has another name is none of ours: what is being written, or what somebody has put there.
+    """
+    sizes = dict(found)
+    backups: list[Backup] = []
+    for path, size in sizes.items():
+        name = path.rpartition("/")[2]
+        if whole := _ARCHIVE.match(name):
+            backups.append(Backup(tenant_id, time_of(whole[1]), path, path, size))
+        elif marker := _MARKER.match(name):
+            archive = archive_path(tenant_id, time_of(marker[2]))
+            backups.append(Backup(tenant_id, time_of(marker[1]), path, archive, sizes.get(archive, 0)))
+    return sorted(backups, key=lambda backup: backup.at, reverse=True)

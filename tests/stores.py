@@ -1,0 +1,45 @@
+"""Stores of backups in tests: a folder, and an S3-compatible server that runs in this process."""
+
+import logging
+from collections.abc import Generator
+from contextlib import contextmanager
+
+import boto3
+import pytest
+from moto.server import ThreadedMotoServer
+
+_REGION = "eu-central-1"
+BUCKET = "backups"
+VARIABLES = {"AWS_ACCESS_KEY_ID": "who", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_REGION": _REGION}
+
+
+@contextmanager
+def s3_server() -> Generator[str]:
+    """Run an S3 server with one bucket, and lend its URL."""
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    try:
+        host, port = server.get_host_and_port()
+        url = f"http://{host}:{port}"
+        client(url).create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": _REGION})
+        yield url
+    finally:
+        server.stop()
+
+
+def client(url: str) -> "boto3.client.S3":
+    """Return another client of an S3 server than ours."""
+    return boto3.client(
+        "s3",
+        endpoint_url=url,
+        region_name=_REGION,
+        aws_access_key_id=VARIABLES["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=VARIABLES["AWS_SECRET_ACCESS_KEY"],
+    )
+
+
+def use(patch: pytest.MonkeyPatch, url: str) -> None:
+    """Let this process and those that it starts talk to an S3 server."""
+    for name, value in {**VARIABLES, "AWS_ENDPOINT_URL": url}.items():
+        patch.setenv(name, value)
