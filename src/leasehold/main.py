@@ -61,6 +61,7 @@ from leasehold.tenancy.provision import Provisioner
 from leasehold.tenancy.purge import Purger
 from leasehold.tenancy.quotas import PostgresQuotas
 from leasehold.tenancy.readiness import outdated_revisions
+from leasehold.tenancy.restores.restoring import Restorer
 from leasehold.tenancy.signing import SigningKeyWatch
 from leasehold.tenancy.window import RevisionWindow
 from leasehold.worker.running import worker_inside
@@ -129,6 +130,7 @@ def build_process(settings: Settings, *, budget: ConnectionBudget | None = None,
         record=record_provisioning,
         tenant_roles=settings.tenant_roles,
     )
+    purger = Purger(owner)
     importer = Importer(
         owner_url=settings.owner_url.get_secret_value() if settings.owner_url else None,
         filler=Filler(history, TenantModel.metadata, key, WRAPPED),
@@ -156,7 +158,7 @@ def build_process(settings: Settings, *, budget: ConnectionBudget | None = None,
         window=RevisionWindow(known=history.revisions, served=history.served_revisions()),
         owner=owner,
         provisioner=provisioner,
-        purger=Purger(owner),
+        purger=purger,
         cloner=Cloner(provisioner, TenantModel.metadata),
         exporter=Exporter(
             url=direct_url or database_url,
@@ -166,6 +168,7 @@ def build_process(settings: Settings, *, budget: ConnectionBudget | None = None,
             tenant_roles=settings.tenant_roles,
         ),
         importer=importer,
+        restorer=Restorer(importer, owner, purger, tenant_roles=settings.tenant_roles),
         key=key,
         tokens=tokens,
         passwords=Passwords(

@@ -3,10 +3,11 @@
 Every object in it is written once, as a whole or not at all, and never changed: so a store may forbid changes.
 """
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, asynccontextmanager
 from datetime import datetime
 from pathlib import Path
+from tempfile import TemporaryFile, gettempdir
 from typing import IO, Protocol
 from uuid import UUID
 
@@ -15,7 +16,7 @@ import msgspec
 from leasehold.platform.backups.names import TENANTS, backups_in, folder
 from leasehold.platform.backups.refusals import BackupExchanged, BackupGone
 from leasehold.platform.backups.schemas import Backup, Marker
-from leasehold.tenancy.archive.landing import landing
+from leasehold.tenancy.archive.landing import as_not_writable, landing
 from leasehold.tenancy.archive.reading import ArchiveFile
 from leasehold.tenancy.archive.writing import Sink
 
@@ -119,6 +120,27 @@ class BackupStore:
         except FileNotFoundError as error:
             raise BackupGone(path=backup.archive) from error
 
+    @asynccontextmanager
+    async def opened(self, backup: Backup) -> AsyncGenerator[ArchiveFile]:
+        """Lend the archive of a backup, from a file without a name: nothing is left of it, however this ends.
+
+        Raises:
+            StoreRefuses, BackupGone, BackupExchanged, ArchiveRefused: as for `fetch`.
+        """
+        with ExitStack() as stack:
+            with as_not_writable(Path(gettempdir())):
+                file = stack.enter_context(TemporaryFile())
+                try:
+                    marker = await self._marker(backup)
+                    async for piece in self.objects.pieces(backup.archive):
+                        file.write(piece)
+                except FileNotFoundError as error:
+                    raise BackupGone(path=backup.archive) from error
+            archive = stack.enter_context(ArchiveFile(Path(backup.archive), file))
+            if marker:
+                _demand_same(archive, marker, backup)
+            yield archive
+
     async def _marker(self, backup: Backup) -> Marker | None:
         if not backup.is_marker:
             return None
@@ -129,5 +151,9 @@ class BackupStore:
 
     def _demand(self, backup: Backup, marker: Marker, file: Path) -> None:
         with ArchiveFile(file) as archive:
-            if archive.seal != marker.seal or marker.archive != backup.archive:
-                raise BackupExchanged(archive=backup.archive, path=backup.path)
+            _demand_same(archive, marker, backup)
+
+
+def _demand_same(archive: ArchiveFile, marker: Marker, backup: Backup) -> None:
+    if archive.seal != marker.seal or marker.archive != backup.archive:
+        raise BackupExchanged(archive=backup.archive, path=backup.path)

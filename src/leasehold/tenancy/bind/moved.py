@@ -5,7 +5,7 @@ a table has gone, or because a rule has come, is no fault of the code or of whoe
 meanwhile: whoever asks is to come back.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from leasehold.core.errors import Problem
@@ -37,7 +37,7 @@ def is_about_shape(error: BaseException) -> bool:
     return sqlstate_of(error) in _SHAPE
 
 
-def moved(tenant: TenantRef, place: Sequence[Any] | None) -> Problem | None:
+def moved(tenant: TenantRef, place: Iterable[Any] | None) -> Problem | None:
     """Return what to tell whoever asked for a tenant that is elsewhere now, None if it has not moved."""
     if place is None:
         return None

@@ -1,8 +1,8 @@
 """Where the data of a tenant lives: a schema and a role, called after an id.
 
-A tenant's first home is called after its own id. One that is put back moves into a home that was filled beside, and what
-it had is renamed after the id under which it is kept. So a name never stands for two states of a tenant, and whoever
-has not heard of the move yet, or is in the middle of something, finds no such role and no such table.
+A tenant's first home is called after its own id. One that is put back moves into a home that was filled beside, and
+what it had is renamed after the id under which it is kept. So a name never stands for two states of a tenant, and
+whoever has not heard of the move yet, or is in the middle of something, finds no such role and no such table.
 """
 
 from dataclasses import dataclass

@@ -41,7 +41,8 @@ SELECT id, slug, state, revision, schema_name, role_name FROM platform.tenants W
 """
 _WAITING = "SELECT * FROM platform.tenant_restores WHERE tenant_id = $1"
 _MOVE = """
-UPDATE platform.tenants SET schema_name = $2, role_name = $3, revision = $4, updated_at = clock_timestamp() WHERE id = $1
+UPDATE platform.tenants SET schema_name = $2, role_name = $3, revision = $4, updated_at = clock_timestamp()
+ WHERE id = $1
 """
 # What it may have goes with it, for only so its plan is not taken for one that nobody has.
 _KEEP = """
@@ -112,9 +113,7 @@ class Move:
             await connection.execute(_MOVE, self.tenant_id, home.schema, home.role, revision)
             names = (vacant_slug(aside_id), kept.schema, kept.role, row["revision"])
             await connection.execute(_KEEP, self.tenant_id, aside_id, *names)
-            await connection.execute(
-                _NOTE, new_id(), self.tenant_id, aside_id, former.schema, former.role, made_at
-            )
+            await connection.execute(_NOTE, new_id(), self.tenant_id, aside_id, former.schema, former.role, made_at)
             await connection.execute(_JOBS, self.tenant_id, aside_id)
 
         await self._while_nobody_writes(work)

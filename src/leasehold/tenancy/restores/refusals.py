@@ -30,12 +30,12 @@ class FleetUnderWay(ArchiveRefused):
 
 
 class StillBusy(ArchiveRefused):
-    """The tables of the tenant {slug} were in use all the time for {seconds} seconds; nothing was changed. Let it rest by
-    `leasehold tenants maintain {slug}`, or try again.
+    """The tables of the tenant {slug} were written to all the time for {seconds} seconds; nothing was changed. Let it
+    rest by `leasehold tenants maintain {slug}`, or try again.
     """
 
 
 class LeftBehind(ArchiveRefused):
-    """What the tenant {slug} had stands at revision {revision}, and this release is at {head}; run `leasehold migrate all`
-    first.
+    """What the tenant {slug} had stands at revision {revision}, and this release is at {head}; run
+    `leasehold migrate all` first.
     """

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-import asyncpg
 import structlog
 from msgspec import Struct
 
@@ -164,7 +163,7 @@ class Restorer:
             if noted is None:
                 slug = await connection.fetchval("SELECT slug FROM platform.tenants WHERE id = $1", tenant_id)
                 raise NothingWaits(slug=slug or tenant_id)
-            if await _is_one(connection.execute(_DESTROY, noted["aside_id"])):
+            if await connection.execute(_DESTROY, noted["aside_id"]) == "UPDATE 1":
                 await connection.execute(binding(noted["schema_name"]))
                 changes = {"made_at": noted["made_at"], "aside_id": str(noted["aside_id"])}
                 await record_restore(connection, tenant_id, by, "tenant.put_back_confirmed", changes=changes)

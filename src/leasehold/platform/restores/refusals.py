@@ -1,0 +1,15 @@
+"""Why nothing can be put back: one sentence each."""
+
+from leasehold.tenancy.archive.refusals import ArchiveRefused
+
+
+class NobodyCalled(ArchiveRefused):
+    """There is no tenant {tenant}, and no backup of one that was called so."""
+
+
+class NoBackup(ArchiveRefused):
+    """There is no backup of the tenant {tenant}{at}; `leasehold backup list` shows which there are."""
+
+
+class InAnotherFolder(ArchiveRefused):
+    """The archive {path} is of the tenant {slug}, which has another folder."""
