@@ -1,10 +1,12 @@
 """Writes the archive of a tenant, while the tenant goes on."""
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from uuid import UUID
 
+import asyncpg
 from sqlalchemy import MetaData
 
 from leasehold.core.clock import utc_now
@@ -13,6 +15,7 @@ from leasehold.tenancy.archive.copying import copy_out
 from leasehold.tenancy.archive.manifest import FORMAT, ArchivedTable, Manifest
 from leasehold.tenancy.archive.moving import SecretsMoving
 from leasehold.tenancy.archive.progress import SILENT, Progress
+from leasehold.tenancy.archive.refusals import PutBackMeanwhile
 from leasehold.tenancy.archive.sealing import ArchiveKey
 from leasehold.tenancy.archive.shape import TableShape, staying
 from leasehold.tenancy.archive.snapshot import Snapshot, snapshot
@@ -39,6 +42,7 @@ class Exporter:
 
         Raises:
             UnknownTenant, NotExportable, BeingMigrated, Drifted: see `snapshot`.
+            PutBackMeanwhile: its tables went out from under its name.
             UnwrapFailed: a secret of the tenant was wrapped by another installation key.
             OSError, asyncpg.PostgresError: the database does not answer, or refuses.
         """
@@ -46,7 +50,7 @@ class Exporter:
             excluded = staying(self.metadata)
             shapes = [shape for shape in seen.tables if shape.name not in excluded]
             progress.on_start(len(shapes))
-            with ArchiveWriter(sink) as writer:
+            with ArchiveWriter(sink) as writer, _told(seen):
                 tables = [await self._write(seen, shape, writer, key, progress) for shape in shapes]
                 manifest = Manifest(
                     format=FORMAT,
@@ -76,6 +80,14 @@ class Exporter:
             )
         progress.on_table(f"exported {shape.name}, {contents.rows} rows", contents.bytes)
         return ArchivedTable(shape.name, shape.columns, contents.rows, contents.bytes, contents.sha256)
+
+
+@contextmanager
+def _told(seen: Snapshot) -> Generator[None]:
+    try:
+        yield
+    except asyncpg.UndefinedTableError as error:  # all were there, and no migration can touch them
+        raise PutBackMeanwhile(slug=seen.ref.slug) from error
 
 
 def installation_mark(key: InstallationKey) -> str:
