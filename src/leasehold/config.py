@@ -145,9 +145,7 @@ def keep_of(text: str) -> dict[str, timedelta]:
     for part in text.split(","):
         found = _KEEP.match(part.strip())
         if found is None or found[1] in kept:
-            raise ValueError(
-                "how long backups are kept looks like all=3d,daily=30d,weekly=26w,monthly=24m, in d, w or m"
-            )
+            raise ValueError("how long backups are kept looks like all=3d,daily=30d,weekly=26w,monthly=24m")
         kept[found[1]] = timedelta(days=int(found[2]) * _UNIT_DAYS[found[3]])
     return kept
 

@@ -17,7 +17,7 @@ from leasehold.core.errors import Unavailable
 from leasehold.core.failures import kind_of
 from leasehold.core.figures import RequestFigures
 from leasehold.core.log import configure_logging
-from leasehold.core.models import TenantModel
+from leasehold.core.models import PlatformModel, TenantModel
 from leasehold.core.pagination import Cursors
 from leasehold.core.passwords import Passwords
 from leasehold.core.quotas.memory import ProcessQuotas
@@ -43,12 +43,14 @@ from leasehold.http.routers import IdempotentPosts, OneDependencyAfterAnother, r
 from leasehold.mail.links import Links
 from leasehold.observe.meeting import telling
 from leasehold.observe.traces import close_spans, open_spans
+from leasehold.platform.features import WRAPPED_OF_PLATFORM
 from leasehold.platform.keys.service import KeyService
 from leasehold.platform.usage.flush import flush_usage
 from leasehold.process import Process
 from leasehold.tenancy.archive.exporting import Exporter
 from leasehold.tenancy.archive.filling import Filler
 from leasehold.tenancy.archive.importing import Importer
+from leasehold.tenancy.archive.platform_exporting import PlatformExporter
 from leasehold.tenancy.audit.owner import record_provisioning
 from leasehold.tenancy.bind import BindableConnection, ReaderPool, Statements, prepare_engine
 from leasehold.tenancy.clone import Cloner
@@ -166,6 +168,9 @@ def build_process(settings: Settings, *, budget: ConnectionBudget | None = None,
             secrets=WRAPPED,
             metadata=TenantModel.metadata,
             tenant_roles=settings.tenant_roles,
+        ),
+        platform_exporter=PlatformExporter(
+            url=direct_url or database_url, key=key, secrets=WRAPPED_OF_PLATFORM, metadata=PlatformModel.metadata
         ),
         importer=importer,
         restorer=Restorer(importer, owner, purger, tenant_roles=settings.tenant_roles),

@@ -19,6 +19,7 @@ from leasehold.core.vault import InstallationKey
 from leasehold.mail.links import Links
 from leasehold.tenancy.archive.exporting import Exporter
 from leasehold.tenancy.archive.importing import Importer
+from leasehold.tenancy.archive.platform_exporting import PlatformExporter
 from leasehold.tenancy.bind import ReaderPool
 from leasehold.tenancy.clone import Cloner
 from leasehold.tenancy.directory import KnownSubjects, TenantDirectory
@@ -50,6 +51,7 @@ class Process:
     purger: Purger
     cloner: Cloner
     exporter: Exporter
+    platform_exporter: PlatformExporter
     importer: Importer
     restorer: Restorer
     key: InstallationKey

@@ -87,18 +87,18 @@ async def _until_told_to_end(work: Coroutine[Any, Any, RunSummary]) -> RunSummar
 
 def _platform(settings: Settings) -> Platform:
     scripts = open_scripts(settings.migrations_dir, "platform")
-    config = Config(attributes={"settings": settings})
-    config.set_main_option("script_location", scripts.dir)
     return Platform(
         revisions=frozenset(revision.revision for revision in scripts.walk_revisions()),
         head=scripts.get_current_head() or "",
-        upgrade=partial(_upgrade_platform, config),
+        upgrade=partial(upgrade_platform, settings, "head"),
     )
 
 
-async def _upgrade_platform(config: Config, application_name: str) -> None:
-    config.attributes["application_name"] = application_name
-    await asyncio.to_thread(command.upgrade, config, "head")  # Alembic runs an event loop of its own
+async def upgrade_platform(settings: Settings, revision: str, application_name: str | None = None) -> None:
+    """Bring the shared schema to a revision, on a connection of this name."""
+    config = Config(attributes={"settings": settings, "application_name": application_name})
+    config.set_main_option("script_location", open_scripts(settings.migrations_dir, "platform").dir)
+    await asyncio.to_thread(command.upgrade, config, revision)  # Alembic runs an event loop of its own
 
 
 async def _verify(shell_command: str) -> str | None:

@@ -64,5 +64,5 @@ def table_rights(table: Table) -> Rights:
 
 
 def travels(table: Table) -> bool:
-    """Return whether an archive of a tenant has the rows of a table; `info={"travels": False}` says that it has not."""
+    """Return whether an archive has the rows of a table; `info={"travels": False}` says that it has not."""
     return table.info.get("travels", True)

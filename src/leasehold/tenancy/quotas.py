@@ -29,7 +29,7 @@ class Quota(Identified, PlatformModel):
     """One window of one quota. Its id is no UUIDv7, but a digest of whose it is and of the window."""
 
     __tablename__ = "quotas"
-    __table_args__ = ({"prefixes": ["UNLOGGED"]},)
+    __table_args__ = ({"prefixes": ["UNLOGGED"], "info": {"travels": False}},)
 
     whole_at_ns: Mapped[int] = mapped_column(BigInteger)
     """When it is whole again, in nanoseconds of Unix time."""

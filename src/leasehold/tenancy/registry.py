@@ -100,7 +100,7 @@ class TenantRestore(Identified, PlatformModel):
     """A tenant that was put back to an earlier state, and what it had instead, until that is confirmed."""
 
     __tablename__ = "tenant_restores"
-    __table_args__ = ({"info": {"rights": "read_only"}},)
+    __table_args__ = ({"info": {"rights": "read_only", "travels": False}},)
 
     tenant_id: Mapped[UUID] = mapped_column(ForeignKey(Tenant.id), unique=True)
     aside_id: Mapped[UUID] = mapped_column(ForeignKey(Tenant.id), unique=True)
@@ -119,7 +119,7 @@ class RegistryChange(Identified, PlatformModel):
     """One thing that every process must hear of: a tenant changed, or (with a subject) a credential was revoked."""
 
     __tablename__ = "registry_changes"
-    __table_args__ = (Index(None, "xact"), {"info": {"rights": "append_only"}})
+    __table_args__ = (Index(None, "xact"), {"info": {"rights": "append_only", "travels": False}})
 
     tenant_id: Mapped[UUID]
     """Or the id of a plan, for all of its tenants."""
@@ -132,7 +132,7 @@ class TenantRevision(PlatformModel, Identified):
     """A revision of the tenant history as the fleet knows it: who may serve it, and how its schemas look."""
 
     __tablename__ = "tenant_revisions"
-    __table_args__ = ({"info": {"rights": "read_only"}},)
+    __table_args__ = ({"info": {"rights": "read_only", "travels": False}},)
 
     revision: Mapped[str] = mapped_column(unique=True)
     served_by: Mapped[str]
@@ -144,7 +144,7 @@ class FleetLease(PlatformModel, Identified):
     """Who may change the fleet now. Its `run_id` is the fencing token: each transaction of a run demands it."""
 
     __tablename__ = "fleet_leases"
-    __table_args__ = ({"info": {"rights": "read_only"}},)
+    __table_args__ = ({"info": {"rights": "read_only", "travels": False}},)
 
     name: Mapped[str] = mapped_column(unique=True)
     run_id: Mapped[UUID]
@@ -163,7 +163,7 @@ class LedgerRun(PlatformModel, Identified):
     __table_args__ = (
         CheckConstraint("kind IN ('upgrade', 'downgrade', 'call')", name="kind"),
         CheckConstraint("outcome IN ('succeeded', 'failed', 'stopped', 'lost')", name="outcome"),
-        {"info": {"rights": "read_only"}},
+        {"info": {"rights": "read_only", "travels": False}},
     )
 
     kind: Mapped[str]
@@ -181,7 +181,7 @@ class LedgerResult(PlatformModel, Identified):
     """What a run came to for one tenant. Without an error it succeeded."""
 
     __tablename__ = "fleet_results"
-    __table_args__ = (UniqueConstraint("run_id", "tenant_id"), {"info": {"rights": "append_only"}})
+    __table_args__ = (UniqueConstraint("run_id", "tenant_id"), {"info": {"rights": "append_only", "travels": False}})
 
     run_id: Mapped[UUID] = mapped_column(ForeignKey(LedgerRun.id))
     tenant_id: Mapped[UUID] = mapped_column(index=True)

@@ -15,6 +15,7 @@ class TenantClone(Identified, PlatformModel):
     """A copy that was asked for. Without an end it waits for a worker, and with an error it was not made."""
 
     __tablename__ = "tenant_clones"
+    __table_args__ = ({"info": {"travels": False}},)
 
     source_id: Mapped[UUID] = mapped_column(ForeignKey(Tenant.id), index=True)
     tenant_id: Mapped[UUID]

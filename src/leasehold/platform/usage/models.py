@@ -45,6 +45,7 @@ class FlushedMeter(Identified, PlatformModel):
     """A process that counts, and which of its batches was written last: so none is written twice."""
 
     __tablename__ = "usage_meters"
+    __table_args__ = ({"info": {"travels": False}},)
 
     batch: Mapped[int] = mapped_column(BigInteger)
     flushed_at: Mapped[datetime]

@@ -1,26 +1,31 @@
 """Writes the archive of a tenant, while the tenant goes on."""
 
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from datetime import datetime
 from importlib.metadata import version
 from uuid import UUID
 
-import asyncpg
+from msgspec.structs import replace
 from sqlalchemy import MetaData
 
 from leasehold.core.clock import utc_now
+from leasehold.core.database import DriverConnection
 from leasehold.core.vault import InstallationKey
 from leasehold.tenancy.archive.copying import copy_out
 from leasehold.tenancy.archive.manifest import FORMAT, ArchivedTable, Manifest
 from leasehold.tenancy.archive.moving import SecretsMoving
 from leasehold.tenancy.archive.progress import SILENT, Progress
-from leasehold.tenancy.archive.refusals import PutBackMeanwhile
+from leasehold.tenancy.archive.rewrapping import RowChange
 from leasehold.tenancy.archive.sealing import ArchiveKey
 from leasehold.tenancy.archive.shape import TableShape, staying
 from leasehold.tenancy.archive.snapshot import Snapshot, snapshot
 from leasehold.tenancy.archive.writing import ArchiveWriter, Sink
 from leasehold.tenancy.secrets import SecretColumn
+
+OpenSink = Callable[[datetime], AbstractContextManager[Sink]]
+"""Is given the moment of the snapshot; lends where an archive can be written to, which is there if that ends well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,52 +47,107 @@ class Exporter:
 
         Raises:
             UnknownTenant, NotExportable, BeingMigrated, Drifted: see `snapshot`.
-            PutBackMeanwhile: its tables went out from under its name.
             UnwrapFailed: a secret of the tenant was wrapped by another installation key.
             OSError, asyncpg.PostgresError: the database does not answer, or refuses.
         """
         async with snapshot(self.url, tenant_id, tenant_roles=self.tenant_roles) as seen:
-            excluded = staying(self.metadata)
-            shapes = [shape for shape in seen.tables if shape.name not in excluded]
-            progress.on_start(len(shapes))
-            with ArchiveWriter(sink) as writer, _told(seen):
-                tables = [await self._write(seen, shape, writer, key, progress) for shape in shapes]
-                manifest = Manifest(
-                    format=FORMAT,
-                    leasehold=version("leasehold"),
-                    installation=installation_mark(self.key),
-                    made_at=utc_now(),
-                    tenant=seen.tenant,
-                    revision=seen.ref.revision,
-                    key=key.derivation,
-                    tables=tuple(tables),
-                )
-                writer.close_with(manifest, key)
+            return await self._write(seen, utc_now(), sink, key, progress)
+
+    async def export_changed(
+        self,
+        tenant_id: UUID,
+        open_sink: OpenSink,
+        key: ArchiveKey,
+        *,
+        since: Manifest | None,
+        progress: Progress = SILENT,
+    ) -> tuple[datetime, Manifest | None]:
+        """Write an archive if it is another one than `since`, and return when the tenant was so, and its manifest.
+
+        None as the manifest says that everything in it would be the same: not one byte of a row, and nothing that the
+        platform knows of the tenant. That takes one pass over the rows, and a second one from the first difference on,
+        both of them in one snapshot. The same key must have made both: only then are equal secrets wrapped alike.
+
+        Raises:
+            As for `export`, and what `open_sink` raises.
+        """
+        async with snapshot(self.url, tenant_id, tenant_roles=self.tenant_roles) as seen:
+            at = utc_now()
+            if since is not None and await self._is_as(since, seen, at, key, progress):
+                return at, None
+            with open_sink(at) as sink:
+                return at, await self._write(seen, at, sink, key, progress)
+
+    async def _write(self, seen: Snapshot, at: datetime, sink: Sink, key: ArchiveKey, progress: Progress) -> Manifest:
+        shapes = self._shapes(seen)
+        progress.on_start(len(shapes))
+        with ArchiveWriter(sink) as writer:
+            tables = [
+                await write_table(seen.connection, shape, writer, progress, change=self._change(seen, shape, key))
+                for shape in shapes
+            ]
+            manifest = self._manifest(seen, at, key, tables)
+            writer.close_with(manifest, key)
         return manifest
 
-    async def _write(
-        self, seen: Snapshot, shape: TableShape, writer: ArchiveWriter, key: ArchiveKey, progress: Progress
-    ) -> ArchivedTable:
-        secrets = SecretsMoving(self.secrets, self.key, key, here=seen.ref.id, there=seen.ref.id)
-        with writer.member(f"tables/{shape.name}.copy") as write:
+    async def _is_as(self, since: Manifest, seen: Snapshot, at: datetime, key: ArchiveKey, progress: Progress) -> bool:
+        """Compare a tenant with an archive of it, and end at the first difference."""
+        shapes = self._shapes(seen)
+        names = [(shape.name, shape.columns) for shape in shapes]
+        found = self._manifest(seen, at, key, since.tables)
+        found = replace(found, made_at=since.made_at, leasehold=since.leasehold)
+        if found != since or names != [(table.name, table.columns) for table in since.tables]:
+            return False
+        for shape, table in zip(shapes, since.tables, strict=True):
 
             def take(piece: bytes) -> None:
-                write(piece)
                 progress.on_bytes(len(piece))
 
-            contents = await copy_out(
-                seen.connection, shape.query(), take, change=secrets.outward(shape.name, shape.columns)
-            )
-        progress.on_table(f"exported {shape.name}, {contents.rows} rows", contents.bytes)
-        return ArchivedTable(shape.name, shape.columns, contents.rows, contents.bytes, contents.sha256)
+            change = self._change(seen, shape, key)
+            contents = await copy_out(seen.connection, shape.query(), take, change=change)
+            if (contents.rows, contents.bytes, contents.sha256) != (table.rows, table.bytes, table.sha256):
+                return False
+        return True
+
+    def _shapes(self, seen: Snapshot) -> list[TableShape]:
+        excluded = staying(self.metadata)
+        return [shape for shape in seen.tables if shape.name not in excluded]
+
+    def _change(self, seen: Snapshot, shape: TableShape, key: ArchiveKey) -> RowChange | None:
+        secrets = SecretsMoving(self.secrets, self.key, key, here=seen.ref.id, there=seen.ref.id)
+        return secrets.outward(shape.name, shape.columns)
+
+    def _manifest(self, seen: Snapshot, at: datetime, key: ArchiveKey, tables: Sequence[ArchivedTable]) -> Manifest:
+        return Manifest(
+            format=FORMAT,
+            leasehold=version("leasehold"),
+            installation=installation_mark(self.key),
+            made_at=at,
+            tenant=seen.tenant,
+            revision=seen.ref.revision,
+            key=key.derivation,
+            tables=tuple(tables),
+        )
 
 
-@contextmanager
-def _told(seen: Snapshot) -> Generator[None]:
-    try:
-        yield
-    except asyncpg.UndefinedTableError as error:  # all were there, and no migration can touch them
-        raise PutBackMeanwhile(slug=seen.ref.slug) from error
+async def write_table(
+    connection: DriverConnection,
+    shape: TableShape,
+    writer: ArchiveWriter,
+    progress: Progress,
+    *,
+    change: RowChange | None,
+) -> ArchivedTable:
+    """Write the rows of a table as a member of an archive, changed by `change`, and return what they come to."""
+    with writer.member(f"tables/{shape.name}.copy") as write:
+
+        def take(piece: bytes) -> None:
+            write(piece)
+            progress.on_bytes(len(piece))
+
+        contents = await copy_out(connection, shape.query(), take, change=change)
+    progress.on_table(f"exported {shape.name}, {contents.rows} rows", contents.bytes)
+    return ArchivedTable(shape.name, shape.columns, contents.rows, contents.bytes, contents.sha256)
 
 
 def installation_mark(key: InstallationKey) -> str:

@@ -1,7 +1,7 @@
 """What an archive says about itself, in `manifest.json`: written last, so an archive that was cut off has none."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 import msgspec
@@ -56,8 +56,8 @@ class KeyDerivation(Struct, frozen=True):
     """What only the right passphrase comes to; nothing else can be told from it."""
 
 
-class Manifest(Struct, frozen=True):
-    """All about an archive."""
+class AnyManifest(Struct, frozen=True, kw_only=True):
+    """What every archive says about itself."""
 
     format: int
     leasehold: str
@@ -65,9 +65,8 @@ class Manifest(Struct, frozen=True):
     installation: str
     """Which installation made it; it can only be told whether two are the same."""
     made_at: datetime
-    tenant: ArchivedTenant
     revision: str
-    """Where the schema stood in the tenant history."""
+    """Where the schema stood in its history."""
     key: KeyDerivation
     tables: tuple[ArchivedTable, ...]
     """In the order of their foreign keys: each behind those that it refers to."""
@@ -83,6 +82,18 @@ class Manifest(Struct, frozen=True):
         return sum(table.bytes for table in self.tables)
 
 
+class Manifest(AnyManifest, frozen=True, kw_only=True):
+    """All about the archive of a tenant."""
+
+    tenant: ArchivedTenant
+
+
+class PlatformManifest(AnyManifest, frozen=True, kw_only=True):
+    """All about the archive of the platform."""
+
+    scope: Literal["platform"] = "platform"
+
+
 class SealedManifest(Struct, frozen=True):
     """A manifest as it stands in an archive, with the HMAC-SHA256 over its bytes."""
 
@@ -95,3 +106,4 @@ class MadeBy(Struct, frozen=True):
 
     format: int
     leasehold: str
+    scope: str = "tenant"

@@ -8,15 +8,26 @@ from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Self
+from typing import IO, Generic, Self, TypeVar
 from zipfile import BadZipFile, ZipFile
 
 import msgspec
 
-from leasehold.tenancy.archive.manifest import FORMAT, MANIFEST, ArchivedTable, MadeBy, Manifest, SealedManifest
+from leasehold.tenancy.archive.manifest import (
+    FORMAT,
+    MANIFEST,
+    AnyManifest,
+    ArchivedTable,
+    MadeBy,
+    Manifest,
+    PlatformManifest,
+    SealedManifest,
+)
 from leasehold.tenancy.archive.progress import SILENT, Progress
-from leasehold.tenancy.archive.refusals import ArchiveNewer, ArchiveRefused, Damaged, NotReadable
+from leasehold.tenancy.archive.refusals import ArchiveNewer, ArchiveRefused, Damaged, NotReadable, OfAnotherKind
 from leasehold.tenancy.archive.sealing import ArchiveKey
+
+M = TypeVar("M", bound=AnyManifest)
 
 _PIECE = 256 * 1024
 _MOST_MANIFEST = 16 * 1024 * 1024
@@ -24,16 +35,17 @@ _MOST_MANIFEST = 16 * 1024 * 1024
 _DAMAGES = (BadZipFile, zlib.error, EOFError, KeyError, NotImplementedError, RuntimeError, struct.error, ValueError)
 
 
-class ArchiveFile:
-    """An archive in a file, open for reading."""
+class ArchiveReader(Generic[M]):
+    """An archive, open for reading."""
 
-    def __init__(self, path: Path, stream: IO[bytes] | None = None) -> None:
+    def __init__(self, path: Path, stream: IO[bytes] | None, kind: type[M]) -> None:
         """Open it and read its manifest, whose seal nobody has looked at yet; `stream` is read where it is no file.
 
         Raises:
             NotReadable: there is no such file, or it cannot be read.
             Damaged: it is no archive, or not a whole one.
             ArchiveNewer: it has a format that this release does not know.
+            OfAnotherKind: it is one of a tenant where the platform's was wanted, or the other way round.
         """
         with _told(path):
             self._zip = ZipFile(stream or path)
@@ -41,7 +53,7 @@ class ArchiveFile:
             with _told(path), self._zip.open(MANIFEST) as member:
                 text = member.read(_MOST_MANIFEST + 1)
             self._path = path
-            self._sealed, self.manifest = _manifest_in(text)
+            self._sealed, self.manifest = _manifest_in(text, kind)
         except BaseException:
             self._zip.close()
             raise
@@ -99,13 +111,32 @@ class ArchiveFile:
             raise Damaged(reason=f"the table {table.name} is not what the manifest says")
 
 
-def _manifest_in(text: bytes) -> tuple[SealedManifest, Manifest]:
+class ArchiveFile(ArchiveReader[Manifest]):
+    """The archive of a tenant, open for reading."""
+
+    def __init__(self, path: Path, stream: IO[bytes] | None = None) -> None:
+        """Open it; see `ArchiveReader`."""
+        super().__init__(path, stream, Manifest)
+
+
+class PlatformArchiveFile(ArchiveReader[PlatformManifest]):
+    """The archive of the platform, open for reading."""
+
+    def __init__(self, path: Path, stream: IO[bytes] | None = None) -> None:
+        """Open it; see `ArchiveReader`."""
+        super().__init__(path, stream, PlatformManifest)
+
+
+def _manifest_in(text: bytes, kind: type[M]) -> tuple[SealedManifest, M]:
     try:
         sealed = msgspec.json.decode(text, type=SealedManifest)
         made_by = msgspec.json.decode(sealed.manifest, type=MadeBy)
         if made_by.format > FORMAT:
             raise ArchiveNewer(made_by=made_by.leasehold, reason=f"it has the format {made_by.format}")
-        return sealed, msgspec.json.decode(sealed.manifest, type=Manifest)
+        wanted = "platform" if kind is PlatformManifest else "tenant"
+        if made_by.scope != wanted:
+            raise OfAnotherKind(found=made_by.scope, wanted=wanted)
+        return sealed, msgspec.json.decode(sealed.manifest, type=kind)
     except msgspec.MsgspecError as error:
         raise Damaged(reason="its manifest cannot be read") from error
 

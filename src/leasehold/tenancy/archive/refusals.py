@@ -28,6 +28,10 @@ class Damaged(ArchiveRefused):
     """The archive was cut off or altered, or is none: {reason}."""
 
 
+class OfAnotherKind(ArchiveRefused):
+    """This is the archive of a {found}, not of a {wanted}."""
+
+
 class ArchiveNewer(ArchiveRefused):
     """The archive was made by Leasehold {made_by}, and this is an older one: {reason}."""
 
@@ -72,6 +76,20 @@ class UnknownPlanOfArchive(ArchiveRefused):
 
 class DomainTaken(ArchiveRefused):
     """Another tenant answers on the domain {hostname}; import without the archive's domains by --without-domains."""
+
+
+class PlatformBeingMigrated(ArchiveRefused):
+    """The platform is being migrated; try again when that is done."""
+
+
+class NotEmpty(ArchiveRefused):
+    """This installation has {what} already; the platform can be taken over by one that has nobody yet."""
+
+
+class StandsElsewhere(ArchiveRefused):
+    """The platform of this installation stands at revision {found}, and the archive was made at {revision}; give it a
+    database that `leasehold db init` has just made, and migrate that afterwards.
+    """
 
 
 class ImportedMeanwhile(ArchiveRefused):

@@ -18,24 +18,30 @@ from leasehold.tenancy.names import quoted, role_name
 from leasehold.tenancy.provision import SlugTaken
 from leasehold.tenancy.slugs import SLUG_TAKEN, taking_sql
 
-_IS_KNOWN = "SELECT 1 FROM platform.tenants WHERE id = $1 AND state <> 'purged'"
+# A tenant whose row came with a platform that was taken over has no schema yet, and its id waits for its archive.
+_IS_HOMELESS = "t.state = 'purged' OR pg_catalog.to_regnamespace(quote_ident(t.schema_name)) IS NULL"
+_IS_KNOWN = f"SELECT 1 FROM platform.tenants t WHERE t.id = $1 AND NOT ({_IS_HOMELESS})"
 _PLAN = "SELECT 1 FROM platform.plans WHERE name = $1"
 # The row of a tenant that was purged is all that is left of it, and is taken over with the id.
-_ROW = """
+_ROW = f"""
 INSERT INTO platform.tenants AS t (id, slug, schema_name, role_name, revision, state, name, cluster, created_at,
                                    updated_at, plan, limits, features, rate_limits)
 VALUES ($1, $2, $3, $4, $5, $6, $7, 'main', $8, clock_timestamp(), $9,
         $10::text::jsonb, $11::text::jsonb, $12::text::jsonb)
 ON CONFLICT (id) DO UPDATE
-   SET slug = excluded.slug, revision = excluded.revision, state = excluded.state, name = excluded.name,
+   SET slug = excluded.slug, schema_name = excluded.schema_name, role_name = excluded.role_name,
+       revision = excluded.revision, state = excluded.state, name = excluded.name,
        created_at = excluded.created_at, updated_at = excluded.updated_at, plan = excluded.plan,
        limits = excluded.limits, features = excluded.features, rate_limits = excluded.rate_limits,
-       terms_version = t.terms_version + 1, deleted_at = NULL, deletion_requested_at = NULL
- WHERE t.state = 'purged'
+       terms_version = t.terms_version + 1, deleted_at = NULL, deletion_requested_at = NULL, deleted_from = NULL,
+       purge_at = NULL, maintenance_ends_at = NULL, is_read_only = false
+ WHERE {_IS_HOMELESS}
 RETURNING id
 """
 # Its certificate stays in the audit log; without this, a second purge would add to the first one.
 _FORGET_PURGE = "DELETE FROM platform.tenant_purges WHERE tenant_id = $1"
+# Those that it had when the platform was archived; it has those that its own archive knows.
+_FORGET_DOMAINS = "DELETE FROM platform.tenant_domains WHERE tenant_id = $1"
 _DOMAIN = """
 INSERT INTO platform.tenant_domains (id, tenant_id, hostname, created_at) VALUES ($1, $2, $3, now())
 ON CONFLICT (hostname) DO NOTHING RETURNING id
@@ -85,6 +91,7 @@ async def register(connection: DriverConnection, wanted: Registration) -> None:
         raise ImportedMeanwhile
     await connection.execute(taking_sql(tenant.id, tenant.slug))
     await connection.execute(_FORGET_PURGE, tenant.id)
+    await connection.execute(_FORGET_DOMAINS, tenant.id)
     for hostname in wanted.domains:
         if not await connection.fetchval(_DOMAIN, new_id(), tenant.id, hostname):
             raise DomainTaken(hostname=hostname)

@@ -8,7 +8,7 @@ from zipfile import ZIP_DEFLATED, ZipFile
 
 import msgspec
 
-from leasehold.tenancy.archive.manifest import MANIFEST, Manifest, SealedManifest
+from leasehold.tenancy.archive.manifest import MANIFEST, AnyManifest, SealedManifest
 from leasehold.tenancy.archive.sealing import ArchiveKey
 
 _LEVEL = 1
@@ -50,7 +50,7 @@ class ArchiveWriter:
         with self._zip.open(name, "w", force_zip64=True) as member:
             yield member.write
 
-    def close_with(self, manifest: Manifest, key: ArchiveKey) -> None:
+    def close_with(self, manifest: AnyManifest, key: ArchiveKey) -> None:
         """Write the manifest, sealed."""
         text = msgspec.json.encode(manifest)
         sealed = SealedManifest(msgspec.Raw(text), key.seal(text))

@@ -43,6 +43,12 @@ async def record_restore(
     await connection.execute(_TO_BOTH, *_arguments(row))
 
 
+async def record_takeover(connection: DriverConnection, by: Actor, *, changes: Mapping[str, object]) -> None:
+    """Write down, in the log that came with a platform, that it came from an archive."""
+    row = event_row(by, "platform.taken_over", ("platform", None), changes=created(**changes))
+    await connection.execute(_TO_PLATFORM, *_arguments(row))
+
+
 async def record_clone(
     connection: DriverConnection,
     tenant: TenantRef,

@@ -32,6 +32,7 @@ class QueuedJob(Identified, PlatformModel):
         Index("ix_jobs_waiting_tenant_id", "tenant_id", postgresql_where=text("state IN ('delayed', 'ready')")),
         Index("ix_jobs_ended", "state", "id", postgresql_where=text("state IN ('dead', 'dropped')")),
         Index("uq_jobs_dedupe_key", "lane", "name", "dedupe_key", unique=True, postgresql_where=text(_UNFINISHED)),
+        {"info": {"travels": False}},
     )
 
     tenant_id: Mapped[UUID | None]
@@ -64,6 +65,7 @@ class JobWorker(Identified, PlatformModel):
     """A worker that lives, or did until `seen_at`."""
 
     __tablename__ = "job_workers"
+    __table_args__ = ({"info": {"travels": False}},)
 
     host: Mapped[str]
     pid: Mapped[int] = mapped_column(BigInteger)
@@ -75,7 +77,10 @@ class PeriodicTask(Identified, PlatformModel):
     """A task that runs by the clock, when it was last due, and what came of it."""
 
     __tablename__ = "periodic_tasks"
-    __table_args__ = (CheckConstraint("outcome IN ('succeeded', 'failed')", name="outcome"),)
+    __table_args__ = (
+        CheckConstraint("outcome IN ('succeeded', 'failed')", name="outcome"),
+        {"info": {"travels": False}},
+    )
 
     name: Mapped[str] = mapped_column(unique=True)
     cron: Mapped[str]

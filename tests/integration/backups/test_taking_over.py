@@ -1,0 +1,237 @@
+"""The archive of a platform: what another installation gets of it, and which one may."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Generator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from leasehold.cli.session import run_with
+from leasehold.cli.taking_over import platform_importer
+from leasehold.config import Settings
+from leasehold.core.database import platform_session
+from leasehold.core.models import PlatformModel, travels
+from leasehold.platform.keys.service import KeyService
+from leasehold.platform.tokens.service import AdminTokenService
+from leasehold.process import Process
+from leasehold.tenancy.archive.landing import landing
+from leasehold.tenancy.archive.reading import ArchiveFile, PlatformArchiveFile
+from leasehold.tenancy.archive.refusals import Damaged, NotEmpty, OfAnotherKind, StandsElsewhere, WrongPassphrase
+from leasehold.tenancy.archive.sealing import ArchiveKey
+from leasehold.tenancy.archive.taking_over import TakenOver
+from tests.archives import PASSPHRASE, exported, imported, purged, seen
+from tests.conftest import installed, migrate
+from tests.factories import OPERATOR, admin, item, lifecycle, new_slug
+from tests.integration.archives.conftest import as_owner
+
+
+def work(settings: Settings, what: Callable[[Process], Coroutine[Any, Any, Any]]) -> Any:
+    """Do something with the parts of a process of an installation."""
+    return asyncio.run(run_with(settings, what))
+
+
+@contextmanager
+def installation(admin_url: str, *, key: Settings | None = None) -> Generator[Settings]:
+    """Make a database for an installation, with the key of another one."""
+    with installed(admin_url, f"leasehold_backup_{new_slug()[2:]}") as made:
+        yield made.model_copy(update={"installation_key": key.installation_key}) if key else made
+
+
+async def archived(process: Process, file: Path) -> None:
+    with landing(file) as sink:
+        key = ArchiveKey.new(PASSPHRASE)
+        await process.platform_exporter.export(lambda _at: nullcontext(sink), key)
+
+
+async def load(settings: Settings, file: Path, passphrase: str = PASSPHRASE) -> TakenOver:
+    with PlatformArchiveFile(file) as archive:
+        return await platform_importer(settings).load(archive, archive.key(passphrase), by=OPERATOR)
+
+
+async def platform_rows(settings: Settings) -> dict[str, list[str]]:
+    """Return all rows of all tables that travel, with secrets as they are when they are opened."""
+    owner = await as_owner(settings)
+    found = {
+        table.name: [row[0] for row in await owner.fetch(f"SELECT t::text FROM platform.{table.name} t ORDER BY 1")]
+        for table in PlatformModel.metadata.sorted_tables
+        if travels(table) and table.name != "signing_keys"
+    }
+    await owner.close()
+    return found
+
+
+async def who_holds(process: Process, headers: dict[str, str]) -> UUID:
+    async with platform_session(process.database) as session:
+        admins = AdminTokenService(session, process.key)
+        return (await admins.authenticate(headers["Authorization"].removeprefix("Bearer "))).subject
+
+
+def test_an_empty_installation_takes_over_a_platform_and_then_its_tenants_under_their_ids(
+    admin_url: str, tmp_path: Path
+) -> None:
+    acme, deleted, gone = new_slug(), new_slug(), new_slug()
+
+    async def live(process: Process) -> tuple[Any, dict[str, str], Any]:
+        async with platform_session(process.database) as session:
+            await KeyService(session, process.key).ensure_first()
+        tenant, bye, over = [
+            await process.provisioner.provision(slug=slug, name="A tenant", by=OPERATOR)
+            for slug in (acme, deleted, gone)
+        ]
+        await item(process, tenant, "Desk")
+        headers = await admin(process)
+        async with platform_session(process.database) as session:
+            await lifecycle(session).delete(bye.id, by=OPERATOR)
+        await purged(process, over.id)
+        await exported(process, acme, tmp_path / "acme.zip")
+        await archived(process, tmp_path / "platform.zip")
+        owner = await as_owner(process.settings)
+        rows = await seen(owner, tenant.id, tenant.schema, process.key)
+        await owner.close()
+        return tenant, headers, rows
+
+    with installation(admin_url) as lost:
+        migrate(lost)
+        tenant, headers, rows = work(lost, live)
+        before = asyncio.run(platform_rows(lost))
+
+    async def come_back(process: Process) -> None:
+        assert await who_holds(process, headers) == await admin_id(process)
+        async with platform_session(process.database) as session:
+            await KeyService(session, process.key).ensure_first()
+            assert len(await KeyService(session, process.key).all()) == 1
+        done = await imported(process, tmp_path / "acme.zip")
+        assert (done.id, done.slug, done.state, done.has_kept_id) == (tenant.id, acme, "active", True)
+        owner = await as_owner(process.settings)
+        after = await seen(owner, tenant.id, tenant.schema, process.key)
+        await owner.close()
+        assert {name: after[name] for name in after if name != "audit_events"} == {
+            name: rows[name] for name in rows if name != "audit_events"
+        }
+
+    async def admin_id(process: Process) -> UUID:
+        owner = await as_owner(process.settings)
+        try:
+            return await owner.fetchval("SELECT id FROM platform.admins")
+        finally:
+            await owner.close()
+
+    async def states(process: Process) -> dict[str, str]:
+        owner = await as_owner(process.settings)
+        try:
+            return {row["slug"]: row["state"] for row in await owner.fetch("SELECT slug, state FROM platform.tenants")}
+        finally:
+            await owner.close()
+
+    with installation(admin_url, key=lost) as made:
+        done = asyncio.run(load(made, tmp_path / "platform.zip"))
+        assert (done.tenants, done.is_from_here, done.ended_tokens) == (2, True, 0)
+        after = asyncio.run(platform_rows(made))
+        assert [row for row in after["audit_events"] if "platform.taken_over" not in row] == before["audit_events"]
+        changed = ("audit_events", "tenants")
+        assert {name: after[name] for name in after if name not in changed} == {
+            name: before[name] for name in before if name not in changed
+        }
+        migrate(made)
+        found = work(made, states)
+        assert {found[acme], found[deleted]} == {"maintenance", "deleted"}
+        assert sorted(found.values()) == ["deleted", "maintenance", "purged"]
+        work(made, come_back)
+        assert work(made, states)[acme] == "active"
+
+
+def test_another_installation_key_ends_the_tokens_of_admins_and_says_so(admin_url: str, tmp_path: Path) -> None:
+    async def live(process: Process) -> None:
+        async with platform_session(process.database) as session:
+            await KeyService(session, process.key).ensure_first()
+        await admin(process)
+        await archived(process, tmp_path / "platform.zip")
+
+    with installation(admin_url) as source, installation(admin_url) as other:
+        migrate(source)
+        work(source, live)
+
+        done = asyncio.run(load(other, tmp_path / "platform.zip"))
+
+        assert (done.is_from_here, done.ended_tokens) == (False, 1)
+
+        async def keys_open(process: Process) -> int:
+            async with platform_session(process.database) as session:
+                await KeyService(session, process.key).ensure_first()
+                return len(await KeyService(session, process.key).all())
+
+        migrate(other)
+        assert work(other, keys_open) == 1
+
+
+def test_an_installation_that_has_somebody_is_left_as_it_is(admin_url: str, tmp_path: Path) -> None:
+    async def live(process: Process) -> None:
+        await admin(process)
+        await archived(process, tmp_path / "platform.zip")
+
+    with installation(admin_url) as made:
+        migrate(made)
+        work(made, live)
+        before = asyncio.run(platform_rows(made))
+
+        with pytest.raises(NotEmpty, match="has 1 admins already"):
+            asyncio.run(load(made, tmp_path / "platform.zip"))
+        with pytest.raises(WrongPassphrase):
+            asyncio.run(load(made, tmp_path / "platform.zip", "some other passphrase"))
+
+        altered = bytearray((tmp_path / "platform.zip").read_bytes())
+        altered[2000] ^= 1
+        (tmp_path / "altered.zip").write_bytes(altered)
+        with pytest.raises(Damaged):
+            asyncio.run(load(made, tmp_path / "altered.zip"))
+        assert asyncio.run(platform_rows(made)) == before
+
+        async def stand_elsewhere(_: Process) -> None:
+            owner = await as_owner(made)
+            await owner.execute("UPDATE platform.alembic_version SET version_num = '0019'")
+            await owner.close()
+
+        work(made, stand_elsewhere)
+        with pytest.raises(StandsElsewhere, match="stands at revision 0019"):
+            asyncio.run(load(made, tmp_path / "platform.zip"))
+
+
+async def test_the_archive_of_a_platform_is_not_taken_for_that_of_a_tenant(process: Process, tmp_path: Path) -> None:
+    await archived(process, tmp_path / "platform.zip")
+
+    with pytest.raises(OfAnotherKind, match="This is the archive of a platform, not of a tenant"):
+        ArchiveFile(tmp_path / "platform.zip")
+
+
+async def test_no_secret_of_the_platform_is_in_its_archive_as_the_installation_key_wraps_it(
+    process: Process, owner: Any, tmp_path: Path
+) -> None:
+    await archived(process, tmp_path / "platform.zip")
+
+    kept = await owner.fetch("SELECT wrapped FROM platform.signing_keys")
+    with PlatformArchiveFile(tmp_path / "platform.zip") as archive:
+        (table,) = [table for table in archive.manifest.tables if table.name == "signing_keys"]
+        text = b"".join(archive.pieces(table))
+    assert table.rows == len(kept) > 0
+    assert [row["wrapped"].hex() for row in kept if row["wrapped"].hex().encode() in text] == []
+
+
+def test_leases_jobs_counters_and_the_change_log_stay_where_they_are() -> None:
+    staying = {table.name for table in PlatformModel.metadata.tables.values() if not travels(table)}
+
+    assert staying == {
+        "fleet_leases",
+        "fleet_results",
+        "fleet_runs",
+        "job_workers",
+        "jobs",
+        "periodic_tasks",
+        "quotas",
+        "registry_changes",
+        "tenant_clones",
+        "tenant_revisions",
+        "usage_meters",
+    }
