@@ -27,6 +27,7 @@ from leasehold.config import Settings
 from leasehold.core.database import driver_url
 from leasehold.main import build_process
 from leasehold.tenancy.names import quoted
+from tests.archives import PASSPHRASE
 from tests.conftest import installed, migrate
 from tests.factories import OPERATOR, new_slug
 from tests.faults.agreement import eventually
@@ -53,6 +54,8 @@ SELECT count(*) FROM pg_stat_activity
    AND application_name <> 'striker'
 """
 
+_PROGRESS = re.compile(r"(exported|verified|loaded|compared) \w+, ")
+
 State = Counter[str]
 """Every row, as text."""
 
@@ -72,6 +75,8 @@ class Operation:
     vacancies: bool = False
     """Whether there are vacancies before."""
     logs: tuple[str, ...] = ("platform", "tenant")
+    beside: tuple[tuple[str, str], ...] = ()
+    """The events that one log alone has afterwards, with the log."""
     asks_beside: bool = False
     """Whether it asks the worker for vacancies in another transaction. The worker looks each minute anyway."""
     in_steps: bool = False
@@ -80,6 +85,7 @@ class Operation:
     """Whether it is several transactions, of which the same again does the rest."""
 
 
+_PUT_BACK = ("tenants export T -o T.archive", "restore T --in-place --file T.archive")
 OPERATIONS = {
     "build": Operation("tenants create N", ("tenant.provisioned",), "Another tenant has this slug", asks_beside=True),
     "claim": Operation(
@@ -112,6 +118,27 @@ OPERATIONS = {
         logs=("platform",),
         goes_on=True,
     ),
+    "put back": Operation(
+        "restore T --in-place --file T.archive",
+        ("tenant.put_back",),
+        "was put back already",
+        ("tenants export T -o T.archive",),
+    ),
+    "undo": Operation(
+        "restores undo T",
+        ("tenant.put_back_undone",),
+        "has again what it had",
+        before=_PUT_BACK,
+        beside=(("tenant", "tenant.exported"),),  # which is not in the archive
+    ),
+    "confirm": Operation(
+        "restores confirm T --yes",
+        ("tenant.put_back_confirmed",),
+        "was not put back",
+        before=_PUT_BACK,
+        beside=(("platform", "tenant.purged"),),
+        goes_on=True,
+    ),
     "rename": Operation("tenants rename T N", ("tenant.renamed",), "There is no tenant"),
     "add domain": Operation("tenants add-domain T T.example", ("tenant.domain_added",), "already belongs to a tenant"),
     "remove domain": Operation(
@@ -141,6 +168,11 @@ class Ended:
 
     status: int
     said: str
+
+    @property
+    def sentences(self) -> list[str]:
+        """What was said, but for how far it was with which table."""
+        return [line for line in self.said.splitlines() if not _PROGRESS.match(line)]
 
 
 @dataclass
@@ -267,6 +299,7 @@ async def staged(settings: Settings, admin_url: str, folder: Path) -> AsyncGener
             env={
                 **through,
                 "LEASEHOLD_VACANCIES": "5",
+                "LEASEHOLD_ARCHIVE_PASSPHRASE": PASSPHRASE,
                 "PATH": os.environ["PATH"],
                 "PYTHONPATH": os.pathsep.join(sys.path),
             },
@@ -309,7 +342,8 @@ def demand_events(operation: Operation, done: State) -> None:
         for line in done.elements()
         if "audit_events" in line.split()[0]
     )
-    assert found == sorted((log, action) for log in operation.logs for action in operation.writes)
+    both = [(log, action) for log in operation.logs for action in operation.writes]
+    assert found == sorted([*both, *operation.beside])
 
 
 async def test_each_operation_is_done_or_not_and_the_same_again_finishes_it(
@@ -350,7 +384,7 @@ async def strike(stage: Stage, operation: Operation, expected: State, struck: tu
     if struck[1].startswith("killed"):
         assert ended.status == -signal.SIGKILL, case
     elif ended.status != 0:
-        assert (ended.status, len(ended.said.splitlines())) == (_REFUSED, 1), f"{case}: {ended}"
+        assert (ended.status, len(ended.sentences)) == (_REFUSED, 1), f"{case}: {ended}"
     else:
         assert is_new, case
     again = await stage.do(operation.does, slugs)

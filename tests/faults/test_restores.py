@@ -90,8 +90,8 @@ async def test_under_load_from_several_processes_each_answer_is_of_one_state_and
         await clients.more(20)
         await put_back(process, tmp_path / "acme.archive", acme.id)
         await clients.more(20)
-        for _ in range(2):
-            await process.restorer.undo(acme.id, by=OPERATOR)
+        for move in (process.restorer.undo, process.restorer.redo, process.restorer.undo):
+            await move(acme.id, by=OPERATOR)
             await clients.more(20)
         clients.is_over = True
 

@@ -1,4 +1,4 @@
-"""`leasehold restore`, and `restores list`, `confirm` and `undo`: a tenant is put back to what a backup of it has."""
+"""`leasehold restore`, and `restores`: a tenant is put back to what a backup of it has, which is confirmed or undone."""
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -134,8 +134,17 @@ def confirm(tenant: str, yes: bool, as_json: bool) -> None:
 @click.argument("tenant")
 @as_json
 def undo(tenant: str, as_json: bool) -> None:
-    """Give a tenant back what it had, and keep the earlier state; a second time puts it back again."""
+    """Give a tenant back what it had, and keep the earlier state."""
     done = run(lambda process: restores_of(process).undo(tenant, by=operator()))
+    show(done, [_exchanged(done)], as_json=as_json)
+
+
+@restores.command()
+@click.argument("tenant")
+@as_json
+def redo(tenant: str, as_json: bool) -> None:
+    """Put a tenant back once more, after that was undone."""
+    done = run(lambda process: restores_of(process).redo(tenant, by=operator()))
     show(done, [_exchanged(done)], as_json=as_json)
 
 

@@ -61,7 +61,10 @@ async def test_undo_brings_back_the_rows_of_today_and_undone_again_those_of_yest
     assert await rows_of(process, owner, tenant.id) == earlier
     assert (await process.restorer.undo(tenant.id, by=OPERATOR)).is_undone
     assert await rows_of(process, owner, tenant.id) == today
-    assert not (await process.restorer.undo(tenant.id, by=OPERATOR)).is_undone
+    with pytest.raises(refusals.UndoneAlready):
+        await process.restorer.undo(tenant.id, by=OPERATOR)
+    assert await rows_of(process, owner, tenant.id) == today
+    assert not (await process.restorer.redo(tenant.id, by=OPERATOR)).is_undone
     assert await rows_of(process, owner, tenant.id) == earlier
 
 

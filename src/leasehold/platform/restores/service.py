@@ -87,13 +87,22 @@ class RestoreService:
             return await RestoreReads(session).waiting()
 
     async def undo(self, tenant: str, *, by: Actor) -> Exchanged:
-        """Give a tenant back what it had, and keep the earlier state; a second time undoes the first.
+        """Give a tenant back what it had, and keep the earlier state.
 
         Raises:
             NobodyCalled: there is no such tenant.
             ArchiveRefused, NoOwner: see `Restorer.undo`.
         """
         return await self._restorer.undo(await self._demand(tenant), by=by)
+
+    async def redo(self, tenant: str, *, by: Actor) -> Exchanged:
+        """Give a tenant the earlier state again, after that was undone.
+
+        Raises:
+            NobodyCalled: there is no such tenant.
+            ArchiveRefused, NoOwner: see `Restorer.redo`.
+        """
+        return await self._restorer.redo(await self._demand(tenant), by=by)
 
     async def confirm(self, tenant: str, *, by: Actor) -> Exchanged:
         """Destroy what is kept for a tenant.

@@ -24,8 +24,10 @@ from leasehold.tenancy.restores.refusals import (
     FleetUnderWay,
     NothingWaits,
     NotInPlace,
+    NotUndone,
     RestoreUnderWay,
     StillBusy,
+    UndoneAlready,
     WaitsForConfirmation,
 )
 from leasehold.tenancy.states import LIVING
@@ -119,11 +121,12 @@ class Move:
         await self._while_nobody_writes(work)
         return aside_id
 
-    async def exchange(self, slug: str) -> Any:
+    async def exchange(self, slug: str, *, is_undone: bool) -> Any:
         """Let what the tenant has and what is set aside for it take each other's place; return what was noted of it.
 
         Raises:
             NothingWaits: nothing is set aside.
+            UndoneAlready, NotUndone: they have done so already.
             StillBusy, NotInPlace, FleetUnderWay: it cannot be moved now.
         """
         noted: Any = None
@@ -135,6 +138,8 @@ class Move:
             aside: Any = await connection.fetchrow(_TENANT, noted["aside_id"]) if noted else None
             if aside is None or aside["state"] != "set_aside":
                 raise NothingWaits(slug=slug)
+            if noted["is_undone"] is is_undone:
+                raise (UndoneAlready if is_undone else NotUndone)(slug=slug)
             present = Home(row["schema_name"], row["role_name"])
             kept, back = Home(aside["schema_name"], aside["role_name"]), Home(noted["schema_name"], noted["role_name"])
             for home, to in ((kept, back), (present, kept)):

@@ -21,6 +21,14 @@ class NothingWaits(ArchiveRefused):
     """The tenant {slug} was not put back, or what it had is destroyed already; there is nothing to confirm or undo."""
 
 
+class UndoneAlready(ArchiveRefused):
+    """The tenant {slug} has again what it had before it was put back; `leasehold restores redo {slug}` puts it back."""
+
+
+class NotUndone(ArchiveRefused):
+    """The tenant {slug} is put back as it is; there is nothing to be done again."""
+
+
 class RestoreUnderWay(ArchiveRefused):
     """Somebody else is about to put the tenant {slug} back."""
 

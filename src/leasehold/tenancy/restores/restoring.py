@@ -129,25 +129,38 @@ class Restorer:
         )
 
     async def undo(self, tenant_id: UUID, *, by: Actor) -> Exchanged:
-        """Give a tenant what is set aside for it, and set aside what it has; a second time undoes the first.
+        """Give a tenant what it had before it was put back, and keep the earlier state in its place.
 
         Raises:
-            NothingWaits: nothing is set aside.
+            UndoneAlready: it has that.
+            NothingWaits: nothing is kept.
             LeftBehind: what is set aside was not migrated to the head of this code.
             NotInPlace, RestoreUnderWay, FleetUnderWay, StillBusy: it cannot be done now.
             NoOwner, DatabaseUnavailable: as for any change of the owner.
         """
+        return await self._exchange(tenant_id, by, is_undone=True)
+
+    async def redo(self, tenant_id: UUID, *, by: Actor) -> Exchanged:
+        """Give a tenant the earlier state again, after that was undone.
+
+        Raises:
+            NotUndone: it has that.
+            NothingWaits, LeftBehind, NotInPlace, RestoreUnderWay, FleetUnderWay, StillBusy, NoOwner,
+            DatabaseUnavailable: as for `undo`.
+        """
+        return await self._exchange(tenant_id, by, is_undone=False)
+
+    async def _exchange(self, tenant_id: UUID, by: Actor, *, is_undone: bool) -> Exchanged:
         async with self.owner.connection() as connection, connection.transaction():
             move = self._move(connection, tenant_id)
             row = await move.begin()
             await self._demand_at_head(connection, tenant_id, row["slug"])
-            noted = await move.exchange(row["slug"])
-            is_undone, aside_id = not noted["is_undone"], noted["aside_id"]
+            noted = await move.exchange(row["slug"], is_undone=is_undone)
             await connection.execute(binding(noted["schema_name"]))
             action = "tenant.put_back_undone" if is_undone else "tenant.put_back_redone"
             await record_restore(connection, tenant_id, by, action, changes={"made_at": noted["made_at"]})
-        _log.info("tenant_exchanged", tenant=str(tenant_id), aside=str(aside_id))
-        return Exchanged(tenant_id, row["slug"], noted["made_at"], is_undone, aside_id)
+        _log.info("tenant_exchanged", tenant=str(tenant_id), aside=str(noted["aside_id"]))
+        return Exchanged(tenant_id, row["slug"], noted["made_at"], is_undone, noted["aside_id"])
 
     async def confirm(self, tenant_id: UUID, *, by: Actor) -> Exchanged:
         """Destroy what is set aside for a tenant, with a certificate; who was killed in the middle asks again.
