@@ -166,3 +166,17 @@ def test_no_limit_at_all_needs_the_word(environment: pytest.MonkeyPatch) -> None
     """An empty variable is as good as none everywhere here, and must not turn limits off by mistake."""
     environment.setenv("LEASEHOLD_RATE_LIMIT_TENANT", "")
     assert _settings().rate_limit_tenant == "10000/10s,1800000/1h"
+
+
+@pytest.mark.parametrize("text", ["", "3d", "all=3", "all=0d", "all=3d,all=4d", "hourly=3d", "all=3d;daily=3d"])
+def test_how_long_backups_are_kept_is_said_in_one_way(environment: pytest.MonkeyPatch, text: str) -> None:
+    environment.setenv("LEASEHOLD_BACKUP_KEEP", text or " ")
+    with pytest.raises(ValidationError, match="how long backups are kept looks like all=3d"):
+        _settings()
+
+
+@pytest.mark.parametrize("url", ["s3://", "file://relative", "/a/folder", "https://host/bucket", "s3://user@bucket/x"])
+def test_a_backup_url_names_a_folder_or_a_bucket(environment: pytest.MonkeyPatch, url: str) -> None:
+    environment.setenv("LEASEHOLD_BACKUP_URL", url)
+    with pytest.raises(ValidationError, match="a backup URL looks like"):
+        _settings()

@@ -8,6 +8,7 @@ from rich_click import RichGroup
 
 from leasehold.cli.admins import admins
 from leasehold.cli.audit import audit
+from leasehold.cli.backup import backup
 from leasehold.cli.clients import clients
 from leasehold.cli.db import db
 from leasehold.cli.doctor import doctor
@@ -49,6 +50,7 @@ for command in (
     fleet,
     jobs,
     tenants,
+    backup,
     plans,
     users,
     clients,

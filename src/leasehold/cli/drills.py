@@ -3,6 +3,7 @@
 import sys
 import time
 from functools import partial
+from uuid import UUID
 
 import click
 
@@ -11,9 +12,11 @@ from leasehold.cli.options import as_json
 from leasehold.cli.session import run, show
 from leasehold.core.database import platform_session
 from leasehold.platform.backups.opening import backup_passphrase, open_store
+from leasehold.platform.features import WRAPPED_OF_PLATFORM
 from leasehold.platform.restores.drills import DrillService
 from leasehold.platform.restores.schemas import Drill, Drilled
 from leasehold.process import Process
+from leasehold.tenancy.archive.platform_rehearsing import PlatformRehearsal
 from leasehold.tenancy.archive.rehearsing import Rehearsal
 
 _FAILED = 1
@@ -26,7 +29,8 @@ _FAILED = 1
 def drill(tenants: tuple[str, ...], sample: int | None, as_json: bool) -> None:
     """Restore the newest backups into scratch and verify them; nothing of it stays, and nobody who is served waits.
 
-    Of all tenants unless TENANTS are named by their slugs. Ends with status 1 if one could not be restored.
+    Of the platform and all tenants, unless TENANTS are named by their slugs. Ends with status 1 if one could not be
+    restored.
     """
     if tenants and sample:
         raise click.UsageError("Name tenants, or say --sample, not both.")
@@ -36,11 +40,13 @@ def drill(tenants: tuple[str, ...], sample: int | None, as_json: bool) -> None:
             partial(platform_session, process.database),
             open_store(process.settings),
             Rehearsal(process.importer),
+            PlatformRehearsal(process.importer.owner_url, process.key, WRAPPED_OF_PLATFORM),
             passphrase=backup_passphrase(process.settings),
         )
         began = time.monotonic()
         found: list[Drilled] = []
-        wanted = await service.tenants(tenants, sample=sample)
+        wanted: dict[UUID | None, str] = {} if tenants else {None: "platform"}
+        wanted |= await service.tenants(tenants, sample=sample)
         for tenant_id, slug in wanted.items():
             with showing() as progress:
                 found.append(await service.drill(tenant_id, slug, progress))
@@ -59,5 +65,6 @@ def drill(tenants: tuple[str, ...], sample: int | None, as_json: bool) -> None:
 def _line(one: Drilled) -> str:
     at = f"of {one.at:%Y-%m-%d %H:%M:%S} UTC" if one.at else "none"
     if one.is_good:
-        return f"{one.what:<24} ok      {at}: {one.rows} rows, {one.bytes} bytes, in {one.seconds:.1f} s"
+        how = "" if one.is_loaded else "; only read, for the platform was migrated since"
+        return f"{one.what:<24} ok      {at}: {one.rows} rows, {one.bytes} bytes, in {one.seconds:.1f} s{how}"
     return f"{one.what:<24} failed  {at}: {one.reason}"

@@ -12,6 +12,7 @@ from leasehold.platform.backups.objects import open_objects
 from leasehold.platform.backups.refusals import BackupGone, StoreRefuses
 from leasehold.platform.backups.schemas import Backup
 from leasehold.platform.backups.store import BackupStore
+from leasehold.tenancy.archive.refusals import Damaged
 from tests.stores import BUCKET, client, use
 
 ACME = UUID("019ac000-0000-7000-8000-00000000acce")
@@ -60,18 +61,27 @@ async def test_an_empty_store_has_nothing(store: BackupStore) -> None:
     assert await store.newest(None) is None
 
 
-async def test_a_backup_comes_back_as_it_was_written(store: BackupStore, tmp_path: Path) -> None:
+async def test_an_object_comes_back_as_it_was_written(store: BackupStore) -> None:
     content = os.urandom(20_000_000)  # more than one part of an upload
     path = archive_path(ACME, MONDAY)
     with store.objects.writing(path) as sink:
         for place in range(0, len(content), 1_000_000):
             sink.write(content[place : place + 1_000_000])
+
+    assert b"".join([piece async for piece in store.objects.pieces(path)]) == content
+    assert [found async for found in store.objects.below("tenants")] == [(path, 20_000_000)]
+    with store.objects.open(path) as opened:
+        opened.seek(-5, os.SEEK_END)
+        assert (opened.read(), opened.tell()) == (content[-5:], 20_000_000)
+
+
+async def test_what_is_no_archive_is_not_handed_out(store: BackupStore, tmp_path: Path) -> None:
+    put(store, archive_path(ACME, MONDAY), b"monday")
     (backup,) = await store.backups(ACME)
 
-    await store.fetch(backup, tmp_path / "fetched")
-
-    assert (tmp_path / "fetched").read_bytes() == content
-    assert backup.bytes == 20_000_000
+    with pytest.raises(Damaged):
+        await store.fetch(backup, tmp_path / "fetched")
+    assert not (tmp_path / "fetched").exists()
 
 
 async def test_what_was_not_written_to_its_end_is_not_there(store: BackupStore) -> None:

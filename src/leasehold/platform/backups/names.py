@@ -13,6 +13,7 @@ RUNS = "runs"
 _TIME = "%Y%m%dT%H%M%S.%fZ"
 _STAMP = r"[0-9]{8}T[0-9]{6}\.[0-9]{6}Z"
 _ARCHIVE = re.compile(rf"^({_STAMP})\.zip$")
+_BEGUN = re.compile(rf"^({_STAMP})\.begun\.json$")
 _MARKER = re.compile(rf"^({_STAMP})\.same-as\.({_STAMP})\.json$")
 
 
@@ -43,6 +44,28 @@ def archive_path(tenant_id: UUID | None, at: datetime) -> str:
 def marker_path(tenant_id: UUID | None, at: datetime, *, same_as: datetime) -> str:
     """Return the name of a marker that nothing has changed since an archive."""
     return f"{folder(tenant_id)}/{stamp(at)}.same-as.{stamp(same_as)}.json"
+
+
+def archive_time(backup: Backup) -> datetime:
+    """Return of when the archive of a backup is; of a marker's that is earlier than its own time."""
+    return time_of(backup.archive.rpartition("/")[2].removesuffix(".zip"))
+
+
+def begun_path(started_at: datetime) -> str:
+    """Return the name of what is written when a run begins."""
+    return f"{RUNS}/{stamp(started_at)}.begun.json"
+
+
+def record_path(started_at: datetime) -> str:
+    """Return the name of what is written when a run ends."""
+    return f"{RUNS}/{stamp(started_at)}.json"
+
+
+def runs_in(found: Iterable[str]) -> list[tuple[datetime, bool]]:
+    """Return when runs began, the latest first, and whether they have ended."""
+    names = {path.rpartition("/")[2] for path in found}
+    begun = [match[1] for name in names if (match := _BEGUN.match(name))]
+    return [(time_of(text), f"{text}.json" in names) for text in sorted(begun, reverse=True)]
 
 
 def backups_in(tenant_id: UUID | None, found: Iterable[tuple[str, int]]) -> list[Backup]:

@@ -100,7 +100,7 @@ class StoredObjects:
             with _told(self.url):
                 target.parent.mkdir(parents=True, exist_ok=True)
             with landing(target) as file:
-                yield _Flowing(file)
+                yield file
             return
         with _told(self.url):
             writer = obstore.open_writer(self._store, path, buffer_size=_PART_BYTES, max_concurrency=_PARTS_AT_ONCE)
@@ -121,19 +121,6 @@ class StoredObjects:
                     await obstore.delete_async(self._store, path)
             except FileNotFoundError:
                 continue
-
-
-class _Flowing:
-    """A file that is only written on, as an upload is: so archives are the same wherever they go."""
-
-    def __init__(self, file: Sink) -> None:
-        self._file = file
-
-    def write(self, data: bytes, /) -> int:
-        return self._file.write(data)
-
-    def flush(self) -> None:
-        self._file.flush()
 
 
 class _Uploading:

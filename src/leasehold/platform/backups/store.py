@@ -4,21 +4,36 @@ Every object in it is written once, as a whole or not at all, and never changed:
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, asynccontextmanager
+from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryFile, gettempdir
-from typing import IO, Protocol
+from typing import IO, Protocol, TypeVar
 from uuid import UUID
 
 import msgspec
+from msgspec import Struct
 
-from leasehold.platform.backups.names import TENANTS, backups_in, folder
-from leasehold.platform.backups.refusals import BackupExchanged, BackupGone
-from leasehold.platform.backups.schemas import Backup, Marker
+from leasehold.platform.backups.names import (
+    RUNS,
+    TENANTS,
+    archive_path,
+    backups_in,
+    begun_path,
+    folder,
+    record_path,
+    runs_in,
+)
+from leasehold.platform.backups.refusals import BackupExchanged, BackupGone, StoreRefuses
+from leasehold.platform.backups.schemas import Backup, Marker, RunBegun, RunRecord
 from leasehold.tenancy.archive.landing import as_not_writable, landing
-from leasehold.tenancy.archive.reading import ArchiveFile
+from leasehold.tenancy.archive.manifest import AnyManifest, Manifest
+from leasehold.tenancy.archive.reading import ArchiveFile, PlatformArchiveFile
+from leasehold.tenancy.archive.refusals import ArchiveRefused
+from leasehold.tenancy.archive.sealing import ArchiveKey
 from leasehold.tenancy.archive.writing import Sink
+
+S = TypeVar("S", bound=Struct)
 
 
 class Objects(Protocol):
@@ -100,13 +115,13 @@ class BackupStore:
     async def fetch(self, backup: Backup, to: Path) -> None:
         """Write the archive of a backup to a file that is not there yet, and that is there as a whole or not at all.
 
-        Memory does not grow with it. That it holds the tenant and is not damaged is for whoever opens it to see; that
-        it is the archive which a marker was made of is seen here.
+        Memory does not grow with it. That it is not damaged, and sealed by the passphrase, is for whoever opens it to
+        see; that it is of the tenant and of the time, or the one that a marker was made of, is seen here.
 
         Raises:
             StoreRefuses: the store does not answer, or refuses.
             BackupGone: it was deleted meanwhile.
-            BackupExchanged: the archive is another one than the marker was made of.
+            BackupExchanged: the archive is another one than the name or the marker says.
             ArchiveRefused: the file cannot be written, or is no archive.
         """
         try:
@@ -115,13 +130,13 @@ class BackupStore:
                 async for piece in self.objects.pieces(backup.archive):
                     file.write(piece)
                 file.flush()
-                if marker:
-                    self._demand(backup, marker, file.partial)
+                with _opened(backup, file.partial) as archive:
+                    _demand_what_was_meant(backup, archive, marker)
         except FileNotFoundError as error:
             raise BackupGone(path=backup.archive) from error
 
     @asynccontextmanager
-    async def opened(self, backup: Backup) -> AsyncGenerator[ArchiveFile]:
+    async def opened(self, backup: Backup) -> AsyncGenerator[ArchiveFile | PlatformArchiveFile]:
         """Lend the archive of a backup, from a file without a name: nothing is left of it, however this ends.
 
         Raises:
@@ -136,9 +151,9 @@ class BackupStore:
                         file.write(piece)
                 except FileNotFoundError as error:
                     raise BackupGone(path=backup.archive) from error
-            archive = stack.enter_context(ArchiveFile(Path(backup.archive), file))
-            if marker:
-                _demand_same(archive, marker, backup)
+            kind = PlatformArchiveFile if backup.tenant_id is None else ArchiveFile
+            archive = stack.enter_context(kind(Path(backup.archive), file))
+            _demand_what_was_meant(backup, archive, marker)
             yield archive
 
     async def _marker(self, backup: Backup) -> Marker | None:
@@ -149,11 +164,68 @@ class BackupStore:
         except msgspec.MsgspecError as error:
             raise BackupExchanged(archive=backup.archive, path=backup.path) from error
 
-    def _demand(self, backup: Backup, marker: Marker, file: Path) -> None:
-        with ArchiveFile(file) as archive:
-            _demand_same(archive, marker, backup)
+    def newest_archive(self, backup: Backup, key: ArchiveKey) -> tuple[Manifest, str] | None:
+        """Return the manifest of a backup of a tenant and its seal, read from the end of the archive, blocking.
+
+        None where it is missing, damaged, another one than it should be, or made by another key: it is not one that a
+        new backup could be compared with.
+
+        Raises:
+            StoreRefuses: the store does not answer, or refuses.
+        """
+        try:
+            with ArchiveFile(Path(backup.archive), self.objects.open(backup.archive)) as archive:
+                if archive.manifest.key != key.derivation:
+                    return None
+                archive.demand_seal(key)
+                demand_same(backup, archive.manifest)
+                return archive.manifest, archive.seal
+        except FileNotFoundError:
+            return None
+        except StoreRefuses:
+            raise
+        except ArchiveRefused:
+            return None
+
+    async def runs(self) -> list[tuple[datetime, bool]]:
+        """Return when runs began, the latest first, and whether they have ended."""
+        return runs_in([path async for path, _ in self.objects.below(RUNS)])
+
+    async def begun(self, started_at: datetime) -> RunBegun | None:
+        """Return what a run wrote at its beginning, None if nobody can read that."""
+        return await self._read(begun_path(started_at), RunBegun)
+
+    async def record(self, started_at: datetime) -> RunRecord | None:
+        """Return what a run wrote at its end, None if it has not, or nobody can read that."""
+        return await self._read(record_path(started_at), RunRecord)
+
+    async def _read(self, path: str, kind: type[S]) -> S | None:
+        with suppress(FileNotFoundError, msgspec.MsgspecError):
+            return msgspec.json.decode(await self.objects.read(path), type=kind)
+        return None
+
+    def write(self, path: str, content: Struct) -> None:
+        """Write a small object, blocking."""
+        with self.objects.writing(path) as sink:
+            sink.write(msgspec.json.encode(content))
 
 
-def _demand_same(archive: ArchiveFile, marker: Marker, backup: Backup) -> None:
-    if archive.seal != marker.seal or marker.archive != backup.archive:
+def demand_same(backup: Backup, manifest: AnyManifest) -> None:
+    """Pass if a manifest is of the tenant and of the moment that the names of a backup say.
+
+    Raises:
+        BackupExchanged: somebody has put another archive in its place.
+    """
+    tenant_id = manifest.tenant.id if isinstance(manifest, Manifest) else None
+    if archive_path(tenant_id, manifest.made_at) != backup.archive:
         raise BackupExchanged(archive=backup.archive, path=backup.path)
+
+
+def _demand_what_was_meant(backup: Backup, archive: ArchiveFile | PlatformArchiveFile, marker: Marker | None) -> None:
+    demand_same(backup, archive.manifest)
+    if marker and (archive.seal != marker.seal or marker.archive != backup.archive):
+        raise BackupExchanged(archive=backup.archive, path=backup.path)
+
+
+def _opened(backup: Backup, file: Path) -> ArchiveFile | PlatformArchiveFile:
+    return PlatformArchiveFile(file) if backup.tenant_id is None else ArchiveFile(file)

@@ -4,6 +4,7 @@ import asyncio
 import random
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from uuid import UUID
 
 import asyncpg
@@ -11,10 +12,11 @@ import asyncpg
 from leasehold.core.errors import Problem
 from leasehold.platform.backups.schemas import Backup
 from leasehold.platform.backups.store import BackupStore
-from leasehold.platform.restores.refusals import InAnotherFolder, NobodyCalled
+from leasehold.platform.restores.refusals import NobodyCalled
 from leasehold.platform.restores.repository import RestoreReads
 from leasehold.platform.restores.schemas import Drilled
 from leasehold.platform.restores.service import OpenSession
+from leasehold.tenancy.archive.platform_rehearsing import PlatformRehearsal
 from leasehold.tenancy.archive.progress import SILENT, Progress
 from leasehold.tenancy.archive.reading import ArchiveFile
 from leasehold.tenancy.archive.refusals import ArchiveRefused
@@ -31,10 +33,19 @@ _REASONS = (Problem, ArchiveRefused, FingerprintMismatch, LiveRevisionFailed, Un
 class DrillService:
     """Drills on the backups of an installation."""
 
-    def __init__(self, open_session: OpenSession, store: BackupStore, rehearsal: Rehearsal, *, passphrase: str) -> None:
+    def __init__(
+        self,
+        open_session: OpenSession,
+        store: BackupStore,
+        tenants: Rehearsal,
+        platform: PlatformRehearsal,
+        *,
+        passphrase: str,
+    ) -> None:
         self._open_session = open_session
         self._store = store
-        self._rehearsal = rehearsal
+        self._tenants = tenants
+        self._platform = platform
         self._passphrase = passphrase
 
     async def tenants(self, wanted: Sequence[str], *, sample: int | None) -> dict[UUID, str]:
@@ -55,42 +66,41 @@ class DrillService:
         chosen = random.sample(sorted(living), sample)
         return {tenant_id: living[tenant_id] for tenant_id in chosen}
 
-    async def drill(self, tenant_id: UUID, slug: str, progress: Progress = SILENT) -> Drilled:
-        """Restore the newest backup of a tenant into scratch, and return what came of it, also where it could not be.
+    async def drill(self, tenant_id: UUID | None, what: str, progress: Progress = SILENT) -> Drilled:
+        """Restore the newest backup of a tenant, or of the platform, and return what came of it, whatever that is.
 
         Raises:
             NoOwner: this process has no owner URL.
         """
-        began, backup, rows, size = time.monotonic(), None, 0, 0
+        began, backup, done = time.monotonic(), None, _Restored()
         reason: str | None = None
         try:
             backup = await self._store.newest(tenant_id)
             if backup is None:
                 reason = NO_BACKUP
             else:
-                rows, size = await self._restored(backup, progress)
+                done = await self._restored(backup, progress)
         except NoOwner:
             raise
         except _REASONS as error:
-            reason = error.detail if isinstance(error, Problem) else str(error)
+            reason = (error.detail if isinstance(error, Problem) else str(error)).rstrip(".")
         seconds = round(time.monotonic() - began, 3)
         at = backup.at if backup else None
-        return Drilled(slug, tenant_id, at, rows, size, seconds, reason.rstrip(".") if reason else None)
+        return Drilled(what, tenant_id, at, done.rows, done.bytes, seconds, reason, done.is_loaded)
 
-    async def _restored(self, backup: Backup, progress: Progress) -> tuple[int, int]:
-        """Restore a backup into scratch, and return its rows and bytes."""
+    async def _restored(self, backup: Backup, progress: Progress) -> "_Restored":
         async with self._store.opened(backup) as archive:
             key = await asyncio.to_thread(archive.key, self._passphrase)
-            _demand_of(archive, backup)
-            await self._rehearsal.run(archive, key, progress=progress)
-            return archive.manifest.rows, archive.manifest.bytes
+            manifest = archive.manifest
+            if isinstance(archive, ArchiveFile):
+                await self._tenants.run(archive, key, progress=progress)
+                return _Restored(manifest.rows, manifest.bytes, is_loaded=True)
+            is_loaded = await self._platform.run(archive, key, progress=progress)
+            return _Restored(manifest.rows, manifest.bytes, is_loaded)
 
 
-def _demand_of(archive: ArchiveFile, backup: Backup) -> None:
-    """Pass if an archive is of the tenant in whose folder it is.
-
-    Raises:
-        InAnotherFolder: it is not.
-    """
-    if archive.manifest.tenant.id != backup.tenant_id:
-        raise InAnotherFolder(path=backup.archive, slug=archive.manifest.tenant.slug)
+@dataclass(frozen=True, slots=True)
+class _Restored:
+    rows: int = 0
+    bytes: int = 0
+    is_loaded: bool = False

@@ -9,7 +9,3 @@ class NobodyCalled(ArchiveRefused):
 
 class NoBackup(ArchiveRefused):
     """There is no backup of the tenant {tenant}{at}; `leasehold backup list` shows which there are."""
-
-
-class InAnotherFolder(ArchiveRefused):
-    """The archive {path} is of the tenant {slug}, which has another folder."""

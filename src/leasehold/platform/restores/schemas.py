@@ -33,6 +33,8 @@ class Drilled(Struct, frozen=True):
     seconds: float
     reason: str | None
     """Why it could not be restored; None where it could."""
+    is_loaded: bool
+    """Whether it was loaded. The platform's is only read where the platform was migrated since."""
 
     @property
     def is_good(self) -> bool:

@@ -48,7 +48,8 @@ class RestoreService:
         if backup is None:
             raise NoBackup(tenant=tenant, at=f" of {at.isoformat(timespec='seconds')} or before" if at else "")
         async with store.opened(backup) as archive:
-            yield archive, backup
+            if isinstance(archive, ArchiveFile):
+                yield archive, backup
 
     async def beside(
         self, archive: ArchiveFile, *, slug: str, passphrase: str, by: Actor, progress: Progress = SILENT

@@ -79,8 +79,16 @@ class ArchiveReader(Generic[M]):
             Damaged: the manifest is not as it was sealed.
         """
         key = ArchiveKey.of(passphrase, self.manifest.key)
-        key.demand_seal(bytes(self._sealed.manifest), self._sealed.mac)
+        self.demand_seal(key)
         return key
+
+    def demand_seal(self, key: ArchiveKey) -> None:
+        """Pass if a key that was derived already has sealed the manifest as it is.
+
+        Raises:
+            Damaged: it has not.
+        """
+        key.demand_seal(bytes(self._sealed.manifest), self._sealed.mac)
 
     def verify(self, *, progress: Progress = SILENT) -> None:
         """Read all of it, and pass if every table is what the manifest says.

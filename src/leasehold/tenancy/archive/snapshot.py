@@ -27,7 +27,7 @@ from leasehold.tenancy.names import APP_ROLE, VERSION_TABLE, quoted
 
 _WAIT = "30s"
 _LOOKS = 3
-_EXPORTABLE = (TenantState.ACTIVE, TenantState.SUSPENDED, TenantState.MAINTENANCE, TenantState.DELETED)
+EXPORTABLE = (TenantState.ACTIVE, TenantState.SUSPENDED, TenantState.MAINTENANCE, TenantState.DELETED)
 _TENANT = """
 SELECT t.id, t.slug, t.name, t.schema_name, t.role_name, t.state, t.deleted_from, t.revision, t.created_at, t.plan,
        t.limits::text AS limits, t.features::text AS features, t.rate_limits::text AS rate_limits, r.fingerprint,
@@ -112,7 +112,7 @@ async def _row(connection: DriverConnection, tenant_id: UUID) -> asyncpg.Record:
     row = await connection.fetchrow(_TENANT, tenant_id)
     if row is None:
         raise UnknownTenant
-    if row["state"] not in _EXPORTABLE:
+    if row["state"] not in EXPORTABLE:
         raise NotExportable(slug=row["slug"], state=row["state"])
     return row
 

@@ -1,0 +1,49 @@
+"""What the registry says of the tenants that backups are made of, and of those that are gone."""
+
+from collections.abc import Collection
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import select
+
+from leasehold.core.database import PlatformSession
+from leasehold.platform.backups.schemas import Target
+from leasehold.tenancy.archive.snapshot import EXPORTABLE
+from leasehold.tenancy.context import TenantState
+from leasehold.tenancy.registry import Tenant, TenantPurge
+
+
+class BackupTargets:
+    """Reads the registry for backups."""
+
+    def __init__(self, session: PlatformSession) -> None:
+        self._session = session
+
+    async def all(self) -> list[Target]:
+        """Return all tenants that have data, in the order in which they came."""
+        rows = await self._session.execute(
+            select(Tenant.id, Tenant.slug).where(Tenant.state.in_(EXPORTABLE)).order_by(Tenant.id)
+        )
+        return [Target(tenant_id, slug) for tenant_id, slug in rows]
+
+    async def named(self, slugs: Collection[str]) -> list[Target]:
+        """Return those of the tenants with these slugs that there are."""
+        rows = await self._session.execute(
+            select(Tenant.id, Tenant.slug).where(Tenant.slug.in_(slugs)).order_by(Tenant.id)
+        )
+        return [Target(tenant_id, slug) for tenant_id, slug in rows]
+
+    async def slugs(self) -> dict[UUID, str]:
+        """Return the slugs of all tenants that there are."""
+        return {target.id: target.slug for target in await self.all()}
+
+    async def purged(self) -> dict[UUID, datetime | None]:
+        """Return for each tenant that was ever there when it was purged; None for one that was not."""
+        rows = await self._session.execute(
+            select(Tenant.id, Tenant.state, TenantPurge.finished_at).outerjoin(
+                TenantPurge, TenantPurge.tenant_id == Tenant.id
+            )
+        )
+        return {
+            tenant_id: finished_at if state == TenantState.PURGED else None for tenant_id, state, finished_at in rows
+        }

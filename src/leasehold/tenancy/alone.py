@@ -1,0 +1,28 @@
+"""Lets one command at a time do what must not be done twice at once."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from leasehold.tenancy.install import connect
+
+# An open transaction that has written nothing and looks at nothing keeps nobody and no vacuum waiting.
+_BEGIN = "BEGIN; SET LOCAL idle_in_transaction_session_timeout = 0"
+_TRY = "SELECT pg_catalog.pg_try_advisory_xact_lock(hashtextextended($1, 0))"
+
+
+@asynccontextmanager
+async def alone(url: str, what: str) -> AsyncGenerator[bool]:
+    """Say whether nobody else does this on the database of `url` now; nobody begins while this lasts.
+
+    It lasts as long as its connection: PostgreSQL lets go for who is killed. It holds a transaction, so it is right
+    through a pooler too.
+
+    Raises:
+        OSError, asyncpg.PostgresError: the database does not answer, or refuses.
+    """
+    connection = await connect(url)
+    try:
+        await connection.execute(_BEGIN)
+        yield await connection.fetchval(_TRY, what)
+    finally:
+        connection.terminate()
