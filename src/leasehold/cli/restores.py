@@ -1,4 +1,4 @@
-"""`leasehold restore`, and `restores`: a tenant is put back to what a backup of it has, which is confirmed or undone."""
+"""`leasehold restore` and `restores`: a tenant is put back to what a backup of it has, confirmed or undone."""
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
