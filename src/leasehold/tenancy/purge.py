@@ -39,14 +39,17 @@ WITH purging AS (
 INSERT INTO platform.tenant_purges (id, tenant_id, started_at, row_counts) VALUES ($2, $1, now(), '{}')
 ON CONFLICT (tenant_id) DO NOTHING
 """
-# What a tenant had before it was put back is its own, whether it was confirmed or not.
-_SET_ASIDE = """
-UPDATE platform.tenants a
-   SET state = 'deleted', deleted_from = 'set_aside', deleted_at = now(), purge_at = now(), updated_at = now()
-  FROM platform.tenant_restores r
- WHERE r.tenant_id = $1 AND a.id = r.aside_id
-RETURNING a.id
+# Nobody restores what is condemned. That it is due lets the worker go on with it.
+_CONDEMN = """
+WITH purging AS (
+    UPDATE platform.tenants SET state = 'purging', deleted_at = now(), purge_at = now(), updated_at = now()
+     WHERE id = $1 AND state = 'set_aside'
+    RETURNING id
+)
+INSERT INTO platform.tenant_purges (id, tenant_id, started_at, row_counts) SELECT $2, id, now(), '{}' FROM purging
+RETURNING tenant_id
 """
+_SET_ASIDE = "SELECT aside_id FROM platform.tenant_restores WHERE tenant_id = $1"
 # By the dependencies on a schema, which are indexed: pg_class has no index by schema, and thousands of schemas.
 _OF_SCHEMA = """
   FROM pg_catalog.pg_namespace n
@@ -127,9 +130,11 @@ class Purger:
             tenant = await self._begin(connection, tenant_id)
             if tenant is None:
                 return False
+            # What it had before it was put back is its own, whether that was confirmed or not.
             for kept in await connection.fetch(_SET_ASIDE, tenant_id):
-                async with _alone(connection, kept["id"]):
-                    if aside := await self._begin(connection, kept["id"]):
+                async with _alone(connection, kept["aside_id"]):
+                    await condemn(connection, kept["aside_id"])
+                    if aside := await self._begin(connection, kept["aside_id"]):
                         await self._destroy(connection, aside, by)
             await self._destroy(connection, tenant, by)
         return True
@@ -190,6 +195,11 @@ class Purger:
             await connection.execute(_END, tenant_id, vacant_slug(tenant_id), DEFAULT_PLAN, *own)
             certificate: Any = await connection.fetchrow(_FINISH, tenant_id)
             await record_purge(connection, tenant_id, by, certificate)
+
+
+async def condemn(connection: DriverConnection, aside_id: UUID) -> bool:
+    """Let what is set aside be purged, which nothing can undo; return whether it was not so already."""
+    return await connection.fetchval(_CONDEMN, aside_id, new_id()) is not None
 
 
 @asynccontextmanager

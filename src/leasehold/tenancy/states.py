@@ -13,21 +13,16 @@ _NEXT: Mapping[TenantState, frozenset[TenantState]] = {
     TenantState.SUSPENDED: frozenset({TenantState.ACTIVE, TenantState.DELETED}),
     TenantState.MAINTENANCE: frozenset({TenantState.ACTIVE, TenantState.DELETED}),
     TenantState.DELETED: frozenset(
-        {
-            TenantState.ACTIVE,
-            TenantState.SUSPENDED,
-            TenantState.MAINTENANCE,
-            TenantState.SET_ASIDE,
-            TenantState.PURGING,
-        }
+        {TenantState.ACTIVE, TenantState.SUSPENDED, TenantState.MAINTENANCE, TenantState.PURGING}
     ),
     TenantState.PURGING: frozenset({TenantState.PURGED}),
     TenantState.PURGED: frozenset(),
-    # By `homes` alone: behind it stands the data of another tenant.
-    TenantState.SET_ASIDE: frozenset({TenantState.DELETED}),
+    TenantState.SET_ASIDE: frozenset({TenantState.PURGING}),
 }
 LIVING = (TenantState.ACTIVE, TenantState.SUSPENDED, TenantState.MAINTENANCE)
 """Those of a tenant that has customers."""
+NOBODY = (TenantState.VACANT, TenantState.SET_ASIDE)
+"""Those of a row behind which no customer stands, not even one that has gone."""
 
 
 class WrongTenantState(WrongState):

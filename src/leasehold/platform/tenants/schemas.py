@@ -61,7 +61,7 @@ class Domain(Struct):
     created_at: datetime
 
 
-State = Literal["active", "suspended", "maintenance", "deleted", "purging", "purged", "set_aside"]
+State = Literal["active", "suspended", "maintenance", "deleted", "purging", "purged"]
 
 
 class Tenant(Struct):

@@ -22,7 +22,7 @@ from leasehold.tenancy.audit.owner import record_restore
 from leasehold.tenancy.fleet.replay import binding
 from leasehold.tenancy.owner import Owner
 from leasehold.tenancy.provision import empty_schema_sql, memberships_sql
-from leasehold.tenancy.purge import Purger
+from leasehold.tenancy.purge import Purger, condemn
 from leasehold.tenancy.restores.homes import Home
 from leasehold.tenancy.restores.moving import Move
 from leasehold.tenancy.restores.refusals import AnotherTenants, LeftBehind, NothingWaits
@@ -35,11 +35,6 @@ SELECT r.aside_id, r.made_at, r.is_undone, a.state, a.revision, t.slug, t.schema
   JOIN platform.tenants a ON a.id = r.aside_id
   JOIN platform.tenants t ON t.id = r.tenant_id
  WHERE r.tenant_id = $1 FOR UPDATE OF r, a
-"""
-_DESTROY = """
-UPDATE platform.tenants
-   SET state = 'deleted', deleted_from = 'set_aside', deleted_at = now(), purge_at = now(), updated_at = now()
- WHERE id = $1 AND state = 'set_aside'
 """
 
 _log = structlog.get_logger(__name__)
@@ -176,7 +171,7 @@ class Restorer:
             if noted is None:
                 slug = await connection.fetchval("SELECT slug FROM platform.tenants WHERE id = $1", tenant_id)
                 raise NothingWaits(slug=slug or tenant_id)
-            if await connection.execute(_DESTROY, noted["aside_id"]) == "UPDATE 1":
+            if await condemn(connection, noted["aside_id"]):
                 await connection.execute(binding(noted["schema_name"]))
                 changes = {"made_at": noted["made_at"], "aside_id": str(noted["aside_id"])}
                 await record_restore(connection, tenant_id, by, "tenant.put_back_confirmed", changes=changes)
