@@ -145,7 +145,7 @@ def keep_of(text: str) -> dict[str, timedelta]:
     for part in text.split(","):
         found = _KEEP.match(part.strip())
         if found is None or found[1] in kept:
-            raise ValueError("how long backups are kept looks like all=3d,daily=30d,weekly=26w,monthly=24m")
+            raise ValueError("how long backups are kept looks like all=3d,daily=30d,weekly=26w,monthly=12m")
         kept[found[1]] = timedelta(days=int(found[2]) * _UNIT_DAYS[found[3]])
     return kept
 
@@ -349,7 +349,7 @@ class Settings(BaseSettings):
     backup_passphrase_file: Path | None = None
     """The file whose first line is the passphrase of backups, where it is not given itself."""
 
-    backup_keep: BackupKeep = "all=3d,daily=30d,weekly=26w,monthly=24m"
+    backup_keep: BackupKeep = "all=3d,daily=30d,weekly=26w,monthly=12m"
     """How long all backups are kept, then the last one of each day, of each week and of each month."""
 
     backup_purged_days: int = Field(default=30, ge=0, le=3650)

@@ -28,9 +28,11 @@ def resources(folder: str) -> list[dict[str, Any]]:
 
 def pods() -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the name and the template of everything that runs pods."""
-    for resource in (*resources("migrate"), *resources("base")):
-        if "template" in resource.get("spec", {}):
-            yield resource["metadata"]["name"], resource["spec"]["template"]
+    for resource in (*resources("migrate"), *resources("base"), *resources("backup")):
+        spec = resource.get("spec", {})
+        template = spec.get("jobTemplate", {}).get("spec", spec).get("template")
+        if template:
+            yield resource["metadata"]["name"], template
 
 
 def image_environment() -> dict[str, str]:

@@ -50,6 +50,7 @@ def test_every_command_that_is_run_exists() -> None:
         ("serve",),
         ("worker",),
         ("migrate", "all"),
+        ("backup", "run"),
         ("db", "init"),
     }
     assert "leasehold" in entry_points(group="console_scripts").names
@@ -65,6 +66,7 @@ def test_ports_are_those_of_the_image_everywhere() -> None:
         "leasehold-migrate": [],
         "leasehold-server": [8000],
         "leasehold-worker": [8001],
+        "leasehold-backup": [],
     }
     compose = loaded(DEPLOY / "compose.yaml")["services"]
     assert compose["app"]["ports"] == ["127.0.0.1:8000:8000"]
@@ -79,12 +81,12 @@ def test_whoever_stops_a_process_waits_longer_than_its_grace() -> None:
     for name in ("app", "worker"):
         service = loaded(DEPLOY / "compose.yaml")["services"][name]
         waits[f"compose {name}"] = (service["command"][0], int(service["stop_grace_period"].removesuffix("s")))
-    for name in ("leasehold.service", "leasehold-worker.service"):
+    for name in ("leasehold.service", "leasehold-worker.service", "leasehold-backup.service"):
         text = (DEPLOY / name).read_text()
         (seconds,) = re.findall(r"^TimeoutStopSec=(\d+)$", text, re.MULTILINE)
         waits[name] = (_commands()[name][0], int(seconds))
     assert {name: wait for name, (command, wait) in waits.items() if wait < _GRACE_S.get(command, 30) + 10} == {}
-    assert len(waits) == 7
+    assert len(waits) == 9
 
 
 @pytest.mark.parametrize("path", ["/health/live", "/health/ready"])
@@ -95,7 +97,7 @@ async def test_a_probe_is_answered_though_it_names_no_host_of_ours(
     assert (await http.get(path, headers={"Host": "10.1.2.3:8000"})).status_code == 200
 
 
-@pytest.mark.parametrize("name", ["leasehold-server", "leasehold-worker", "leasehold-migrate"])
+@pytest.mark.parametrize("name", ["leasehold-server", "leasehold-worker", "leasehold-migrate", "leasehold-backup"])
 def test_pods_run_as_the_user_of_the_image(name: str) -> None:
     assert f"\nUSER {IMAGE_USER}\n" in (DEPLOY / "Dockerfile").read_text()
     assert dict(pods())[name]["spec"]["securityContext"]["runAsUser"] == IMAGE_USER

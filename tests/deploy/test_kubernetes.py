@@ -17,7 +17,7 @@ _KUBECTL = shutil.which("kubectl")
 
 
 def _all() -> list[dict[str, Any]]:
-    return [*resources("migrate"), *resources("base")]
+    return [*resources("migrate"), *resources("base"), *resources("backup")]
 
 
 def _one(kind: str, name: str) -> dict[str, Any]:
@@ -29,13 +29,13 @@ def _one(kind: str, name: str) -> dict[str, Any]:
 def test_every_manifest_is_one_that_kubernetes_knows(version: str) -> None:
     for resource in _all():
         kubernetes_validate.validate(resource, version, strict=True)
-    assert len(_all()) == 13
+    assert len(_all()) == 14
     with pytest.raises(kubernetes_validate.ValidationError, match="replica"):
         kubernetes_validate.validate(_one("Deployment", "leasehold-worker") | {"spec": {"replica": 2}}, version, True)
 
 
 @pytest.mark.skipif(_KUBECTL is None, reason="kubectl, which has kustomize inside, is not installed on this machine")
-@pytest.mark.parametrize("folder", ["migrate", "base"])
+@pytest.mark.parametrize("folder", ["migrate", "base", "backup"])
 def test_kustomize_builds_what_kubernetes_knows(folder: str) -> None:
     assert _KUBECTL is not None
     built = subprocess.run(
@@ -47,14 +47,19 @@ def test_kustomize_builds_what_kubernetes_knows(folder: str) -> None:
     images = {
         container["image"]
         for document in documents
-        for container in document.get("spec", {}).get("template", {}).get("spec", {}).get("containers", [])
+        for spec in [document.get("spec", {})]
+        for container in spec.get("jobTemplate", {})
+        .get("spec", spec)
+        .get("template", {})
+        .get("spec", {})
+        .get("containers", [])
     }
     assert images == {"registry.example.com/leasehold:0.1.0"}
     assert {each["metadata"].get("namespace", "leasehold") for each in documents} == {"leasehold"}
 
 
 def test_kustomizations_name_every_file_beside_them() -> None:
-    for folder in ("migrate", "base"):
+    for folder in ("migrate", "base", "backup"):
         files = {path.name for path in (KUBERNETES / folder).iterdir()} - {"kustomization.yaml"}
         assert set(loaded(KUBERNETES / folder / "kustomization.yaml")["resources"]) == files
 
@@ -91,6 +96,7 @@ def test_secrets_come_by_reference_and_the_owner_s_to_no_server() -> None:
         "leasehold-migrate": ["leasehold", "leasehold-owner"],
         "leasehold-server": ["leasehold"],
         "leasehold-worker": ["leasehold", "leasehold-owner"],
+        "leasehold-backup": ["leasehold", "leasehold-backup"],
     }
     assert [each for each in _all() if each["kind"] == "Secret"] == []
     assert all("env" not in pod["spec"]["containers"][0] for _, pod in pods())
@@ -123,7 +129,7 @@ def test_whoever_selects_pods_selects_some_that_there_are() -> None:
     everybody = set(labels)
     assert selected.pop("NetworkPolicy leasehold") == everybody
     assert all(len(chosen) == 1 for chosen in selected.values())
-    assert {next(iter(chosen)) for chosen in selected.values()} == everybody - {"leasehold-migrate"}
+    assert {next(iter(chosen)) for chosen in selected.values()} == everybody - {"leasehold-migrate", "leasehold-backup"}
     assert _one("HorizontalPodAutoscaler", "leasehold-server")["spec"]["scaleTargetRef"]["name"] in labels
     service = _one("Service", "leasehold-server")["spec"]["ports"][0]
     assert service == {"name": "http", "port": 80, "targetPort": "http"}

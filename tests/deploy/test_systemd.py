@@ -26,6 +26,8 @@ def test_systemd_understands_every_line(tmp_path: Path) -> None:
         # It wants to see the program, which stands where a deploy puts it.
         there = unit.read_text().replace("/opt/leasehold/.venv/bin/leasehold", "/bin/sh")
         (tmp_path / unit.name).write_text(there)
+    for timer in DEPLOY.glob("*.timer"):
+        shutil.copy(timer, tmp_path)
     checked = _analyze("verify", "--man=no", *map(str, sorted(tmp_path.iterdir())))
     assert (checked.returncode, checked.stderr) == (0, "")
     (tmp_path / "leasehold.service").write_text("[Service]\nExecStart=/bin/sh\nProtectSystems=strict\n")
@@ -38,8 +40,10 @@ def test_a_unit_is_hardly_exposed(unit: Path) -> None:
     assert checked.returncode == 0, checked.stdout[-300:]
 
 
-def test_units_are_three() -> None:
+def test_units_are_four_and_one_of_them_has_a_timer() -> None:
+    assert [timer.name for timer in DEPLOY.glob("*.timer")] == ["leasehold-backup.timer"]
     assert [unit.name for unit in _UNITS] == [
+        "leasehold-backup.service",
         "leasehold-migrate.service",
         "leasehold-worker.service",
         "leasehold.service",

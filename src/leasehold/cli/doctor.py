@@ -12,6 +12,7 @@ from leasehold.cli.session import show
 from leasehold.config import Settings
 from leasehold.core.models import PlatformModel
 from leasehold.main import installation_key
+from leasehold.platform.backups.looking import look_at_backups
 from leasehold.platform.features import WRAPPED_OF_PLATFORM
 from leasehold.tenancy.doctor.examination import CHECKS, Report, examine
 from leasehold.tenancy.doctor.finding import Finding
@@ -19,7 +20,7 @@ from leasehold.tenancy.doctor.site import Code, open_site
 from leasehold.tenancy.fleet.history import TenantHistory
 from leasehold.tenancy.readiness import outdated_revisions, platform_head
 
-_COLOURS = {"problem": "red", "warning": "yellow"}
+_COLOURS = {"problem": "red", "warning": "yellow", "hint": "blue"}
 
 
 @click.command(cls=RichCommand)
@@ -56,6 +57,7 @@ def code_of(settings: Settings) -> Code:
         platform_head=platform_head(settings.migrations_dir),
         platform_metadata=PlatformModel.metadata,
         platform_secrets=WRAPPED_OF_PLATFORM,
+        look_at_backups=look_at_backups,
     )
 
 

@@ -4,8 +4,10 @@ import asyncio
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import timedelta
 from functools import cache
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 import psycopg
@@ -15,8 +17,14 @@ from pydantic import SecretStr
 
 from leasehold.cli.doctor import code_of
 from leasehold.config import Settings
+from leasehold.core.clock import utc_now
 from leasehold.core.database import DriverConnection, driver_url
 from leasehold.main import build_process, installation_key, running
+from leasehold.platform.backups.names import begun_path, record_path
+from leasehold.platform.backups.objects import open_objects
+from leasehold.platform.backups.schemas import Result, RunBegun, RunRecord, Target
+from leasehold.platform.backups.store import BackupStore
+from leasehold.tenancy.archive.manifest import KeyDerivation
 from leasehold.tenancy.doctor.examination import Report, examine
 from leasehold.tenancy.doctor.finding import Finding
 from leasehold.tenancy.doctor.site import Code, Site, open_site
@@ -30,15 +38,29 @@ VALUES (gen_random_uuid(), 'here', 1, now(), now() + interval '20 seconds')
 
 
 @pytest.fixture(scope="session")
-def healthy(admin_url: str, worker_id: str) -> Generator[Settings]:
-    """Settings of an installation with two tenants, a signing key and a worker."""
+def healthy(admin_url: str, worker_id: str, tmp_path_factory: pytest.TempPathFactory) -> Generator[Settings]:
+    """Settings of an installation with two tenants, a signing key, a worker, and a run of backups."""
     name = f"leasehold_doctor_{worker_id}_{new_slug()[2:]}"
     with installed(admin_url, name) as settings:
         migrate(settings)
         asyncio.run(_live_in(settings))
+        url = f"file://{tmp_path_factory.mktemp('backups')}"
+        write_run(url)
         with psycopg.connect(f"{admin_url.rpartition('/')[0]}/{name}", autocommit=True) as admin:
             admin.execute(SQL("ALTER DATABASE {} SET timezone = 'UTC'").format(Identifier(name)))
-        yield settings
+        yield settings.model_copy(update={"backup_url": url, "backup_passphrase": SecretStr("a passphrase of twelve")})
+
+
+def write_run(url: str, *, failed: int = 0, hours_ago: float = 1, is_whole: bool = True) -> None:
+    """Write down in a store of backups that a run has ended."""
+    store = BackupStore(open_objects(url))
+    at = utc_now() - timedelta(hours=hours_ago)
+    key = KeyDerivation("00", 8, 1, "")
+    result = Result(Target(UUID(int=1), "acme"), "failed", reason="it is being migrated")
+    store.write(begun_path(at), RunBegun(at, "0.1.0", is_whole, key))
+    store.write(
+        record_path(at), RunRecord(at, at, "0.1.0", is_whole, 1, 0, 0, 0, 0, failed=(result,) * failed, deleted=0)
+    )
 
 
 async def _live_in(settings: Settings) -> None:

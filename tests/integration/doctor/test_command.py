@@ -22,6 +22,8 @@ def env(healthy: Settings, admin: Any) -> dict[str, str]:
         "DIRECT_URL": healthy.direct_url,
         "OWNER_URL": healthy.owner_url,
         "INSTALLATION_KEY": healthy.installation_key,
+        "BACKUP_URL": SecretStr(healthy.backup_url or ""),
+        "BACKUP_PASSPHRASE": healthy.backup_passphrase,
     }
     secrets = {name: value for name, value in values.items() if isinstance(value, SecretStr)}
     return {f"LEASEHOLD_{name}": value.get_secret_value() for name, value in secrets.items()}
@@ -38,7 +40,7 @@ def test_it_prints_plain_lines_and_ends_with_1_for_a_problem(env: dict[str, str]
     )
     assert lines[1].startswith("  mend: Set the key that this installation was made with.")
     assert lines[2].startswith("warning vacancies-few: 0 of 2 vacancies stand ready at ")
-    assert lines[4:] == ["14 checks, 1 problems, 1 warnings"]
+    assert lines[4:] == ["15 checks, 1 problems, 1 warnings"]
 
 
 def test_it_prints_json_and_ends_with_0_for_warnings_unless_it_is_strict(env: dict[str, str]) -> None:

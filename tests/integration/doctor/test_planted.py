@@ -10,6 +10,7 @@ from leasehold.core.vault import InstallationKey
 from leasehold.tenancy.doctor.examination import KINDS
 from tests.integration.doctor.conftest import examined, examined_on
 from tests.integration.doctor.plants import HARMLESS, PLANTS, Plant
+from tests.integration.doctor.test_backups import PLANTED_IN_STORES
 from tests.integration.doctor.test_own_server import PLANTED_ALONE
 from tests.integration.doctor.test_pooler import PLANTED_BY_POOLERS
 from tests.integration.doctor.test_urls import PLANTED_BY_URLS
@@ -86,6 +87,11 @@ async def test_nothing_is_asked_once_per_tenant(healthy: Settings, in_vain: Any)
 
 def test_every_kind_of_finding_is_planted() -> None:
     planted = {plant.code for plant in PLANTS} | set(PLANTED_BY_SETTINGS) | PLANTED_ALONE
-    planted |= PLANTED_BY_POOLERS | PLANTED_BY_URLS | {"installation-key-demo", "installation-key-unfinished"}
+    planted |= (
+        PLANTED_BY_POOLERS
+        | PLANTED_BY_URLS
+        | PLANTED_IN_STORES
+        | {"installation-key-demo", "installation-key-unfinished"}
+    )
     assert {kind.code for kind in KINDS} == planted
     assert len({kind.code for kind in KINDS}) == len(KINDS)

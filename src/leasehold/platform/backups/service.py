@@ -88,7 +88,8 @@ class BackupService:
             has_failed = any(result.outcome in ("failed", "skipped") for result in results)
             pruned = None if slugs or has_failed else await self._prune(all_of_purged=False, dry_run=False)
             record = _summed(begun, results, pruned)
-            await self._record("backup.made", by, created(**_told(record)))
+            action = "backup.made" if record.has_succeeded else "backup.incomplete"
+            await self._record(action, by, created(**_told(record)))
             self.store.write(record_path(begun.started_at), record)
             return record
 

@@ -20,6 +20,7 @@ from sqlalchemy import (
 
 from leasehold.core.database import PlatformSession
 from leasehold.platform.jobs.repository import WORKERS
+from leasehold.tenancy.audit.models import PlatformAuditEvent
 from leasehold.tenancy.context import TenantState
 from leasehold.tenancy.jobs.models import PeriodicTask, QueuedJob
 from leasehold.tenancy.registry import FleetLease, LedgerResult, LedgerRun, Tenant
@@ -78,6 +79,16 @@ _READY = _some_in("ready", QueuedJob.run_at.label("run_at"))
 OLDEST: _Statement = select(func.extract("epoch", _NOW - func.min(_READY.c.run_at)))
 
 
+LAST_BACKUP: _Statement = (
+    select(func.extract("epoch", PlatformAuditEvent.created_at))
+    .where(
+        PlatformAuditEvent.action == "backup.made", PlatformAuditEvent.changes["is_whole"]["to"].as_boolean().is_(True)
+    )
+    .order_by(PlatformAuditEvent.id.desc())
+    .limit(1)
+)
+
+
 class FigureRepository:
     """Asks for the figures."""
 
@@ -108,6 +119,10 @@ class FigureRepository:
     async def failed_tasks(self) -> int:
         """Return how many periodic tasks have failed the last time."""
         return int(await self._session.scalar(FAILED_TASKS) or 0)
+
+    async def last_backup(self) -> float:
+        """Return when the last run of backups of everything ended in which nothing failed, 0 before the first."""
+        return float(await self._session.scalar(LAST_BACKUP) or 0)
 
     async def workers(self) -> int:
         """Return how many workers live."""

@@ -45,7 +45,12 @@ class InstallationFigures:
         try:
             async with asyncio.timeout(_TIMEOUT_S), platform_session(self._database) as session:
                 figures = FigureRepository(session)
-                known = [*await self._of_tenants(figures), *await _of_runs(figures), *await _of_jobs(figures)]
+                known = [
+                    *await self._of_tenants(figures),
+                    *await _of_runs(figures),
+                    *await _of_backups(figures),
+                    *await _of_jobs(figures),
+                ]
         except (Unavailable, TimeoutError) as error:
             _log.warning("installation_figures_unknown", error=type(error).__name__)
         else:
@@ -106,6 +111,16 @@ async def _of_runs(figures: FigureRepository) -> list[Family]:
             "When the last migration of the fleet ended, in seconds since 1970",
             last["finished_at"] or 0,
         ),
+    ]
+
+
+async def _of_backups(figures: FigureRepository) -> list[Family]:
+    return [
+        _one(
+            "leasehold_backup_finished_timestamp_seconds",
+            "When the last run of backups ended in which nothing failed, in seconds since 1970, 0 before the first",
+            await figures.last_backup(),
+        )
     ]
 
 

@@ -1,6 +1,6 @@
 """The examination: all checks, one after the other, on an installation that is used meanwhile.
 
-A new theme is a module with a `CHECK`, named here. What does not exist yet (backups, for one) is not checked.
+A new theme is a module with a `CHECK`, named here.
 """
 
 from collections.abc import Collection
@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from leasehold.core.sqlstate import LOST_CONNECTION
 from leasehold.tenancy.doctor import (
+    backups,
     capacity,
     doors,
     listening,
@@ -26,7 +27,7 @@ from leasehold.tenancy.doctor import (
     urls,
 )
 from leasehold.tenancy.doctor.check import Check
-from leasehold.tenancy.doctor.finding import Finding, Kind
+from leasehold.tenancy.doctor.finding import Finding, Kind, Severity
 from leasehold.tenancy.doctor.site import APP_SETTING, Site
 
 NOT_CHECKED = Kind(
@@ -50,8 +51,12 @@ CHECKS: tuple[Check, ...] = (
     runs.CHECK,
     queue.CHECK,
     lives.CHECK,
+    backups.CHECK,
 )
 KINDS: tuple[Kind, ...] = (*(kind for check in CHECKS for kind in check.kinds), NOT_CHECKED)
+
+
+_ORDER: tuple[Severity, ...] = ("problem", "warning", "hint")
 
 
 class Report(Struct):
@@ -64,7 +69,7 @@ class Report(Struct):
     problems: int
     warnings: int
     findings: list[Finding]
-    """Problems first."""
+    """Problems first, then warnings, then hints."""
 
 
 async def examine(site: Site, only: Collection[str] = ()) -> Report:
@@ -76,10 +81,10 @@ async def examine(site: Site, only: Collection[str] = ()) -> Report:
         if _can_ask(site, check):
             checked.append(check.name)
             findings += await _ask(site, check)
-    findings.sort(key=lambda finding: finding.severity)
-    problems = sum(finding.severity == "problem" for finding in findings)
+    findings.sort(key=lambda finding: _ORDER.index(finding.severity))
+    problems, warnings = (sum(finding.severity == severity for finding in findings) for severity in _ORDER[:2])
     left_out = [check.name for check in wanted if check.name not in checked]
-    return Report(checked, left_out, problems, len(findings) - problems, findings)
+    return Report(checked, left_out, problems, warnings, findings)
 
 
 def _can_ask(site: Site, check: Check) -> bool:

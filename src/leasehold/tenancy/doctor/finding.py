@@ -6,7 +6,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-Severity = Literal["problem", "warning"]
+Severity = Literal["problem", "warning", "hint"]
 _EXAMPLES = 3
 
 
@@ -23,7 +23,9 @@ class Finding(Struct):
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of finding. A `problem` breaks something or soon will; a `warning` can be lived with knowingly."""
+    """A kind of finding. A `problem` breaks something or soon will; a `warning` can be lived with knowingly;
+    a `hint` is what could be had and is not asked for.
+    """
 
     code: str
     severity: Severity

@@ -6,8 +6,9 @@ from leasehold.tenancy.doctor.finding import Kind
 _HEADING = """# What the doctor finds
 
 `leasehold doctor` examines a live installation and changes nothing in it. A `problem` breaks something, or soon will,
-and makes it end with status 1; a `warning` can be lived with knowingly, and does so only with `--strict`. Codes are
-stable. What is in braces differs from finding to finding. A check can be asked for by name: `leasehold doctor urls`.
+and makes it end with status 1; a `warning` can be lived with knowingly, and does so only with `--strict`; a `hint` is
+what could be had and is not asked for. Codes are stable. What is in braces differs from finding to finding. A check can
+be asked for by name: `leasehold doctor urls`.
 
 This page is written by `leasehold reference findings`.
 """

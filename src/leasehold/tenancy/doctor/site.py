@@ -1,6 +1,6 @@
 """What the doctor examines: an installation as one process with its settings reaches it."""
 
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -52,6 +52,20 @@ class PlainConnection(DriverConnection):
 
 
 @dataclass(frozen=True, slots=True)
+class SeenBackups:
+    """What a look at the store of backups came to."""
+
+    unusable: str | None = None
+    """Why there is nothing to be seen."""
+    succeeded_at: datetime | None = None
+    """When the last run of all ended in which nothing failed."""
+    failed: int = 0
+    """How many have no backup by the last run of all."""
+    reasons: str = ""
+    """Of some of them, why."""
+
+
+@dataclass(frozen=True, slots=True)
 class Code:
     """What the code that examines expects of an installation."""
 
@@ -61,6 +75,7 @@ class Code:
     platform_head: str
     platform_metadata: MetaData
     platform_secrets: Sequence[PlatformSecretColumn]
+    look_at_backups: Callable[[Settings], Awaitable[SeenBackups]]
     majors: range = range(16, 19)
     """The PostgreSQL versions that it is tested on."""
     now: Callable[[], datetime] = utc_now
