@@ -15,6 +15,7 @@ from leasehold.cli.operator import operator
 from leasehold.cli.options import as_json
 from leasehold.cli.passphrase import passphrase_file, passphrase_from
 from leasehold.cli.session import run, show
+from leasehold.cli.whole import restore_everything
 from leasehold.core.database import platform_session
 from leasehold.platform.backups.opening import backup_passphrase, open_store
 from leasehold.platform.restores.schemas import Waiting
@@ -47,27 +48,38 @@ def restores_of(process: Process) -> RestoreService:
 
 
 @click.command()
-@click.argument("tenant")
+@click.argument("tenant", required=False)
 @click.option("--at", type=Moment(), help="The newest backup of this time or before, such as 2026-11-25T18:00:00Z.")
 @click.option("--in-place", is_flag=True, help="Put the tenant itself back; what it has is kept until you confirm.")
 @click.option("--beside", metavar="SLUG", help="Make another tenant of it, under a slug and an id of its own.")
+@click.option("--everything", is_flag=True, help="Bring back platform and tenants into an empty installation.")
 @click.option("--file", type=click.Path(path_type=Path), help="An archive in a file, in place of the backups.")
 @passphrase_file
 @as_json
 def restore(
     *,
-    tenant: str,
+    tenant: str | None,
     at: datetime | None,
     in_place: bool,
     beside: str | None,
+    everything: bool,
     file: Path | None,
     passphrase_file: Path | None,
     as_json: bool,
 ) -> None:
     """Put a tenant back to what a backup of it has, proven equal to what was backed up; the tenant is served meanwhile.
 
-    TENANT is its slug or id. One that was purged comes back as it was.
+    TENANT is its slug or id. One that was purged comes back as it was. With --everything, an installation that has
+    nobody yet becomes the one of the backups; after an interruption it goes on.
     """
+    if everything:
+        if tenant or in_place or beside or file:
+            raise click.UsageError("With --everything say --at alone.")
+        passphrase = passphrase_from(passphrase_file, is_new=False) if passphrase_file else None
+        restore_everything(at=at, passphrase=passphrase, as_json=as_json)
+        return
+    if tenant is None:
+        raise click.UsageError("Name a tenant, or say --everything.")
     if in_place is (beside is not None):
         raise click.UsageError("Say either --in-place or --beside SLUG.")
     if file is not None and at is not None:

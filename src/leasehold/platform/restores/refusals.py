@@ -9,3 +9,7 @@ class NobodyCalled(ArchiveRefused):
 
 class NoBackup(ArchiveRefused):
     """There is no backup of the tenant {tenant}{at}; `leasehold backup list` shows which there are."""
+
+
+class NoPlatformBackup(ArchiveRefused):
+    """There is no backup of the platform of that time; `leasehold backup list --platform` shows which there are."""

@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from leasehold.core.database import PlatformSession
 from leasehold.platform.restores.schemas import Waiting
@@ -43,6 +43,13 @@ class RestoreReads:
     async def living(self) -> dict[UUID, str]:
         """Return the slugs of all tenants that have customers, by their ids."""
         rows = await self._session.execute(select(Tenant.id, Tenant.slug).where(Tenant.state.in_(LIVING)))
+        return {row[0]: row[1] for row in rows}
+
+    async def homeless(self) -> dict[UUID, str]:
+        """Return the slugs of all tenants with customers that have no schema, by their ids."""
+        schema = func.pg_catalog.to_regnamespace(func.quote_ident(Tenant.schema_name))
+        statement = select(Tenant.id, Tenant.slug).where(Tenant.state.in_(LIVING), schema.is_(None))
+        rows = await self._session.execute(statement.order_by(Tenant.id))
         return {row[0]: row[1] for row in rows}
 
     async def with_data(self) -> frozenset[UUID]:

@@ -49,3 +49,25 @@ class Drill(Struct, frozen=True):
     failed: int
     seconds: float
     backups: tuple[Drilled, ...]
+
+
+class CameBack(Struct, frozen=True):
+    """A tenant of a platform that was taken over."""
+
+    slug: str
+    tenant_id: UUID
+    at: datetime | None
+    """The moment that it has."""
+    rows: int
+    reason: str | None
+    """Why it did not come back; None where it did."""
+
+
+class Whole(Struct, frozen=True):
+    """What came of an installation that was brought back."""
+
+    is_taken_over: bool
+    """Whether its platform came out of a backup now; otherwise it was there already."""
+    came_back: int
+    failed: int
+    tenants: tuple[CameBack, ...]

@@ -71,6 +71,21 @@ class TakenOver(Struct, frozen=True):
     """How many tokens of admins were ended because it is another one."""
 
 
+async def has_tenants(owner_url: str) -> bool:
+    """Tell whether an installation has a platform with tenants, so that nothing is to be taken over.
+
+    Raises:
+        OSError, asyncpg.PostgresError: the database does not answer, or refuses.
+    """
+    connection = await connect(owner_url)
+    try:
+        if not await connection.fetchval(_IS_THERE):
+            return False
+        return await connection.fetchval("SELECT EXISTS (SELECT FROM platform.tenants)")
+    finally:
+        await connection.close()
+
+
 @dataclass(frozen=True, slots=True)
 class PlatformImporter:
     """Loads archives of a platform, with the rights of the owner."""

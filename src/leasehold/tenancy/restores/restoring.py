@@ -28,7 +28,12 @@ from leasehold.tenancy.restores.moving import Move
 from leasehold.tenancy.restores.refusals import AnotherTenants, LeftBehind, NothingWaits
 
 _PATIENCE_S = 60.0
-_LIVES = "SELECT 1 FROM platform.tenants WHERE id = $1 AND state NOT IN ('purging', 'purged')"
+# One whose platform was taken over has no schema yet, and nothing that could be kept.
+_LIVES = """
+SELECT 1 FROM platform.tenants t
+ WHERE id = $1 AND state NOT IN ('purging', 'purged')
+   AND pg_catalog.to_regnamespace(quote_ident(t.schema_name)) IS NOT NULL
+"""
 _NOTED = """
 SELECT r.aside_id, r.made_at, r.is_undone, a.state, a.revision, t.slug, t.schema_name
   FROM platform.tenant_restores r
