@@ -41,7 +41,9 @@ _ALONE = "SELECT pg_try_advisory_xact_lock(hashtextextended($1, 0))"
 _TENANT = """
 SELECT id, slug, state, revision, schema_name, role_name FROM platform.tenants WHERE id = $1 FOR UPDATE
 """
-_WAITING = "SELECT * FROM platform.tenant_restores WHERE tenant_id = $1"
+_WAITING = """
+SELECT aside_id, schema_name, role_name, made_at, is_undone FROM platform.tenant_restores WHERE tenant_id = $1
+"""
 _MOVE = """
 UPDATE platform.tenants SET schema_name = $2, role_name = $3, revision = $4, updated_at = clock_timestamp()
  WHERE id = $1
