@@ -2,7 +2,7 @@
 
 import sys
 
-from benchmarks import archive, jobs, life, memory, migrate, observe, requests, roles
+from benchmarks import archive, jobs, life, memory, migrate, neighbours, observe, requests, roles
 
 _USAGE = """\
 usage: python -m benchmarks COMMAND [OPTIONS]
@@ -17,6 +17,7 @@ usage: python -m benchmarks COMMAND [OPTIONS]
              (about ten minutes; --short: ten seconds)
   jobs       what a job costs and how soon it starts, beside pgqueuer and SQL by hand (about eight minutes; --short: ten
              seconds)
+  neighbours what 99 quiet tenants notice of a noisy one (about four minutes; --short: ten seconds)
   observe    what metrics, spans and the log of slow statements cost a request, in a loop (half a minute)
 
 Each has --help. benchmarks/README.md says what is measured, and what is not."""
@@ -33,6 +34,7 @@ def main() -> int:
         "archive": archive.main,
         "jobs": jobs.main,
         "observe": observe.main,
+        "neighbours": neighbours.main,
     }
     name, *arguments = sys.argv[1:] or ["--help"]
     if name not in commands:

@@ -66,8 +66,8 @@ def _start(peer: Peer, installed: Installation, *, folder: Path, cores: set[int]
         port = probe.getsockname()[1]
     url = installed.app_url if peer.login == "app" else installed.owner_url
     ours = {"BENCH_DATABASE_URL": url, "BENCH_POOL": str(pool)}
-    if peer.name == "leasehold":
-        ours = {**installed.settings, "LEASEHOLD_PORT": str(port)}
+    if peer.name.startswith("leasehold"):
+        ours = {**installed.settings, **peer.settings, "LEASEHOLD_PORT": str(port)}
     environment = clean_environment() | ours
     if peer.name == "django_tenants":
         prepare = [str(BENCH_PYTHON), "-m", "benchmarks.peers.django_peer.prepare"]

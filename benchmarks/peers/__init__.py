@@ -4,8 +4,8 @@ None of the peers checks a token, writes an access log or answers problems as Le
 """
 
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -25,6 +25,8 @@ class Peer:
     login: str = "owner"
     needs_environment: bool = False
     """Whether it needs packages that the project does not have."""
+    settings: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Of Leasehold, that differ from those of production."""
 
 
 def _asgi(module: str, python: str = sys.executable) -> Command:

@@ -214,6 +214,12 @@ class Settings(BaseSettings):
     pool_timeout_s: float = Field(default=5.0, gt=0)
     """Seconds that a request waits for a connection before it is answered 503."""
 
+    tenant_share: float = Field(default=0.5, gt=0, le=1)
+    """The part of these connections that one tenant may hold at once; more of its requests wait for them, up to 429."""
+
+    statement_timeout_ms: int = Field(default=10_000, ge=0, le=600_000)
+    """Milliseconds after which a statement of a request is ended, unless a plan says otherwise; 0 for never."""
+
     prepared_statements: bool = True
     """Off behind a PgBouncer older than 1.21, which loses prepared statements."""
 

@@ -20,6 +20,7 @@ from leasehold.core.log import configure_logging
 from leasehold.core.models import PlatformModel, TenantModel
 from leasehold.core.pagination import Cursors
 from leasehold.core.passwords import Passwords
+from leasehold.core.places import Places
 from leasehold.core.quotas.memory import ProcessQuotas
 from leasehold.core.quotas.shared import SharedQuotas
 from leasehold.core.signed_links import SignedLinks
@@ -84,9 +85,16 @@ _QUOTA_TIMEOUT_S = 1.0
 _log = structlog.get_logger(__name__)
 
 
-def build_process(settings: Settings, *, budget: ConnectionBudget | None = None, spans: Spans | None = None) -> Process:
+def build_process(
+    settings: Settings,
+    *,
+    budget: ConnectionBudget | None = None,
+    statement_ms: int | None = None,
+    spans: Spans | None = None,
+) -> Process:
     """Return the parts of a process, none of them connected yet. Without a budget it is that of a serving one.
 
+    With `statement_ms`, a tenant's statements are ended after so many milliseconds, or after as many as its plan says.
     `spans` records traces, and is closed with the process.
 
     Raises:
@@ -104,7 +112,9 @@ def build_process(settings: Settings, *, budget: ConnectionBudget | None = None,
     usage = UsageMeter()
     quotas = ProcessQuotas()
     statements = Statements(slow_ms=settings.slow_statement_ms, spans=spans)
-    budget = budget or connection_budget(pool_size=settings.pool_size, workers=settings.workers)
+    budget = budget or connection_budget(
+        pool_size=settings.pool_size, workers=settings.workers, tenant_share=settings.tenant_share
+    )
     engine = open_engine(
         database_url,
         pool_size=budget.sessions,
@@ -115,11 +125,13 @@ def build_process(settings: Settings, *, budget: ConnectionBudget | None = None,
     readers = ReaderPool(
         database_url,
         size=budget.readers,
+        share=budget.share_of(budget.readers),
         sub_pools=settings.sub_pools,
         max_tenants=settings.tenants_per_connection,
         timeout_s=settings.pool_timeout_s,
         prepared_statements=settings.prepared_statements,
         tenant_roles=settings.tenant_roles,
+        statement_ms=statement_ms,
         usage=usage,
         statements=statements,
     )
@@ -145,6 +157,8 @@ def build_process(settings: Settings, *, budget: ConnectionBudget | None = None,
             prepare_engine(engine, max_tenants=settings.tenants_per_connection, statements=statements),
             tenant_roles=settings.tenant_roles,
             usage=usage,
+            places=Places(budget.sessions, share=budget.share_of(budget.sessions), timeout_s=settings.pool_timeout_s),
+            statement_ms=statement_ms,
         ),
         readers=readers,
         directory=directory,
@@ -318,7 +332,7 @@ def create_app(settings: Settings | None = None, *, spans: Spans | None = None) 
     """
     settings = settings or Settings()  # pyright: ignore[reportCallIssue]
     lines = configure_logging(level=settings.log_level, form=settings.log_format)
-    process = build_process(settings, spans=spans or open_spans(settings))
+    process = build_process(settings, statement_ms=settings.statement_timeout_ms, spans=spans or open_spans(settings))
     figures = RequestFigures() if settings.metrics_port else None
     if figures is not None:
         process.sources.append(figures.families)

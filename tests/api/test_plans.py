@@ -150,7 +150,7 @@ async def test_what_holds_for_a_tenant_is_its_own_over_its_plan_over_the_default
         "tenant_id": str(acme.id),
         "plan": "default",
         "own": nothing,
-        "limits": {"users": None, "items": None, "storage_bytes": None},
+        "limits": {"users": None, "items": None, "storage_bytes": None, "statement_ms": None},
         "features": {"bulk_import": True},
         "rate_limits": {"client": None, "tenant": None},
     }
@@ -161,7 +161,7 @@ async def test_what_holds_for_a_tenant_is_its_own_over_its_plan_over_the_default
         "tenant_id": str(acme.id),
         "plan": plan,
         "own": own,
-        "limits": {"users": 3, "items": 20, "storage_bytes": None},
+        "limits": {"users": 3, "items": 20, "storage_bytes": None, "statement_ms": None},
         "features": {"bulk_import": True},
         "rate_limits": {"client": "off", "tenant": "50/1m"},
     }

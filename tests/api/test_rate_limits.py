@@ -43,6 +43,22 @@ def told(answer: httpx.Response) -> tuple[str | None, str | None]:
     return answer.headers.get("ratelimit-policy"), answer.headers.get("ratelimit")
 
 
+async def test_a_refusal_waits_behind_those_who_are_let_in(
+    limited: Limited, process: Process, acme: TenantRef, globex: TenantRef, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noisy, quiet = await bearer(process, acme), await bearer(process, globex)
+    async with limited(rate_limit_client="1/1h") as http:
+        assert await statuses(http, noisy, 1) == [200]
+        monkeypatch.setattr("leasehold.http.limits.REFUSED_AFTER_S", 3.0)
+        flood = [asyncio.create_task(http.get("/v1/me", headers=noisy)) for _ in range(20)]
+        await asyncio.sleep(0)
+        assert await statuses(http, quiet, 1) == [200]
+        assert not any(task.done() for task in flood)
+        for task in flood:
+            task.cancel()
+        await asyncio.gather(*flood, return_exceptions=True)
+
+
 async def test_every_answer_tells_the_policies_and_what_is_left(
     limited: Limited, process: Process, acme: TenantRef, globex: TenantRef
 ) -> None:

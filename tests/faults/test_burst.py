@@ -1,4 +1,4 @@
-"""A burst of 2,000 connections is answered to the last one, by success or by 503, and leaves nothing behind."""
+"""A burst of 2,000 connections of one tenant is answered to the last one, by success or by 429, and leaves nothing."""
 
 import asyncio
 import resource
@@ -21,6 +21,8 @@ from tests.faults.backends import Backends, backends_of
 from tests.faults.serving import served
 
 CLIENTS = 2_000
+ALL_FOR_ONE = {"pool_size": "4", "tenant_share": "1", "pool_timeout_s": "0.5"}
+"""Connections for one tenant to use up."""
 WITHIN_S = 25
 """Less than the 30 seconds after which the server closes idle connections, and so makes room for who never had any."""
 
@@ -34,7 +36,7 @@ class Answer:
 
 FOUND = Answer(200, "application/json", None)
 MADE = Answer(201, "application/json", None)
-BUSY = Answer(503, "application/problem+json", "1")
+BUSY = Answer(429, "application/problem+json", "1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +160,7 @@ async def test_while_all_connections_hang_in_the_database_everybody_else_is_told
     expected: dict[Answer, int],
 ) -> None:
     answers: list[Answer] = []
-    async with served(settings, pool_size="4", pool_timeout_s="0.5") as address:
+    async with served(settings, **ALL_FOR_ONE) as address:
         assert await status_of_one(address, requests) == 200
         async with asyncio.TaskGroup() as group, locked_items(settings, acme):
             group.create_task(burst(address, getattr(requests, method), answers))
@@ -171,7 +173,10 @@ async def test_while_all_connections_hang_in_the_database_everybody_else_is_told
 async def test_clients_that_hang_up_while_they_wait_leave_nothing_behind(
     settings: Settings, requests: Requests, backends: Backends, acme: TenantRef
 ) -> None:
-    async with served(settings, pool_size="4", pool_timeout_s="0.5") as address, asyncio.timeout(WITHIN_S):
+    async with (
+        served(settings, **ALL_FOR_ONE) as address,
+        asyncio.timeout(WITHIN_S),
+    ):
         assert await status_of_one(address, requests) == 200
         async with locked_items(settings, acme):
             clients = asyncio.create_task(burst(address, requests.get, []))

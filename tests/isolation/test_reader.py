@@ -220,7 +220,7 @@ async def test_a_request_that_was_refused_is_not_kept_though_no_connection_comes
             return True
         return False
 
-    connection = await pool.acquire(eight[0].id)
+    connection = await pool.acquire(eight[1].id)
     gc.disable()
     try:
         assert await asyncio.gather(*(refused() for _ in range(5))) == [True] * 5

@@ -51,7 +51,7 @@ async def test_reading_an_item_takes_three_round_trips_and_asks_nothing_else(
         assert traffic.round_trips == 3
         begin, commit = traffic.statements
         path, role = f'SET LOCAL search_path = "{acme.schema}", pg_temp', f'SET LOCAL ROLE "{acme.role}"'
-        assert begin == f"BEGIN READ ONLY; {path}; {role}"
+        assert begin == f"BEGIN READ ONLY; {path}; SET LOCAL statement_timeout = 10000; {role}"
         assert commit == "COMMIT"
 
 

@@ -18,6 +18,12 @@ class ConnectionBudget:
     readers: int
     sessions: int
     total: int
+    tenant_share: float = 1.0
+    """The part of the readers, and of the sessions, that one tenant may hold at once."""
+
+    def share_of(self, connections: int) -> int:
+        """Return how many of so many connections one tenant may hold."""
+        return max(1, int(connections * self.tenant_share))
 
 
 def worker_budget(*, jobs: int) -> ConnectionBudget:
@@ -26,7 +32,9 @@ def worker_budget(*, jobs: int) -> ConnectionBudget:
     return ConnectionBudget(readers=1, sessions=jobs, total=total)
 
 
-def connection_budget(*, pool_size: int, workers: int, has_quotas: bool = False) -> ConnectionBudget:
+def connection_budget(
+    *, pool_size: int, workers: int, has_quotas: bool = False, tenant_share: float = 1.0
+) -> ConnectionBudget:
     """Divide the connections that a process may hold for requests: a third, but at least one, for what writes.
 
     One more counts quotas where PostgreSQL does that.
@@ -34,4 +42,4 @@ def connection_budget(*, pool_size: int, workers: int, has_quotas: bool = False)
     sessions = max(1, pool_size // _SESSION_SHARE)
     readers = max(1, pool_size - sessions)
     each = readers + sessions + _FEED_CONNECTIONS + OWNER_CONNECTIONS + CLAIM_CONNECTIONS + has_quotas
-    return ConnectionBudget(readers=readers, sessions=sessions, total=workers * each)
+    return ConnectionBudget(readers, sessions, workers * each, tenant_share)

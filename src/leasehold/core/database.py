@@ -15,6 +15,7 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool, ConnectionPoolEntry, NullPool
 from leasehold.core.errors import DatabaseUnavailable, Problem
 from leasehold.core.figures import Histogram
 from leasehold.core.ids import new_id
+from leasehold.core.places import Places
 from leasehold.core.sqlstate import problem_of
 from leasehold.core.usage import UsageMeter
 
@@ -40,6 +41,11 @@ class Database:
     """Where it is counted for how long transactions on tenants' data were open."""
     seconds: Histogram = field(default_factory=Histogram)
     """The same, of all tenants together."""
+    places: Places | None = None
+    """Who may have a connection for a transaction on a tenant's data; None where nobody has to wait for a turn."""
+    statement_ms: int | None = None
+    """After so many milliseconds a statement of a tenant is ended, where its plan says nothing else; None for never,
+    and whatever a plan says."""
 
     @property
     def pool(self) -> "WatchedPool":

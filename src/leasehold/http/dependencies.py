@@ -108,8 +108,11 @@ def tenant_dependencies(process: Process) -> Mapping[str, Provide]:
         async with received(request, max_bytes=process.settings.max_import_bytes) as upload:
             if upload is not None:  # which may have taken minutes
                 tenant = await _still_active_tenant(process, request, tenant.id)
+            keyed = keyed_request(request)
+            if keyed is not None and upload is None:
+                await request.body()  # before a connection is waited for, however slowly it arrives
             async with open_tenant_session(process.database, tenant) as session:
-                if (keyed := keyed_request(request)) is None:
+                if keyed is None:
                     yield session
                 else:
                     async with once(request, keyed, WorkspaceKeys(session), pepper=pepper):

@@ -4,6 +4,7 @@ Requests to what hands out credentials are held to a quota of their address alon
 tenant's, or a stranger could use that up.
 """
 
+import asyncio
 import time
 from collections.abc import Awaitable, Hashable, Sequence
 from functools import lru_cache
@@ -14,7 +15,7 @@ from litestar.types import Scope
 from leasehold.config import networks_of, windows_of
 from leasehold.core.attempts.rule import site_of
 from leasehold.core.principal import Principal
-from leasehold.core.quotas.limits import Limits, Policy, Window
+from leasehold.core.quotas.limits import Limits, Policy, QuotaExceeded, Window
 from leasehold.core.quotas.shared import SharedQuotas
 from leasehold.http.address import client_address
 from leasehold.http.request_log import LIMITS_TOLD
@@ -22,12 +23,15 @@ from leasehold.process import Process
 from leasehold.tenancy.context import TenantRef
 from leasehold.tenancy.entitlements import Rates
 
+REFUSED_AFTER_S = 0.1
+"""For so long a request over its rate has to wait for its refusal."""
+
 _PLATFORM = 0
 _KINDS_OF_RATES = 4096
 
 
 class RequestLimits:
-    """Holds requests to their limits. Where another process must be asked, what to wait for is returned."""
+    """Holds requests to their limits. Where another process is asked, and for a refusal, there is what to wait for."""
 
     def __init__(self, process: Process) -> None:
         settings = process.settings
@@ -52,9 +56,9 @@ class RequestLimits:
         return self._of_tenants if rates is None else self._of_rates(rates)
 
     def hold_client(self, scope: Scope, tenant: TenantRef, principal: Principal) -> Awaitable[None] | None:
-        """Take a request out of the quotas of its client and its tenant.
+        """Take a request out of the quotas of its client and its tenant, and return what to wait for, if anything.
 
-        Raises:
+        Raises, when it is waited for:
             QuotaExceeded: one of them has no room; then the request uses none.
         """
         # With the tenant's id, for users keep theirs where a tenant is copied. Integers are hashed fastest.
@@ -63,9 +67,9 @@ class RequestLimits:
         return self._hold(scope, limits, ((tenant_id, principal.subject.int), tenant_id))
 
     def hold_admin(self, scope: Scope, principal: Principal) -> Awaitable[None] | None:
-        """Take a request out of the quota of an admin.
+        """Take a request out of the quota of an admin, and return what to wait for, if anything.
 
-        Raises:
+        Raises, when it is waited for:
             QuotaExceeded: it has no room.
         """
         return self._hold(scope, self._of_admins, ((_PLATFORM, principal.subject.int),))
@@ -73,7 +77,9 @@ class RequestLimits:
     def hold_address(self, scope: Scope, tenant: TenantRef | None) -> Awaitable[None] | None:
         """Take a request for credentials of a tenant, or of the platform, out of the quota of its address.
 
-        Raises:
+        Return what to wait for, if anything.
+
+        Raises, when it is waited for:
             QuotaExceeded: it has no room.
         """
         site = site_of(client_address(scope, trusted=self._trusted_proxies))
@@ -92,9 +98,7 @@ class RequestLimits:
         now = time.monotonic_ns()
         granted, whole_at = self._quotas.take(limits, keys, now)
         _tell(scope, limits, whole_at, now)
-        if not granted:
-            raise limits.refusal(whole_at, now)
-        return None
+        return None if granted else _refuse(limits.refusal(whole_at, now))
 
     async def _hold_shared(
         self, shared: SharedQuotas, scope: Scope, limits: Limits, keys: tuple[Hashable, ...]
@@ -102,7 +106,13 @@ class RequestLimits:
         granted, ahead = await shared.take(limits, keys)
         _tell(scope, limits, ahead, 0)
         if not granted:
-            raise limits.refusal(ahead)
+            await _refuse(limits.refusal(ahead))
+
+
+async def _refuse(refusal: QuotaExceeded) -> None:
+    """Raise a refusal after a while: who asks again at once would take the processor from the others."""
+    await asyncio.sleep(REFUSED_AFTER_S)
+    raise refusal
 
 
 def _tell(scope: Scope, limits: Limits, whole_at: Sequence[int], now: int) -> None:

@@ -39,7 +39,9 @@ def tenants_of(process: Process) -> list[TenantTotal]:
 
 
 def _of_pools(process: Process) -> list[Family]:
-    readers, sessions = process.readers, process.database.pool
+    readers, sessions, places = process.readers, process.database.pool, process.database.places
+    waiting = sessions.waiting + (places.waiting if places else 0)
+    timeouts = sessions.timeouts + (places.timeouts if places else 0)
     busy = {"readers": readers.open - readers.idle, "sessions": sessions.checkedout()}
 
     def by_pool(name: str, told: str, values: tuple[float, float], kind: Kind = Kind.GAUGE) -> Family:
@@ -53,11 +55,11 @@ def _of_pools(process: Process) -> list[Family]:
             (readers.size, sessions.size()),
         ),
         by_pool("leasehold_pool_in_use", "Connections that are in use", (busy["readers"], busy["sessions"])),
-        by_pool("leasehold_pool_waiting", "Who waits for a connection", (readers.waiting, sessions.waiting)),
+        by_pool("leasehold_pool_waiting", "Who waits for a connection", (readers.waiting, waiting)),
         by_pool(
             "leasehold_pool_timeouts",
             "How often somebody has waited for a connection in vain, and was answered 503",
-            (readers.timeouts, sessions.timeouts),
+            (readers.timeouts, timeouts),
             Kind.COUNTER,
         ),
         Family(

@@ -58,6 +58,12 @@ class Limit:
 
     name: str
     description: str
+    is_used_up: bool = True
+    """Whether there is less of it the more a tenant has made; else it holds for each request alike."""
+
+
+STATEMENT_MS = Limit("statement_ms", "Milliseconds that a statement may take; 0 is no limit", is_used_up=False)
+"""What the kernel itself holds each request of a server to."""
 
 
 @dataclass(frozen=True, slots=True)

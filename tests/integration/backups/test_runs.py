@@ -19,6 +19,7 @@ from leasehold.platform.backups.refusals import BackupExchanged, BackupRunning, 
 from leasehold.platform.backups.schemas import Result, RunBegun
 from leasehold.platform.backups.service import BackupService, Keeping
 from leasehold.platform.backups.store import BackupStore
+from leasehold.platform.figures.repository import FigureRepository
 from leasehold.process import Process
 from leasehold.tenancy.archive.reading import ArchiveFile, PlatformArchiveFile
 from leasehold.tenancy.archive.sealing import ArchiveKey
@@ -77,6 +78,12 @@ def service_of(process: Process, store: BackupStore) -> BackupService:
     )
 
 
+async def last_told(process: Process) -> float:
+    """Return what the metric says of the last run."""
+    async with platform_session(process.database) as session:
+        return await FigureRepository(session).last_backup()
+
+
 async def test_a_run_backs_up_the_platform_and_every_tenant(
     parts: Process, backups: BackupService, acme: TenantRef, tmp_path: Path
 ) -> None:
@@ -108,6 +115,10 @@ async def test_a_run_backs_up_the_platform_and_every_tenant(
     )
     await owner.close()
     assert event["action"] == "backup.made"
+    told = await last_told(parts)
+    assert before.timestamp() < told < utc_now().timestamp()
+    await backups.run(PASSPHRASE, slugs=[acme.slug], by=OPERATOR)
+    assert await last_told(parts) == told
     assert '"made": {"to": 2' in event["changes"]
     assert await backups.store.record(done.started_at) == done
 

@@ -127,6 +127,23 @@ def test_an_archive_is_measured_beside_a_dump_alone_and_among_others(project: Pa
     assert text.splitlines()[-1].startswith("3 others / 0 others: export ")
 
 
+def test_what_quiet_tenants_notice_of_a_noisy_one_is_measured_with_and_without_what_holds_it_back(
+    project: Path, tmp_path: Path
+) -> None:
+    finished = _benchmarks(project, "neighbours", "--short", "--only", "slow", "--output", tmp_path)
+
+    assert finished.returncode == 0, finished.stderr
+    table = (tmp_path / "neighbours.md").read_text()
+    assert table.strip() == finished.stdout.strip()
+    rows = [line.split(" | ")[:2] for line in table.splitlines() if line.startswith(("| nothing", "| slow"))]
+    assert rows == [
+        ["| nothing", "held back, as by default"],
+        ["| nothing", "not held back"],
+        ["| slow searches", "held back, as by default"],
+        ["| slow searches", "not held back"],
+    ]
+
+
 def test_what_it_costs_to_be_seen_is_measured_way_by_way(project: Path, tmp_path: Path) -> None:
     finished = _benchmarks(project, "observe", "--short", "--output", tmp_path)
 

@@ -46,10 +46,11 @@ def test_a_tenant_gets_a_plan_limits_features_and_rates_and_the_other_keeps_its_
     succeeded(leasehold("tenants", "feature", "acme", "bulk_import", "off", env=shop))
     succeeded(leasehold("tenants", "rate-limit", "acme", "client=10/1s", "tenant=off", env=shop))
     acme = entitlements(shop, "acme")
-    assert acme["limits"] == {"users": 3, "items": 20, "storage_bytes": 1000000}
+    assert acme["limits"] == {"users": 3, "items": 20, "storage_bytes": 1000000, "statement_ms": None}
     assert acme["features"] == {"bulk_import": False}
     assert acme["rate_limits"] == {"client": "10/1s", "tenant": "off"}
-    assert entitlements(shop, "globex")["limits"] == {"users": None, "items": None, "storage_bytes": None}
+    nothing = {"users": None, "items": None, "storage_bytes": None, "statement_ms": None}
+    assert entitlements(shop, "globex")["limits"] == nothing
     undone = succeeded(leasehold("tenants", "limit", "acme", "items=default", "storage_bytes=default", env=shop))
     assert undone.splitlines()[1] == "of that its own: client=10/1s  tenant=off  bulk_import=off"
     in_use = refusal_of(leasehold("plans", "delete", "pro", "--yes", env=shop))
@@ -66,7 +67,7 @@ def test_a_tenant_gets_a_plan_limits_features_and_rates_and_the_other_keeps_its_
         (("tenants", "plan", "nobody", "default"), "There is no tenant nobody."),
         (
             ("tenants", "limit", "acme", "desks=1"),
-            "The terms are not acceptable: desks is none of users, items, storage_bytes.",
+            "The terms are not acceptable: desks is none of users, items, storage_bytes, statement_ms.",
         ),
         (
             ("tenants", "feature", "acme", "teleport", "on"),

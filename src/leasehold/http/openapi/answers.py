@@ -18,6 +18,7 @@ from leasehold.core.errors import (
     Unauthenticated,
 )
 from leasehold.core.idempotency.key import IdempotencyKeyInUse, IdempotencyKeyReused, InvalidIdempotencyKey
+from leasehold.core.line import TooManyAtOnce
 from leasehold.core.pagination import InvalidCursor
 from leasehold.core.preconditions import InvalidIfMatch, PreconditionFailed, PreconditionRequired
 from leasehold.core.quotas.limits import QuotaExceeded
@@ -48,6 +49,7 @@ _Problems = tuple[type[Problem], ...]
 _ALWAYS: _Problems = (InternalError,)
 _BEHIND_A_GATE: _Problems = (RepeatedHeader, QuotaExceeded, DatabaseUnavailable, TooSlow, ReadOnly)
 _OF_TENANTS: _Problems = (
+    TooManyAtOnce,
     UnknownTenant,
     TenantMismatch,
     TenantSuspended,

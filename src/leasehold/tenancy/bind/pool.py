@@ -1,5 +1,7 @@
 """The connections of the readers, in a few sub-pools, and never more than a set number.
 
+No tenant holds more of them than its share, for its slow queries are not to keep the others waiting.
+
 A tenant is routed to the sub-pool that its id names, because a backend answers faster for tenants it has met: it
 keeps what it knows of their tables. It keeps that for ever, so a connection retires when it has met too many. A
 sub-pool that is empty borrows from the others; strict ones would idle while a hot tenant waits. And who waits is served
@@ -15,9 +17,11 @@ import asyncpg
 from leasehold.core.database import DriverConnection, driver_url
 from leasehold.core.errors import DatabaseUnavailable
 from leasehold.core.figures import Histogram
+from leasehold.core.line import Line
 from leasehold.core.usage import UsageMeter
-from leasehold.tenancy.bind.line import Line
+from leasehold.tenancy.bind.binding import binding_sql
 from leasehold.tenancy.bind.trace import Statements
+from leasehold.tenancy.context import TenantRef
 
 _HAND_OVERS = 20
 
@@ -26,6 +30,8 @@ class ReaderConnection(DriverConnection):
     """A connection with the memory of whom it has served."""
 
     home: int = 0
+    tenant_id: UUID | None = None
+    """Who holds it, None while nobody does."""
     hand_overs: int = 0
     """How often in a row it was handed over without a COMMIT of its own."""
     begun_at: float = 0.0
@@ -34,29 +40,32 @@ class ReaderConnection(DriverConnection):
 
 
 class ReaderPool:
-    """Hands out connections, opened as they are needed, at most `size` of them."""
+    """Hands out connections, opened as they are needed, at most `size` of them, and to one tenant at most `share`."""
 
     def __init__(
         self,
         url: str,
         *,
         size: int,
+        share: int | None = None,
         sub_pools: int,
         max_tenants: int,
         timeout_s: float,
         prepared_statements: bool,
         tenant_roles: bool,
+        statement_ms: int | None = None,
         usage: UsageMeter | None = None,
         statements: Statements | None = None,
     ) -> None:
-        self.tenant_roles = tenant_roles
+        self._tenant_roles = tenant_roles
+        self._statement_ms = statement_ms
         self.usage = usage or UsageMeter()
         self.statements = statements or Statements()
         self.seconds = Histogram()
         """For how long transactions were open."""
         self.size = size
         self.timeouts = 0
-        """How often somebody has waited in vain."""
+        """How often somebody has waited in vain, whose tenant had not its share."""
         self._url = driver_url(url)
         self._max_tenants = max_tenants
         self._timeout_s = timeout_s
@@ -64,7 +73,9 @@ class ReaderPool:
         self._idle: list[list[ReaderConnection]] = [[] for _ in range(max(1, min(sub_pools, size)))]
         self._open_of = [0] * len(self._idle)
         # Given a connection, or None where there is room to open one.
-        self._line = Line[ReaderConnection | None](len(self._idle), patience=4 * size)
+        self._line = Line[ReaderConnection | None](
+            len(self._idle), share=share or size, unwanted=self._take_back, patience=4 * size
+        )
         self._closed = False
 
     @property
@@ -81,6 +92,10 @@ class ReaderPool:
     def waiting(self) -> int:
         """How many wait for a connection."""
         return len(self._line)
+
+    def binding(self, tenant: TenantRef) -> str:
+        """Return what is said behind the BEGIN of a transaction on a tenant."""
+        return binding_sql(tenant, tenant_roles=self._tenant_roles, statement_ms=self._statement_ms)
 
     async def fill(self) -> None:
         """Open all connections that the pool may hold, spread over the sub-pools."""
@@ -100,13 +115,19 @@ class ReaderPool:
         """Return a connection for one transaction of a tenant; hand it back by `release` or `discard`.
 
         Raises:
+            TooManyAtOnce: none became free in time, and the tenant holds its share.
             DatabaseUnavailable: none became free in time, or the database does not answer.
         """
         # As many tenants for a sub-pool as it has connections, or those that have more would borrow work all the time.
         home = tenant_id.int % self.size % len(self._idle)
-        connection = self._take(home)
+        connection = None
+        if self._line.admits(tenant_id):
+            connection = self._take(home)
         if connection is None:
-            connection = await self._connect_or_wait(home)
+            connection = await self._connect_or_wait(tenant_id, home)
+        else:
+            self._line.took(tenant_id)
+        connection.tenant_id = tenant_id
         connection.tenants.add(tenant_id)
         return connection
 
@@ -118,6 +139,7 @@ class ReaderPool:
         """
         dead.terminate()
         connection = await self._dial(dead.home)
+        connection.tenant_id, dead.tenant_id = tenant_id, None
         connection.tenants.add(tenant_id)
         return connection
 
@@ -129,8 +151,14 @@ class ReaderPool:
         """
         if connection.hand_overs >= _HAND_OVERS or len(connection.tenants) > self._max_tenants or self._closed:
             return False
-        connection.hand_overs += 1
-        return self._line.give(connection, connection.home)
+        tenant_id = self._given_back(connection)
+        if self._line.give(connection, connection.home):
+            connection.hand_overs += 1
+            return True
+        if tenant_id is not None:
+            connection.tenant_id = tenant_id
+            self._line.took(tenant_id)
+        return False
 
     def release(self, connection: ReaderConnection) -> None:
         """Take a connection back; only one that is outside any transaction can be used again."""
@@ -139,13 +167,29 @@ class ReaderPool:
             self.discard(connection)
             return
         connection.hand_overs = 0
+        self._given_back(connection)
         if not self._line.give(connection, connection.home):
             self._idle[connection.home].append(connection)
 
     def discard(self, connection: ReaderConnection) -> None:
         """Close a connection in whatever state it is, and let somebody who waits open another."""
         connection.terminate()
+        self._given_back(connection)
         self._free_place(connection.home)
+
+    def _given_back(self, connection: ReaderConnection) -> UUID | None:
+        """Note that nobody holds a connection any more, and return who did."""
+        tenant_id, connection.tenant_id = connection.tenant_id, None
+        if tenant_id is not None:
+            self._line.gave_back(tenant_id)
+        return tenant_id
+
+    def _take_back(self, connection: ReaderConnection | None) -> None:
+        """Take back what nobody wants: a connection, or room for one."""
+        if connection is None:
+            self._line.give(None, None)
+        else:
+            self.release(connection)
 
     def _take(self, home: int) -> ReaderConnection | None:
         """Return an idle connection, of the tenant's own sub-pool if it has one."""
@@ -161,40 +205,29 @@ class ReaderPool:
             self._free_place(connection.home)
         return None
 
-    async def _connect_or_wait(self, home: int) -> ReaderConnection:
+    async def _connect_or_wait(self, tenant_id: UUID, home: int) -> ReaderConnection:
         deadline = asyncio.get_running_loop().time() + self._timeout_s
-        while self.open >= self.size:
-            connection = await self._wait(home, deadline)
+        has_turn = self._line.admits(tenant_id) and self.open < self.size
+        if has_turn:
+            self._line.took(tenant_id)
+        while not has_turn:
+            try:
+                connection = await self._line.wait(tenant_id, deadline, home=home)
+            except DatabaseUnavailable:
+                self.timeouts += 1
+                raise
             if connection is not None:
                 return connection
-        return await self._connect()
-
-    async def _wait(self, home: int, deadline: float) -> ReaderConnection | None:
-        """Return the next connection that comes back, or None when there is room to open one.
-
-        Raises:
-            DatabaseUnavailable: nothing came back before the deadline (seconds of the event loop's clock).
-        """
-        waiter = self._line.join(home)
-        # Not `asyncio.timeout`, which costs more than all the rest of waiting.
-        timer = asyncio.get_running_loop().call_at(deadline, _give_up, waiter)
+            has_turn = self.open < self.size
+            if not has_turn:
+                self._line.gave_back(tenant_id)
         try:
-            return await waiter
-        except asyncio.CancelledError:
-            if waiter.done() and not waiter.cancelled() and not waiter.exception():
-                # It was served in the moment in which it was cancelled: the connection goes to the next one.
-                connection = waiter.result()
-                self.release(connection) if connection is not None else self._line.give(None, None)
+            return await self._connect()
+        except BaseException:
+            self._line.gave_back(tenant_id)
+            # The place was offered while this tenant was still thought to hold it, and so not to others of the same.
+            self._line.give(None, None)
             raise
-        except DatabaseUnavailable:
-            self.timeouts += 1
-            raise
-        finally:
-            timer.cancel()
-            self._line.forget_who_gave_up()
-            # An exception holds this frame, and this frame what holds the exception: without this, every request that
-            # is refused would stay in memory until the garbage collector comes.
-            del waiter
 
     async def _connect(self) -> ReaderConnection:
         """Return a new connection, of the sub-pool that has fewest, so that none is left without."""
@@ -220,8 +253,3 @@ class ReaderPool:
     def _free_place(self, home: int) -> None:
         self._open_of[home] -= 1
         self._line.give(None, None)
-
-
-def _give_up(waiter: asyncio.Future[ReaderConnection | None]) -> None:
-    if not waiter.done():
-        waiter.set_exception(DatabaseUnavailable())

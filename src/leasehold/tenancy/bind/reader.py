@@ -11,7 +11,7 @@ import asyncpg
 from leasehold.core.errors import DatabaseUnavailable, Problem
 from leasehold.core.reads import Read, StructT
 from leasehold.core.sqlstate import problem_of_driver
-from leasehold.tenancy.bind.binding import begin_bound, binding_sql
+from leasehold.tenancy.bind.binding import begin_bound
 from leasehold.tenancy.bind.moved import PLACE, is_about_shape, moved
 from leasehold.tenancy.bind.pool import ReaderConnection, ReaderPool
 from leasehold.tenancy.bind.trace import remarked
@@ -40,7 +40,7 @@ class TenantReader:
     def __init__(self, pool: ReaderPool, tenant: TenantRef) -> None:
         self._pool = pool
         self._tenant = tenant
-        self._begin = f"BEGIN READ ONLY; {binding_sql(tenant, tenant_roles=pool.tenant_roles)}"
+        self._begin = f"BEGIN READ ONLY; {pool.binding(tenant)}"
 
     @property
     def tenant_id(self) -> UUID:

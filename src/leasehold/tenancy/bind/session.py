@@ -29,6 +29,7 @@ RESET_ROLE = text("RESET ROLE")
 
 _TENANT = "tenant"
 _ROLES = "tenant_roles"
+_STATEMENT_MS = "statement_ms"
 _USAGE = "usage"
 _SECONDS = "seconds"
 _BEGUN_AT = "begun_at"
@@ -102,7 +103,9 @@ def _bind(session: Session, transaction: SessionTransaction, connection: Connect
     if tenant is None:
         raise Unbound
     driver = driver_of(connection)
-    driver.next_binding = binding_sql(tenant, tenant_roles=session.info[_ROLES])
+    driver.next_binding = binding_sql(
+        tenant, tenant_roles=session.info[_ROLES], statement_ms=session.info[_STATEMENT_MS]
+    )
     driver.tenant = tenant
     driver.tenants.add(tenant.id)
     session.info[_BEGUN_AT] = time.perf_counter()
@@ -194,9 +197,19 @@ async def open_tenant_session(database: Database, tenant: TenantRef) -> AsyncGen
         TenantInMaintenance: the tenant can only be read, and this was no reading.
         TenantNotMigrated: the tenant was migrated since `tenant` was read, and does not fit this code any more.
         TenantPutBack: it was put back to an earlier state since.
+        TooManyAtOnce: the tenant has its share of the connections, and gave none back in time.
         DatabaseUnavailable, Problem: as for any unit of work.
     """
-    info = {_TENANT: tenant, _ROLES: database.tenant_roles, _USAGE: database.usage, _SECONDS: database.seconds}
+    info = {
+        _TENANT: tenant,
+        _ROLES: database.tenant_roles,
+        _STATEMENT_MS: database.statement_ms,
+        _USAGE: database.usage,
+        _SECONDS: database.seconds,
+    }
+    places = database.places
+    if places is not None and (turn := places.enter(tenant.id)) is not None:
+        await turn
     try:
         async with unit_of_work(TenantSession(database.engine, expire_on_commit=False, info=info)) as session:
             yield session
@@ -209,6 +222,9 @@ async def open_tenant_session(database: Database, tenant: TenantRef) -> AsyncGen
         if problem is None:
             raise
         raise problem from error
+    finally:
+        if places is not None:
+            places.leave(tenant.id)
 
 
 async def _moved(database: Database, tenant: TenantRef) -> Problem | None:

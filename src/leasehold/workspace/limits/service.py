@@ -87,10 +87,11 @@ class LimitService:
 
 
 async def describe_limits(reader: Reader, tenant: TenantRef) -> OwnLimits:
-    """Return what a tenant may have, and what of it is used now."""
+    """Return what a tenant may have, and what of it is used now; of what can be used up, and of features."""
     entitlements, reads = tenant.entitlements, LimitReads(reader)
     limits: list[OwnLimit] = []
     for limit in CATALOGUE.limits:
-        most, used = entitlements.limits.get(limit.name), await reads.used(limit)
-        limits.append(OwnLimit(limit.name, most, used, None if most is None else max(most - used, 0)))
+        if limit.is_used_up:
+            most, used = entitlements.limits.get(limit.name), await reads.used(limit)
+            limits.append(OwnLimit(limit.name, most, used, None if most is None else max(most - used, 0)))
     return OwnLimits(entitlements.plan, limits, CATALOGUE.features_of(entitlements))
