@@ -9,8 +9,9 @@ import os
 import statistics
 import tempfile
 import time
-from collections import defaultdict
 from collections.abc import Awaitable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -21,12 +22,11 @@ from benchmarks.fleet import Fleet
 from benchmarks.installation import installation
 from benchmarks.migrate import fleet_of
 from benchmarks.progress import say
-from leasehold.cli.session import run_with
 from leasehold.core.actor import Actor
 from leasehold.core.database import platform_session
 from leasehold.embedded.binaries import find_binaries
+from leasehold.main import build_process
 from leasehold.platform.archives.service import ArchiveService
-from leasehold.process import Process
 from leasehold.tenancy.archive.importing import Destination
 from leasehold.tenancy.names import quoted, role_name
 
@@ -41,9 +41,6 @@ SELECT gen_random_uuid(), 'Desk ' || n, md5(n::text) || repeat(' Oak, 140 cm wid
 _FORGET = "DELETE FROM platform.tenants WHERE id = $1"
 _OPTIONS = ("-q", "-1", "-v", "ON_ERROR_STOP=1", "-o", os.devnull)
 _STEPS = ("export", "pg_dump", "import", "psql")
-
-Timings = dict[str, list[float]]
-"""Seconds of each round, by what was done."""
 
 
 def main(arguments: list[str]) -> None:
@@ -64,49 +61,79 @@ def main(arguments: list[str]) -> None:
         (given.output / "archive.md").write_text(f"{text}\n")
 
 
-async def _measure(counts: Sequence[int], *, items: int, rounds: int) -> str:
-    found: dict[int, Timings] = {}
-    version = ""
-    for count in counts:
-        with tempfile.TemporaryDirectory(prefix="leasehold-bench-") as name:
-            folder = Path(name)
-            async with installation(folder / "postgres", tenants=count + 1, items=1, pool=4) as installed:
-                fleet, version = fleet_of(installed, folder, jobs=1), installed.version
-                found[count] = await run_with(
-                    fleet.settings, partial(_timed, fleet, folder, items=items, rounds=rounds)
-                )
-    parts = [
-        "# What an archive costs",
-        f"{datetime.now(UTC):%Y-%m-%d}, PostgreSQL {version}, fsync off, {items} items, seconds, median of {rounds}.",
-        _table(found),
-    ]
-    return "\n\n".join(parts)
+@dataclass(slots=True)
+class Subject:
+    """The tenant that is measured, and how many others there are."""
 
+    others: int
+    fleet: Fleet
+    service: ArchiveService
+    folder: Path
+    slug: str
+    schema: str
+    seconds: dict[str, list[float]] = field(default_factory=lambda: {step: list[float]() for step in _STEPS})
+    """Of each round, by what was done."""
 
-async def _timed(fleet: Fleet, folder: Path, process: Process, *, items: int, rounds: int) -> Timings:
-    (row,) = await fleet.fetch("SELECT id, slug, schema_name FROM platform.tenants ORDER BY id LIMIT 1")
-    schema, slug = row["schema_name"], row["slug"]
-    await fleet.fetch(_FILL.format(schema=quoted(schema), items=items))
-    await fleet.fetch(f"VACUUM (ANALYZE) {quoted(schema)}.items")
-    service = ArchiveService(partial(platform_session, process.database), process.exporter, process.importer)
-    archive, dump = folder / "tenant.archive", folder / "tenant.sql"
-    timings: Timings = defaultdict(list)
-    for number in range(rounds):
-        archive.unlink(missing_ok=True)
-        await _time(timings["export"], service.export(slug, archive, passphrase=_PASSPHRASE, by=_BY))
-        await _time(timings["pg_dump"], _run("pg_dump", "-n", schema, "-f", dump, fleet.owner_url))
+    @property
+    def archive(self) -> Path:
+        """What it leaves in."""
+        return self.folder / "tenant.archive"
+
+    @property
+    def dump(self) -> Path:
+        """What pg_dump makes of it."""
+        return self.folder / "tenant.sql"
+
+    async def go_round(self, number: int) -> None:
+        """Let it leave and come back, in our way and in theirs."""
+        seconds, fleet = self.seconds, self.fleet
+        self.archive.unlink(missing_ok=True)
+        exporting = self.service.export(self.slug, self.archive, passphrase=_PASSPHRASE, by=_BY)
+        await _time(seconds["export"], exporting)
+        await _time(seconds["pg_dump"], _run("pg_dump", "-n", self.schema, "-f", self.dump, fleet.owner_url))
         copy = f"copy-{number}"
-        loading = service.load(archive, passphrase=_PASSPHRASE, to=Destination(slug=copy), by=_BY)
-        await _time(timings["import"], loading)
+        loading = self.service.load(self.archive, passphrase=_PASSPHRASE, to=Destination(slug=copy), by=_BY)
+        await _time(seconds["import"], loading)
         (made,) = await fleet.fetch("SELECT id, schema_name FROM platform.tenants WHERE slug = $1", copy)
         await fleet.fetch(f"DROP SCHEMA {quoted(made['schema_name'])} CASCADE")
         await fleet.fetch(f"DROP ROLE {quoted(role_name(made['id']))}")
         await fleet.fetch(_FORGET, made["id"])
-        await fleet.fetch(f"DROP SCHEMA {quoted(schema)} CASCADE")
-        await _time(timings["psql"], _run("psql", *_OPTIONS, "-f", dump, fleet.owner_url))
-        say(f"round {number + 1} of {rounds}: " + ", ".join(f"{step} {timings[step][-1]:.2f} s" for step in _STEPS))
-    timings["sizes"] = [archive.stat().st_size, dump.stat().st_size]
-    return timings
+        await fleet.fetch(f"DROP SCHEMA {quoted(self.schema)} CASCADE")
+        await _time(seconds["psql"], _run("psql", *_OPTIONS, "-f", self.dump, fleet.owner_url))
+        told = ", ".join(f"{step} {seconds[step][-1]:.2f} s" for step in _STEPS)
+        say(f"round {number + 1}, {self.others} others: {told}")
+
+
+async def _measure(counts: Sequence[int], *, items: int, rounds: int) -> str:
+    """Measure all at once, in turns: what else the machine does meanwhile, it does to all of them."""
+    async with AsyncExitStack() as stack:
+        subjects = [await _subject(stack, count, items=items) for count in counts]
+        for number in range(rounds):
+            start = number % len(subjects)
+            for subject in [*subjects[start:], *subjects[:start]]:
+                await subject.go_round(number)
+        version, today = subjects[0].fleet.installed.version, f"{datetime.now(UTC):%Y-%m-%d}"
+        parts = [
+            "# What an archive costs",
+            f"{today}, PostgreSQL {version}, fsync off, {items} items, seconds, median of {rounds}.",
+            _table(subjects),
+        ]
+    return "\n\n".join(parts)
+
+
+async def _subject(stack: AsyncExitStack, others: int, *, items: int) -> Subject:
+    folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="leasehold-bench-")))
+    installed = await stack.enter_async_context(installation(folder / "postgres", tenants=others + 1, items=1, pool=4))
+    fleet = fleet_of(installed, folder, jobs=1)
+    process = build_process(fleet.settings)
+    stack.push_async_callback(process.database.close)
+    stack.push_async_callback(process.owner.close)
+    stack.callback(process.passwords.close)
+    (row,) = await fleet.fetch("SELECT slug, schema_name FROM platform.tenants ORDER BY id LIMIT 1")
+    await fleet.fetch(_FILL.format(schema=quoted(row["schema_name"]), items=items))
+    await fleet.fetch(f"VACUUM (ANALYZE) {quoted(row['schema_name'])}.items")
+    service = ArchiveService(partial(platform_session, process.database), process.exporter, process.importer)
+    return Subject(others, fleet, service, folder, row["slug"], row["schema_name"])
 
 
 async def _time(seconds: list[float], work: Awaitable[object]) -> None:
@@ -121,21 +148,27 @@ async def _run(program: str, *arguments: str | Path) -> None:
         raise RuntimeError(f"{program} failed")
 
 
-def _table(found: dict[int, Timings]) -> str:
+def _table(subjects: Sequence[Subject]) -> str:
     lines = [
         "| others | export | pg_dump | export / pg_dump | import | psql | import / psql | archive MB | dump MB |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
-    for count, timings in found.items():
-        export, dump, load, psql = (statistics.median(timings[step]) for step in _STEPS)
-        sizes = " | ".join(f"{size / 1_000_000:.1f}" for size in timings["sizes"])
+    for subject in subjects:
+        export, dump, load, psql = (statistics.median(subject.seconds[step]) for step in _STEPS)
+        files = (subject.archive, subject.dump)
+        sizes = " | ".join(f"{file.stat().st_size / 1_000_000:.1f}" for file in files)
         lines.append(
-            f"| {count} | {export:.3f} | {dump:.3f} | {export / dump:.2f} "
+            f"| {subject.others} | {export:.3f} | {dump:.3f} | {export / dump:.2f} "
             f"| {load:.3f} | {psql:.3f} | {load / psql:.2f} | {sizes} |"
         )
-    alone, *crowds = found
+    alone, *crowds = subjects
     for crowd in crowds:
-        ratios = (statistics.median(found[crowd][step]) / statistics.median(found[alone][step]) for step in _STEPS)
-        named = ", ".join(f"{step} {ratio:.2f}" for step, ratio in zip(_STEPS, ratios, strict=True))
-        lines.append(f"\n{crowd} others / {alone} others: {named}")
+        told = ", ".join(f"{step} {_ratio(crowd.seconds[step], alone.seconds[step])}" for step in _STEPS)
+        lines.append(f"\n{crowd.others} others / {alone.others} others: {told}")
     return "\n".join(lines)
+
+
+def _ratio(among: Sequence[float], alone: Sequence[float]) -> str:
+    """Return the median of the rounds' own ratios, and between which they lie."""
+    ratios = sorted(one / other for one, other in zip(among, alone, strict=True))
+    return f"{statistics.median(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})"

@@ -150,6 +150,7 @@ def build_process(
         filler=Filler(history, TenantModel.metadata, key, WRAPPED),
         bound_to_id=BOUND_TO_ID,
         tenant_roles=settings.tenant_roles,
+        base_domain=settings.base_domain,
     )
     return Process(
         settings=settings,

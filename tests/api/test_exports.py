@@ -17,7 +17,7 @@ from leasehold.core.models import TenantModel
 from leasehold.process import Process
 from leasehold.tenancy.bind import open_tenant_session
 from leasehold.tenancy.context import TenantRef
-from leasehold.tenancy.jobs.definition import NoArguments
+from leasehold.tenancy.jobs.definition import GivenUp, NoArguments
 from leasehold.workspace.exports import jobs, writing
 from leasehold.workspace.exports.jobs import forget_exports
 from leasehold.workspace.exports.repository import Snapshot
@@ -202,7 +202,7 @@ async def test_an_export_that_cannot_be_made_is_called_failed_and_another_can_be
     with monkeypatch.context() as broken:
         broken.setattr(writing, "_CHUNK_BYTES", "many")
         broken.setattr(jobs, "_ATTEMPTS", 1)
-        with pytest.raises(TypeError):
+        with pytest.raises(GivenUp, match="TypeError"):
             await worker.deliver(tenant)
     assert (await http.get(f"{PATH}/{asked['id']}", headers=headers)).json()["state"] == "failed"
     assert (await made(http, process, worker, tenant))["state"] == "ready"

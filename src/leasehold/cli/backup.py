@@ -93,7 +93,8 @@ def _told(done: RunRecord) -> list[str]:
         f"{done.made} made ({done.bytes} bytes), {done.unchanged} unchanged, {done.resumed} there already, "
         f"{len(done.failed)} failed, {done.skipped} not tried; {done.deleted} old ones deleted."
     )
-    return [line, *(f"  {result.name}: {result.reason}" for result in done.failed)]
+    kept = [f"  old ones: {done.undeleted}"] if done.undeleted else []
+    return [line, *(f"  {result.name}: {result.reason}" for result in done.failed), *kept]
 
 
 @backup.command("list")

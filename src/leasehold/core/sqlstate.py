@@ -50,6 +50,10 @@ class TooSlow(Unavailable):
     title = "Not finished in time"
 
 
+class DatabaseFull(DatabaseUnavailable):
+    """The database has no room left; nothing was changed."""
+
+
 LOST_CONNECTION = (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 """How the driver says that a connection is gone; the last is how it meets the farewell of a backend too late."""
 
@@ -81,6 +85,7 @@ _BY_CODE: dict[str, type[Problem]] = {
     "22P05": ValueRefused,  # untranslatable_character
     "23502": ValueRefused,  # not_null_violation
     "23514": ValueRefused,  # check_violation
+    "53100": DatabaseFull,  # disk_full
     "25006": ReadOnly,  # read_only_sql_transaction
     "54000": ValueRefused,  # program_limit_exceeded: too long for an index
     "40001": TooSlow,  # serialization_failure

@@ -25,4 +25,4 @@ async def alone(url: str, what: str) -> AsyncGenerator[bool]:
         await connection.execute(_BEGIN)
         yield await connection.fetchval(_TRY, what)
     finally:
-        connection.terminate()
+        await connection.close(timeout=5)

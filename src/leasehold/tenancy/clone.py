@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from uuid import UUID
 
+import asyncpg
 from sqlalchemy import MetaData, Table
 
 from leasehold.core.actor import Actor
@@ -83,13 +84,28 @@ class Cloner:
             Problem: a migration holds a table of the source.
         """
         async with self._provisioner.owner.connection() as connection:
-            source = await connection.fetchrow(_SOURCE, source_id)
-        if source is None:
-            raise WrongTenantState(state=TenantState.PURGED)
-        schema: str = source["schema_name"]
-        copy = _Copy(source_id, schema, tenant_id, self._tables, is_scrubbed=is_scrubbed, by=by, report=report)
-        tenant = await self._provisioner.provision_copy(copy, slug=slug, name=name)
+            head = self._provisioner.revision
+            schema = await _demand_source(connection, source_id, head=head)
+            copy = _Copy(source_id, schema, tenant_id, self._tables, is_scrubbed=is_scrubbed, by=by, report=report)
+        try:
+            tenant = await self._provisioner.provision_copy(copy, slug=slug, name=name)
+        except (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError):
+            # What is not there could not be locked, and that comes first.
+            async with self._provisioner.owner.connection() as connection:
+                if await _demand_source(connection, source_id, head=head) != schema:
+                    raise TenantPutBack from None
+            raise
         return Cloned(tenant, copy.rows)
+
+
+async def _demand_source(connection: DriverConnection, source_id: UUID, *, head: str) -> str:
+    """Return the schema of a tenant that can be copied."""
+    source = await connection.fetchrow(_SOURCE, source_id)
+    if source is None or source["state"] not in LIVING:
+        raise WrongTenantState(state=source["state"] if source else TenantState.PURGED)
+    if source["revision"] != head:
+        raise SourceNotMigrated(revision=source["revision"], head=head)
+    return source["schema_name"]
 
 
 @dataclass(slots=True)
@@ -119,13 +135,8 @@ class _Copy:
         Raises:
             WrongTenantState, SourceNotMigrated: as for `Cloner.clone`.
         """
-        source = await connection.fetchrow(_SOURCE, self.source_id)
-        if source is None or source["state"] not in LIVING:
-            raise WrongTenantState(state=source["state"] if source else TenantState.PURGED)
-        if source["schema_name"] != self.schema:
+        if await _demand_source(connection, self.source_id, head=tenant.revision) != self.schema:
             raise TenantPutBack
-        if source["revision"] != tenant.revision:
-            raise SourceNotMigrated(revision=source["revision"], head=tenant.revision)
         for table in self.tables:
             status = await connection.execute(self._copying(table, tenant.schema))
             self.rows[table.name] = int(status.rpartition(" ")[2])

@@ -41,7 +41,7 @@ from leasehold.tenancy.owner import Owner
 from leasehold.tenancy.receipts import RECEIPT_TAKEN, receipt_sql
 from leasehold.tenancy.registry import announcement_sql
 from leasehold.tenancy.rights import rights_sql
-from leasehold.tenancy.slugs import SLUG_TAKEN, taking_sql
+from leasehold.tenancy.slugs import SLUG_TAKEN, demanding_sql, taking_sql
 from leasehold.tenancy.vacancies import Claimed, claim_vacancy
 
 Seed = Callable[[DriverConnection, TenantRef], Awaitable[None]]
@@ -250,6 +250,8 @@ class Provisioner:
         row, schema = _row_sql(tenant, name), schema_sql(target, tenant_roles=self._tenant_roles)
         taken = taking_sql(tenant.id, tenant.slug)
         begin = origin.begin if origin else "BEGIN"
+        if origin:
+            taken = message(taken, demanding_sql(tenant.id, tenant.slug))
         work = message(begin, receipt, row, taken, schema, build_sql(target, rendering))
         if self._new_tables is None:
             await connection.execute(work)

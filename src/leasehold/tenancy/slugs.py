@@ -45,6 +45,19 @@ def taking_sql(tenant_id: UUID, slug: str) -> str:
     return f"SELECT platform.take_slug({literal(str(tenant_id))}, {literal(slug)})"
 
 
+def demanding_sql(tenant_id: UUID, slug: str) -> str:
+    """Return statements behind `taking_sql`, for a new tenant in a transaction that sees only what was there before it.
+
+    There, a tenant that has just given the slug up has left something that cannot be seen. A unique index is no matter
+    of what is seen: what is there is refused, and nothing is left of what was put there to find out.
+    """
+    owner, name = literal(str(tenant_id)), literal(slug)
+    return (
+        "INSERT INTO platform.former_slugs (id, slug, tenant_id, expires_at) "
+        f"VALUES ({owner}, {name}, {owner}, '-infinity'); DELETE FROM platform.former_slugs WHERE id = {owner}"
+    )
+
+
 async def keep_former(session: AsyncSession, tenant_id: UUID, slug: str, *, kept: timedelta) -> None:
     """Keep for a tenant the slug that it has just given up; for no time if `kept` is none."""
     if not kept:

@@ -14,7 +14,7 @@ from leasehold.core.errors import DatabaseUnavailable
 from leasehold.core.failures import kind_of
 from leasehold.core.spans import Span, Spans
 from leasehold.core.trace import trace_of, tracing
-from leasehold.tenancy.jobs.definition import Periodic, backoff_s
+from leasehold.tenancy.jobs.definition import GivenUp, Periodic, backoff_s
 from leasehold.tenancy.jobs.link import QueueAway, QueueLink
 from leasehold.tenancy.jobs.models import PLATFORM_LANE
 from leasehold.tenancy.jobs.queue import ClaimedJob, JobLost
@@ -188,8 +188,10 @@ class Worker:
     async def _failed(self, job: ClaimedJob, error: BaseException) -> str:
         text = _storable(_said_by(error)[:_MOST_TEXT])
         trace = _storable("".join(traceback.format_exception(error))[-_MOST_TEXT:])
-        again_in_s = backoff_s(job.attempt)
-        state = await self._link.ask(lambda queue: queue.fail(job, error=text, traceback=trace, again_in_s=again_in_s))
+        again_in_s, is_final = backoff_s(job.attempt), isinstance(error, GivenUp)
+        state = await self._link.ask(
+            lambda queue: queue.fail(job, error=text, traceback=trace, again_in_s=again_in_s, is_final=is_final)
+        )
         _log.warning(
             "job_failed",
             job=job.name,

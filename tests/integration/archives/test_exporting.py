@@ -14,12 +14,14 @@ from leasehold.config import Settings
 from leasehold.core.database import driver_url
 from leasehold.core.ids import new_id
 from leasehold.process import Process
+from leasehold.tenancy.archive import refusals
 from leasehold.tenancy.archive.reading import ArchiveFile
 from leasehold.tenancy.archive.sealing import ArchiveKey
 from leasehold.tenancy.archive.snapshot import snapshot
 from leasehold.tenancy.context import TenantRef
 from tests.archives import PASSPHRASE, exported, imported, purged
 from tests.audit import events_of
+from tests.factories import item, provisioned
 from tests.people import user
 
 _MB = 1_000_000
@@ -87,13 +89,56 @@ async def test_a_table_that_is_rewritten_meanwhile_is_waited_for_and_not_found_e
         assert b"\tDesk\t" in archive.read("tables/items.copy")
 
 
-async def _waiting_for_lock(owner: Any, tenant: TenantRef) -> None:
+async def _waiting_for_lock(owner: Any, tenant: TenantRef, table: str = "items") -> None:
     async with asyncio.timeout(20):
         while not await owner.fetchval(
             "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = $1::text::regclass",
-            f"{tenant.schema}.items",
+            f"{tenant.schema}.{table}",
         ):
             await asyncio.sleep(0.01)
+
+
+async def test_a_tenant_that_is_purged_while_its_export_waits_is_told_to_be_gone(
+    process: Process, settings: Settings, owner: Any, tmp_path: Path
+) -> None:
+    tenant = await provisioned(process)
+    async with owner.transaction():
+        await owner.execute(f'LOCK TABLE "{tenant.schema}".alembic_version IN ACCESS EXCLUSIVE MODE')
+        export = asyncio.create_task(exported(process, tenant.slug, tmp_path / "acme.archive"))
+        await _waiting_for_lock(owner, tenant, "alembic_version")
+        await owner.execute(f'DROP SCHEMA "{tenant.schema}" CASCADE; DROP ROLE "{tenant.role}"')
+        await owner.execute("UPDATE platform.tenants SET state = 'purged' WHERE id = $1", tenant.id)
+    with pytest.raises(refusals.NotExportable, match=r"is purged, and has nothing that could be exported\.$"):
+        await export
+    assert names_in(tmp_path) == []
+
+
+async def test_of_two_exports_at_once_each_is_whole_unless_they_want_one_file(
+    process: Process, acme: TenantRef, tmp_path: Path
+) -> None:
+    await item(process, acme, "Desk")
+    await asyncio.gather(*(exported(process, acme.slug, tmp_path / name) for name in ("a", "b")))
+    assert _sums(tmp_path / "a") == _sums(tmp_path / "b")
+    done = await asyncio.gather(
+        *(exported(process, acme.slug, tmp_path / "c") for _ in range(3)), return_exceptions=True
+    )
+    refused = [one for one in done if isinstance(one, BaseException)]
+    assert [type(one) for one in refused] == [refusals.BeingWritten] * 2
+    assert _sums(tmp_path / "c") == _sums(tmp_path / "a")
+    assert names_in(tmp_path) == ["a", "b", "c"]
+
+
+def names_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def _sums(file: Path) -> dict[str, str]:
+    """Return the checksums of an archive, after seeing that it is whole, but of what differs each time."""
+    with ArchiveFile(file) as archive:
+        archive.key(PASSPHRASE)
+        archive.verify()
+        differ = {"audit_events", "tenant_secrets"}
+        return {table.name: table.sha256 for table in archive.manifest.tables if table.name not in differ}
 
 
 async def test_an_export_can_read_no_other_tenant(

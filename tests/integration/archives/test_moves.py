@@ -1,5 +1,6 @@
 """A tenant moves: into newer code, into another installation, and beside itself under another id."""
 
+import asyncio
 import shutil
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,13 @@ from leasehold.config import PROJECT_ROOT, Settings
 from leasehold.core.ids import new_id
 from leasehold.main import build_process
 from leasehold.process import Process
+from leasehold.tenancy.archive.importing import Imported
 from leasehold.tenancy.context import TenantRef
+from leasehold.tenancy.provision import FleetNotReady
 from tests.api.problems import on
 from tests.archives import exported, imported, purged, seen
 from tests.factories import OPERATOR, api_key, item, new_slug
-from tests.fleets import ADD_COLUMN, ADD_INDEX, HEAD, LIVE, add, behind_head, run
+from tests.fleets import ADD_COLUMN, ADD_INDEX, HEAD, LIVE, add, behind_head, revisions, run
 from tests.integration.archives.conftest import as_owner
 
 _ITEM = """
@@ -69,6 +72,34 @@ async def test_an_archive_goes_through_revisions_that_are_live_or_concurrent_in_
     assert (done.archive_revision, done.revision) == (HEAD, "9004")
     assert await connection.fetchval(f'SELECT colour FROM "{acme.schema}".items') == "one of 1"
     assert await connection.fetchval("SELECT to_regclass($1) IS NOT NULL", f"{acme.schema}.ix_items_colour")
+    await connection.close()
+    await newer.database.close()
+
+
+async def test_imports_while_the_fleet_is_migrated_end_where_their_schemas_stand(
+    elsewhere: Settings, there: Process, tmp_path: Path
+) -> None:
+    made = [await there.provisioner.provision(slug=new_slug(), name="x", by=OPERATOR) for _ in range(4)]
+    await exported(there, made[0].slug, tmp_path / "old.archive")
+    shutil.copytree(PROJECT_ROOT / "migrations", elsewhere.migrations_dir, dirs_exist_ok=True)
+    newer, connection = build_process(elsewhere), await as_owner(elsewhere)
+
+    migration = asyncio.create_task(run(elsewhere))
+    loads = [imported(process, tmp_path / "old.archive", slug=new_slug()) for process in (there, newer) * 2]
+    done = await asyncio.gather(*loads, return_exceptions=True)
+    await migration
+    for refusal in (one for one in done if isinstance(one, BaseException)):
+        assert isinstance(refusal, FleetNotReady), refusal
+    rows = await connection.fetch("SELECT * FROM platform.tenants ORDER BY id")
+    tenants = [
+        TenantRef(row["id"], row["slug"], row["schema_name"], row["role_name"], row["state"], "") for row in rows
+    ]
+    assert len(tenants) == 4 + sum(isinstance(one, Imported) for one in done)
+    assert set(await revisions(connection, tenants)) <= {"0009", HEAD}
+    await run(elsewhere)
+    assert set(await revisions(connection, tenants)) == {HEAD}
+    again = await imported(newer, tmp_path / "old.archive", slug=new_slug())
+    assert (again.archive_revision, again.revision) == ("0009", HEAD)
     await connection.close()
     await newer.database.close()
 

@@ -28,6 +28,7 @@ from tests.archives import PASSPHRASE, purged
 from tests.conftest import installed, migrate
 from tests.factories import OPERATOR, api_key, item, lifecycle, new_slug
 from tests.integration.archives.conftest import as_owner
+from tests.stores import BUCKET, guarded, use
 
 KEEP = keep_of("all=3d,daily=30d")
 
@@ -252,8 +253,9 @@ async def test_a_run_that_was_cut_off_yesterday_is_not_gone_on_with(
 
 
 async def test_one_tenant_that_cannot_be_had_keeps_no_other_from_its_backup(
-    parts: Process, backups: BackupService, acme: TenantRef
+    parts: Process, acme: TenantRef, tmp_path: Path
 ) -> None:
+    backups = service_of(parts, BackupStore(open_objects(f"file://{tmp_path}")))
     drifted = await parts.provisioner.provision(slug=new_slug(), name="Drifted", by=OPERATOR)
     owner = await as_owner(parts.settings)
     await owner.execute(f'ALTER TABLE "{drifted.schema}".items ADD by_hand text')
@@ -303,25 +305,52 @@ async def test_tenants_that_there_are_not_are_refused_before_anything_is_made(
     assert await backups.store.backups(acme.id) == []
 
 
-async def test_a_store_that_fails_every_time_ends_the_run_early(
+async def test_many_tenants_that_cannot_be_had_end_no_run_and_a_store_that_fails_every_time_does(
     parts: Process, acme: TenantRef, tmp_path: Path
 ) -> None:
-    others = [await parts.provisioner.provision(slug=new_slug(), name="X", by=OPERATOR) for _ in range(6)]
-    backups = service_of(parts, BackupStore(open_objects(f"file://{tmp_path}/store")))
-    (tmp_path / "store" / "tenants").write_text("no folder")
-    (tmp_path / "store" / "platform").write_text("no folder")
+    drifted = [await parts.provisioner.provision(slug=new_slug(), name="X", by=OPERATOR) for _ in range(5)]
+    last = await parts.provisioner.provision(slug=new_slug(), name="X", by=OPERATOR)
+    owner = await as_owner(parts.settings)
+    for one in drifted:
+        await owner.execute(f'DROP TABLE "{one.schema}".attempts')
+    await owner.close()
+    backups = service_of(parts, BackupStore(open_objects(f"file://{tmp_path}/whole")))
+    broken = service_of(parts, BackupStore(open_objects(f"file://{tmp_path}/broken")))
+    (tmp_path / "broken" / "tenants").write_text("no folder")
+    (tmp_path / "broken" / "platform").write_text("no folder")
 
     done = await backups.run(PASSPHRASE, by=OPERATOR)
+    failed = await broken.run(PASSPHRASE, by=OPERATOR)
 
-    for other in others:
-        await purged(parts, other.id)
-    assert (len(done.failed), done.skipped, done.made) == (5, 3, 0)
-    assert "cannot be used" in str(done.failed[0].reason)
+    for one in (*drifted, last):
+        await purged(parts, one.id)
+    assert (len(done.failed), done.skipped, done.made) == (5, 0, 3)
+    assert (len(failed.failed), failed.skipped, failed.made) == (5, 3, 0)
+    assert "cannot be used" in str(failed.failed[0].reason)
+
+
+async def test_a_store_in_which_nothing_can_be_deleted_fails_no_run(
+    parts: Process, acme: TenantRef, s3: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use(monkeypatch, s3)
+    with guarded(s3, allowed=["s3:PutObject", "s3:GetObject", "s3:ListBucket"]) as variables:
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        store = BackupStore(open_objects(f"s3://{BUCKET}/{new_slug()}"))
+        for path in ("20010101T000000.000000Z.zip", "20020101T000000.000000Z.zip"):
+            with store.objects.writing(f"platform/{path}") as sink:
+                sink.write(b"old")
+
+        done = await service_of(parts, store).run(PASSPHRASE, by=OPERATOR)
+
+    assert (done.has_succeeded, done.made, done.deleted) == (True, 2, 0)
+    assert "AccessDenied" in str(done.undeleted)
 
 
 async def test_backups_of_a_purged_tenant_go_when_their_time_is_over_and_at_once_if_asked_for(
-    parts: Process, backups: BackupService, acme: TenantRef
+    parts: Process, acme: TenantRef, tmp_path: Path
 ) -> None:
+    backups = service_of(parts, BackupStore(open_objects(f"file://{tmp_path}")))
     await backups.run(PASSPHRASE, by=OPERATOR)
     await purged(parts, acme.id)
 

@@ -13,7 +13,7 @@ from leasehold.platform.backups.refusals import BackupGone, StoreRefuses
 from leasehold.platform.backups.schemas import Backup
 from leasehold.platform.backups.store import BackupStore
 from leasehold.tenancy.archive.refusals import Damaged
-from tests.stores import BUCKET, client, use
+from tests.stores import BUCKET, client, guarded, use
 
 ACME = UUID("019ac000-0000-7000-8000-00000000acce")
 GLOBEX = UUID("019ac000-0000-7000-8000-0000000913e8")
@@ -149,3 +149,16 @@ async def test_a_bucket_that_is_not_there_is_told_of_in_a_sentence(s3: str, monk
         await store.backups(None)
     with pytest.raises(StoreRefuses, match="NoSuchBucket"):
         put(store, archive_path(None, MONDAY), b"platform")
+
+
+async def test_requests_are_signed_by_the_secret_that_belongs_to_the_key(
+    s3: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use(monkeypatch, s3)
+    with guarded(s3, allowed=["s3:ListBucket"]) as variables:
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        assert await BackupStore(open_objects(f"s3://{BUCKET}/signed")).backups(None) == []
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", variables["AWS_SECRET_ACCESS_KEY"][::-1])
+        with pytest.raises(StoreRefuses, match="SignatureDoesNotMatch"):
+            await BackupStore(open_objects(f"s3://{BUCKET}/signed")).backups(None)

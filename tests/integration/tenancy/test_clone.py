@@ -1,5 +1,6 @@
 """Copies of tenants: what they have, what they have not, and that nothing of it lets anybody in."""
 
+import asyncio
 from collections.abc import Generator
 from functools import partial
 from typing import Any
@@ -17,6 +18,8 @@ from leasehold.core.ids import new_id
 from leasehold.core.models import TenantModel
 from leasehold.core.personal import extent_of
 from leasehold.platform.clones.jobs import AskedClone, make_clone
+from leasehold.platform.tenants.schemas import TenantPatch
+from leasehold.platform.tenants.service import TenantService
 from leasehold.process import Process
 from leasehold.tenancy import clone
 from leasehold.tenancy.clone import Cloned, SourceNotMigrated
@@ -25,8 +28,9 @@ from leasehold.tenancy.jobs.queue import ClaimedJob
 from leasehold.tenancy.provision import SlugTaken
 from leasehold.tenancy.states import WrongTenantState
 from tests.api.problems import on, refusal_of
+from tests.archives import purged
 from tests.audit import events_of
-from tests.factories import OPERATOR, admin, api_client, api_key, bearer, lifecycle, new_slug, provisioned
+from tests.factories import OPERATOR, admin, api_client, api_key, bearer, lifecycle, new_slug, provisioned, until
 from tests.people import PASSWORD, headers_of, logged_in, user
 
 WHO = "zaphod"
@@ -243,6 +247,18 @@ async def test_what_cannot_be_copied_now_is_refused_and_leaves_nothing(
     assert schemas() == before
 
 
+async def test_a_source_that_is_gone_or_has_older_tables_is_refused_by_name(
+    process: Process, owner: Any, source: TenantRef, acme: TenantRef
+) -> None:
+    await purged(process, acme.id)
+    with pytest.raises(WrongTenantState, match="purged"):
+        await cloned(process, acme, is_scrubbed=True)
+    owner.execute("UPDATE platform.tenants SET revision = '0003' WHERE id = %s", [source.id])
+    owner.execute(f'DROP TABLE "{source.schema}".api_keys')
+    with pytest.raises(SourceNotMigrated, match="at revision 0003"):
+        await cloned(process, source, is_scrubbed=True)
+
+
 async def test_an_admin_has_a_copy_made_by_a_worker_once_however_often_it_tries(
     http: httpx.AsyncClient, process: Process, owner: Any, source: TenantRef, acme: TenantRef
 ) -> None:
@@ -275,6 +291,56 @@ async def test_an_admin_has_a_copy_made_by_a_worker_once_however_often_it_tries(
     assert failed["error"] == "Another tenant has this slug, or had it until lately."
     elsewhere = f"/platform/v1/tenants/{acme.id}/clones/{clone_id}"
     assert (await http.get(elsewhere, headers=headers)).status_code == 404
+
+
+async def test_of_two_workers_that_make_one_copy_the_slower_does_not_call_it_failed(
+    http: httpx.AsyncClient, process: Process, source: TenantRef
+) -> None:
+    headers, address = await admin(process), f"/platform/v1/tenants/{source.id}/clones"
+    body = {"slug": new_slug(), "is_scrubbed": True}
+    asked = (await http.post(address, headers=headers, json=body)).json()
+    await asyncio.gather(*(run(process, UUID(asked["id"]), attempt) for attempt in (1, 2)))
+    done = (await http.get(f"{address}/{asked['id']}", headers=headers)).json()
+    assert (done["state"], done["error"]) == ("done", None)
+
+
+async def test_a_copy_takes_no_slug_that_another_tenant_gives_up_in_the_same_moment(
+    http: httpx.AsyncClient, process: Process, owner: Any, source: TenantRef, acme: TenantRef
+) -> None:
+    """The copy has taken its look at the database by then, and sees nothing of what the other leaves for itself."""
+
+    def waits() -> bool:
+        found = owner.execute("SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'transactionid'")
+        return found.fetchone()[0] > 0
+
+    async with platform_session(process.database) as session:
+        patch = TenantPatch(slug=new_slug())
+        await TenantService(
+            session, process.provisioner, base_domain="leasehold.test", vacancies=0, former_slug_seconds=60
+        ).change(acme.id, patch, by=OPERATOR)
+        copying = asyncio.create_task(cloned(process, source, is_scrubbed=True, slug=acme.slug))
+        await until(waits, timeout_s=10)
+    with pytest.raises(SlugTaken):
+        await copying
+    assert owner.execute("SELECT count(*) FROM platform.tenants WHERE slug = %s", [acme.slug]).fetchone() == (0,)
+    (kept,) = owner.execute("SELECT tenant_id FROM platform.former_slugs WHERE slug = %s", [acme.slug]).fetchall()
+    assert kept == (acme.id,)
+    await process.feed.caught_up()
+    moved = await http.get(on(acme.slug, "/v1/items"), headers=await bearer(process, acme))
+    assert moved.status_code == 308
+
+
+async def test_of_a_copy_and_a_new_tenant_one_gets_the_slug(process: Process, owner: Any, source: TenantRef) -> None:
+    slug = new_slug()
+    made = await asyncio.gather(
+        cloned(process, source, is_scrubbed=True, slug=slug),
+        cloned(process, source, is_scrubbed=True, slug=slug),
+        process.provisioner.provision(slug=slug, name="x", by=OPERATOR),
+        return_exceptions=True,
+    )
+    refused = [one for one in made if isinstance(one, BaseException)]
+    assert [type(one) for one in refused] == [SlugTaken, SlugTaken]
+    assert owner.execute("SELECT count(*) FROM platform.tenants WHERE slug = %s", [slug]).fetchone() == (1,)
 
 
 async def run(process: Process, clone_id: UUID, attempt: int) -> None:

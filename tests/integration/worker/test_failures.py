@@ -11,7 +11,7 @@ from leasehold.mail.folder import LogMailer
 from leasehold.process import Process
 from leasehold.tenancy.bind import TenantReader, TenantSession
 from leasehold.tenancy.context import TenantRef
-from leasehold.tenancy.jobs.definition import BadJob, NoArguments, by_name, platform_job, tenant_job
+from leasehold.tenancy.jobs.definition import BadJob, GivenUp, NoArguments, by_name, platform_job, tenant_job
 from leasehold.tenancy.jobs.enqueue import enqueue_for
 from leasehold.tenancy.jobs.queue import ClaimedJob
 from leasehold.worker.calling import Caller
@@ -54,6 +54,20 @@ async def test_an_attempt_counts_and_the_last_error_stays_with_its_traceback(
     assert row["traceback"].startswith("Traceback (most recent call last):")
     assert "test_failures.py" in row["traceback"]
     assert row["traceback"].endswith("LookupError: attempt 3\n")
+
+
+async def test_what_gives_itself_up_is_dead_at_once(process: Process, acme: TenantRef, owner: DriverConnection) -> None:
+    @tenant_job("tests.give_up", max_attempts=3)
+    async def give_up(_arguments: Title) -> None:
+        raise GivenUp(attempts=1, reason="it is no use")
+
+    await ask(process, acme, give_up)
+    async with at_work(process, give_up):
+        (row,) = await came_to(owner, "dead")
+    assert (row["attempts"], row["error"]) == (
+        1,
+        "GivenUp: It was tried 1 times, and will not be tried again: it is no use.",
+    )
 
 
 async def test_a_job_that_this_release_does_not_know_dies_and_says_so(

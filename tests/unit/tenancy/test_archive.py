@@ -1,16 +1,17 @@
 """The parts of an archive that need no database."""
 
 import re
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from leasehold.tenancy.archive import landing as landing_module
 from leasehold.tenancy.archive.landing import landing
 from leasehold.tenancy.archive.order import loading_order
-from leasehold.tenancy.archive.refusals import BeingWritten, Damaged, WrongPassphrase
+from leasehold.tenancy.archive.refusals import AlreadyThere, BeingWritten, Damaged, WrongPassphrase
 from leasehold.tenancy.archive.rewrapping import ColumnChange, RowChange
 from leasehold.tenancy.archive.sealing import ArchiveKey, KeyDerivation
 
@@ -98,3 +99,30 @@ def test_a_file_lands_whole_or_not_at_all_and_one_at_a_time(tmp_path: Path) -> N
     with landing(file) as second:
         second.write(b"whole")
     assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("a", b"whole")]
+
+
+def test_who_opens_what_another_is_just_finishing_leaves_it_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, lock = tmp_path / "a", landing_module._lock
+    first = ExitStack()
+    first.enter_context(landing(file)).write(b"whole")
+
+    def lock_late(descriptor: int, path: Path) -> None:
+        first.close()
+        lock(descriptor, path)
+
+    monkeypatch.setattr(landing_module, "_lock", lock_late)
+    with pytest.raises(AlreadyThere), landing(file):
+        pass
+    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("a", b"whole")]
+
+
+def test_a_file_that_came_meanwhile_is_left_as_it_is(tmp_path: Path) -> None:
+    file = tmp_path / "a"
+    mine = ExitStack()
+    mine.enter_context(landing(file)).write(b"whole")
+    file.write_bytes(b"dear")
+    with pytest.raises(AlreadyThere):
+        mine.close()
+    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("a", b"dear")]

@@ -17,6 +17,7 @@ from leasehold.core.failures import kind_of
 from leasehold.core.vault import UnwrapFailed
 from leasehold.platform.backups.names import archive_path, archive_time, marker_path
 from leasehold.platform.backups.progress import RunProgress
+from leasehold.platform.backups.refusals import StoreRefuses
 from leasehold.platform.backups.schemas import Backup, Marker, Result, Target
 from leasehold.platform.backups.store import BackupStore
 from leasehold.tenancy.archive.exporting import Exporter
@@ -40,7 +41,7 @@ class Ended(Exception):
 
 @dataclass(slots=True)
 class Stop:
-    """Tells all threads of a run to end, when somebody says so or when one after the other has failed."""
+    """Tells all threads of a run to end, when somebody says so, or store or database are out of order."""
 
     is_set: bool = False
     _in_a_row: int = 0
@@ -51,10 +52,10 @@ class Stop:
         if self.is_set:
             raise Ended
 
-    def note(self, result: Result) -> None:
-        """Count failures in a row: a store or a database that answers nobody need not be asked a thousand times."""
+    def note(self, *, is_out_of_order: bool) -> None:
+        """Count in a row when store or database were out of order: they need not be asked a thousand times."""
         with self._lock:
-            self._in_a_row = self._in_a_row + 1 if result.outcome == "failed" else 0
+            self._in_a_row = self._in_a_row + 1 if is_out_of_order else 0
             self.is_set = self.is_set or self._in_a_row >= _MOST_IN_A_ROW
 
 
@@ -75,18 +76,22 @@ class Maker:
         """Make a backup of a tenant, or of the platform, and say what came of it; blocking."""
         if self.stop.is_set:
             return Result(target, "skipped")
+        is_out_of_order = False
         try:
             result = asyncio.run(self._make(target))
         except Ended:
             return Result(target, "skipped")
+        except StoreRefuses as error:
+            is_out_of_order, result = True, Result(target, "failed", reason=str(error))
         except (ArchiveRefused, Problem, UnwrapFailed) as error:
             result = Result(target, "failed", reason=_sentence(error))
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            result = Result(target, "failed", reason=f"the database does not answer, or refuses: {kind_of(error)}")
+            reason = f"the database does not answer, or refuses: {kind_of(error)}"
+            is_out_of_order, result = True, Result(target, "failed", reason=reason)
         except Exception as error:  # noqa: BLE001  # whatever is wrong with one of them, the others want theirs
             _log.exception("backup_failed", tenant=target and str(target.id))
             result = Result(target, "failed", reason=kind_of(error))
-        self.stop.note(result)
+        self.stop.note(is_out_of_order=is_out_of_order)
         self.progress.on_result(result)
         return result
 

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Generator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import Any, cast
 from urllib.parse import unquote, urlsplit
 
 import obstore
@@ -88,11 +88,11 @@ class StoredObjects:
                 end = min(start + _PIECE_BYTES, size)
                 yield bytes(await obstore.get_range_async(self._store, path, start=start, end=end))
 
-    def open(self, path: str) -> IO[bytes]:
+    def open(self, path: str) -> io.RawIOBase:
         """Open an object to read here and there in it."""
         with _told(self.url):
             opened = obstore.open_reader(self._store, path, buffer_size=_TAIL_BYTES)
-        return cast("IO[bytes]", io.BufferedReader(_Reading(self.url, opened), _TAIL_BYTES))
+        return _Reading(self.url, opened)
 
     @contextmanager
     def writing(self, path: str) -> Generator[Sink]:

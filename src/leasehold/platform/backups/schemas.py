@@ -84,6 +84,8 @@ class RunRecord(Struct, frozen=True):
     failed: tuple[Result, ...]
     deleted: int
     """How many old backups were deleted at its end."""
+    undeleted: str | None = None
+    """Why the old ones could not be deleted."""
 
     @property
     def has_succeeded(self) -> bool:

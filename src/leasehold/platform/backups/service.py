@@ -16,7 +16,7 @@ from leasehold.core.database import PlatformSession
 from leasehold.platform.backups.making import Maker, Stop
 from leasehold.platform.backups.names import begun_path, record_path
 from leasehold.platform.backups.progress import UNSEEN, RunProgress
-from leasehold.platform.backups.refusals import BackupRunning, UnknownTenants
+from leasehold.platform.backups.refusals import BackupRunning, StoreRefuses, UnknownTenants
 from leasehold.platform.backups.repository import BackupTargets
 from leasehold.platform.backups.retention import kept, to_delete
 from leasehold.platform.backups.schemas import Pruned, Result, RunBegun, RunRecord, Target
@@ -68,7 +68,7 @@ class BackupService:
 
         Of many, `jobs` at once, each on a connection of its own. A run of all that was cut off less than half a day ago
         is gone on with. One tenant that cannot be had does not keep the others from theirs. At the end of a run of all
-        in which nothing failed, old backups are deleted.
+        old backups are deleted, unless it had to end early.
 
         Raises:
             BackupRunning: somebody else makes or deletes backups of this installation.
@@ -85,9 +85,9 @@ class BackupService:
             progress.on_start(len(targets), since)
             maker = Maker(self.store, self.exporter, self.platform, key, since, Stop(), progress)
             results = await _all(maker, targets, jobs=jobs)
-            has_failed = any(result.outcome in ("failed", "skipped") for result in results)
-            pruned = None if slugs or has_failed else await self._prune(all_of_purged=False, dry_run=False)
-            record = _summed(begun, results, pruned)
+            has_ended_early = any(result.outcome == "skipped" for result in results)
+            deleted = (0, None) if slugs or has_ended_early else await self._delete_old()
+            record = _summed(begun, results, deleted)
             action = "backup.made" if record.has_succeeded else "backup.incomplete"
             await self._record(action, by, created(**_told(record)))
             self.store.write(record_path(begun.started_at), record)
@@ -165,6 +165,13 @@ class BackupService:
             await self._forget_runs(now)
         return Pruned(kept_in_all, tuple(deleted), unknown)
 
+    async def _delete_old(self) -> tuple[int, str | None]:
+        """Return how many backups were deleted; or why not, where a store lets nobody delete anything."""
+        try:
+            return len((await self._prune(all_of_purged=False, dry_run=False)).deleted), None
+        except StoreRefuses as error:
+            return 0, str(error)
+
     async def _forget_runs(self, now: datetime) -> None:
         """Delete what runs have written that are older than all that is kept; never what the next one needs."""
         longest = max(self.keeping.keep.values())
@@ -188,7 +195,7 @@ async def _all(maker: Maker, targets: Sequence[Target | None], *, jobs: int) -> 
             maker.stop.is_set = True  # who is told to end waits until each thread has let go of what it does
 
 
-def _summed(begun: RunBegun, results: Sequence[Result], pruned: Pruned | None) -> RunRecord:
+def _summed(begun: RunBegun, results: Sequence[Result], deleted: tuple[int, str | None]) -> RunRecord:
     def count(outcome: str) -> int:
         return sum(result.outcome == outcome for result in results)
 
@@ -203,7 +210,8 @@ def _summed(begun: RunBegun, results: Sequence[Result], pruned: Pruned | None) -
         skipped=count("skipped"),
         bytes=sum(result.bytes for result in results),
         failed=tuple(result for result in results if result.outcome == "failed"),
-        deleted=len(pruned.deleted) if pruned else 0,
+        deleted=deleted[0],
+        undeleted=deleted[1],
     )
 
 

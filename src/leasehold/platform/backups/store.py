@@ -6,9 +6,10 @@ Every object in it is written once, as a whole or not at all, and never changed:
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, suppress
 from datetime import datetime
+from io import RawIOBase
 from pathlib import Path
 from tempfile import TemporaryFile, gettempdir
-from typing import IO, Protocol, TypeVar
+from typing import Protocol, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -57,7 +58,7 @@ class Objects(Protocol):
         """Yield an object piece by piece, or raise FileNotFoundError."""
         ...
 
-    def open(self, path: str) -> IO[bytes]:
+    def open(self, path: str) -> RawIOBase:
         """Open an object to read here and there in it, blocking; or raise FileNotFoundError."""
         ...
 
@@ -149,10 +150,11 @@ class BackupStore:
                     marker = await self._marker(backup)
                     async for piece in self.objects.pieces(backup.archive):
                         file.write(piece)
+                    file.flush()
                 except FileNotFoundError as error:
                     raise BackupGone(path=backup.archive) from error
             kind = PlatformArchiveFile if backup.tenant_id is None else ArchiveFile
-            archive = stack.enter_context(kind(Path(backup.archive), file))
+            archive = stack.enter_context(kind(Path(backup.archive), file.raw))
             _demand_what_was_meant(backup, archive, marker)
             yield archive
 

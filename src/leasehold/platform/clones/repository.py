@@ -20,8 +20,8 @@ class CloneRepository(KeysetRepository[TenantClone]):
         return await self.session.scalar(select(Tenant.id).where(Tenant.id == tenant_id)) is not None
 
     async def end(self, clone_id: UUID, *, error: str | None = None) -> None:
-        """Write down that a copy was made, or why not."""
-        row = await self.get_one_or_none(id=clone_id)
-        if row is not None:
+        """Write down that a copy was made, or why not, unless that is known already."""
+        row = await self.get_one_or_none(id=clone_id, with_for_update=True)
+        if row is not None and row.ended_at is None:
             row.ended_at, row.error = utc_now(), error
             await self.session.flush()

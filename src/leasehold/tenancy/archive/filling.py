@@ -27,6 +27,9 @@ from leasehold.tenancy.fleet.replay import SchemaTarget, binding, message, right
 from leasehold.tenancy.provision import FINGERPRINT, FingerprintMismatch, FleetNotReady
 from leasehold.tenancy.secrets import SecretColumn
 
+_OF_ROWS = frozenset({"22", "23", "54"})
+"""Classes of errors that say that a row is none: its values, a rule that they break, or that they are too much."""
+
 
 @dataclass(frozen=True, slots=True)
 class Connected:
@@ -127,8 +130,10 @@ class Filling:
                 columns=list(table.columns),
                 source=self._source(self.archive.pieces(table), change),
             )
-        except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError) as error:
-            reason = f"the table {table.name} refuses its rows ({error})"
+        except asyncpg.PostgresError as error:
+            if (error.sqlstate or "")[:2] not in _OF_ROWS:
+                raise
+            reason = f"the table {table.name} refuses its rows ({error.args[0]})"  # without a detail, which has a row
             raise DoesNotFit(revision=self.archive.manifest.revision, reason=reason) from error
         self.progress.on_table(f"loaded {table.name}, {table.rows} rows", table.bytes)
 

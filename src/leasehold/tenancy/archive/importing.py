@@ -18,7 +18,14 @@ from leasehold.tenancy.archive.exporting import installation_mark
 from leasehold.tenancy.archive.filling import Connected, Filler, Filling
 from leasehold.tenancy.archive.progress import SILENT, Progress
 from leasehold.tenancy.archive.reading import ArchiveFile
-from leasehold.tenancy.archive.registering import Registration, choose_id, refusal_of, register
+from leasehold.tenancy.archive.registering import (
+    Registration,
+    choose_id,
+    demand_domains,
+    demand_terms,
+    refusal_of,
+    register,
+)
 from leasehold.tenancy.archive.reissue import BoundToId, Reissue, revoke_all
 from leasehold.tenancy.archive.sealing import ArchiveKey
 from leasehold.tenancy.audit.owner import record_import
@@ -26,7 +33,7 @@ from leasehold.tenancy.context import TenantRef, TenantState
 from leasehold.tenancy.fleet.live import begun
 from leasehold.tenancy.fleet.replay import SchemaTarget
 from leasehold.tenancy.names import APP_ROLE, check_slug, role_name, schema_name
-from leasehold.tenancy.owner import NoOwner
+from leasehold.tenancy.owner import NoOwner, demand_direct
 from leasehold.tenancy.provision import empty_schema_sql, memberships_sql
 from leasehold.tenancy.registry import announcement_sql
 
@@ -75,6 +82,8 @@ class Importer:
     filler: Filler
     bound_to_id: Sequence[BoundToId]
     tenant_roles: bool
+    base_domain: str
+    """The installation's own, under which no tenant has a domain."""
 
     async def load(
         self,
@@ -92,7 +101,7 @@ class Importer:
         that is free; under another one what carries the id is ended, and told.
 
         Raises:
-            NoOwner: this process has no owner URL.
+            NoOwner: this process has no owner URL, or one that leads to a pooler.
             ArchiveRefused: what the archive holds cannot be had here, or not whole.
             InvalidSlug, SlugTaken: the tenant cannot have its slug.
             FleetNotReady: the platform was not migrated to the revision of this code.
@@ -185,6 +194,8 @@ class _Load:
             revision=self.importer.filler.history.head,
         )
         domains = archived.domains if to.with_domains else ()
+        demand_terms(archived)
+        demand_domains(domains, base_domain=self.importer.base_domain)
         await register(
             self.connected.driver,
             Registration(tenant, archived, to.name or archived.name, to.plan or archived.plan, domains),
@@ -198,7 +209,9 @@ async def _transaction(owner_url: str) -> AsyncGenerator[Connected]:
     engine = open_engine(owner_url, pool_size=None, application_name="leasehold import")
     try:
         async with engine.connect() as connection, connection.begin():
-            yield Connected(connection, await begun(connection))
+            driver = await begun(connection)
+            await demand_direct(driver)
+            yield Connected(connection, driver)
     except (DBAPIError, asyncpg.PostgresError) as error:
         refusal = refusal_of(error)
         if refusal is None:

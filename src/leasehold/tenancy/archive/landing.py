@@ -64,7 +64,7 @@ def landing(path: Path) -> Generator[LandingFile]:
         BeingWritten: somebody else is about to.
         NotWritable: the folder or the disk refuses.
     """
-    if path.exists() or path.is_symlink():
+    if os.path.lexists(path):
         raise AlreadyThere(path=path)
     partial = path.with_name(f"{path.name}.partial")
     with as_not_writable(path):
@@ -72,6 +72,7 @@ def landing(path: Path) -> Generator[LandingFile]:
     stream = os.fdopen(descriptor, "w+b")
     try:
         _lock(descriptor, path)
+        _demand_own(descriptor, partial, path)
     except BaseException:
         stream.close()
         raise
@@ -82,6 +83,8 @@ def landing(path: Path) -> Generator[LandingFile]:
         file = LandingFile(path, partial, stream)
         yield file
         file.settle()
+        if os.path.lexists(path):
+            raise AlreadyThere(path=path)
         with as_not_writable(path):
             partial.replace(path)
             _settle_folder(path.parent)
@@ -108,6 +111,20 @@ def _lock(descriptor: int, path: Path) -> None:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         raise BeingWritten(path=path) from error
+
+
+def _demand_own(descriptor: int, partial: Path, path: Path) -> None:
+    """Pass if what was locked is still what is written: who held the lock before may have given it its name, or removed
+    it, since it was opened.
+    """
+    if os.path.lexists(path):
+        raise AlreadyThere(path=path)
+    try:
+        is_own = os.path.samestat(os.fstat(descriptor), partial.stat(follow_symlinks=False))
+    except FileNotFoundError:
+        is_own = False
+    if not is_own:
+        raise BeingWritten(path=path)
 
 
 def _settle_folder(folder: Path) -> None:

@@ -1,16 +1,20 @@
 """What an archive says about itself, in `manifest.json`: written last, so an archive that was cut off has none."""
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 FORMAT = 1
 """The version of the format, which grows when an older release could not read an archive rightly any more."""
 MANIFEST = "manifest.json"
 """The member that holds the manifest."""
+
+_Count = Annotated[int, Meta(ge=0, le=2**62)]
+_Term = Annotated[int, Meta(ge=0, le=10**15)]
+_Moment = Annotated[datetime, Meta(tz=True)]
 
 
 class ArchivedTable(Struct, frozen=True):
@@ -19,8 +23,8 @@ class ArchivedTable(Struct, frozen=True):
     name: str
     columns: tuple[str, ...]
     """In the order in which the member has them."""
-    rows: int
-    bytes: int
+    rows: _Count
+    bytes: _Count
     sha256: str
     """In hexadecimal digits, of the member as it is before it is compressed."""
 
@@ -36,12 +40,12 @@ class ArchivedTenant(Struct, frozen=True):
     id: UUID
     slug: str
     name: str
-    created_at: datetime
+    created_at: _Moment
     is_suspended: bool
     plan: str
-    limits: dict[str, Any]
-    features: dict[str, Any]
-    rate_limits: dict[str, Any]
+    limits: dict[str, _Term]
+    features: dict[str, bool]
+    rate_limits: dict[str, str]
     domains: tuple[str, ...]
 
 
@@ -64,7 +68,7 @@ class AnyManifest(Struct, frozen=True, kw_only=True):
     """The release that made it."""
     installation: str
     """Which installation made it; it can only be told whether two are the same."""
-    made_at: datetime
+    made_at: _Moment
     revision: str
     """Where the schema stood in its history."""
     key: KeyDerivation

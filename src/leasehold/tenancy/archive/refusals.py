@@ -1,11 +1,21 @@
 """Why an archive was not made or not taken: one sentence each, and nothing was changed."""
 
+_MOST_TEXT = 300
+
 
 class ArchiveRefused(RuntimeError):
     """The archive cannot be made, or cannot be taken."""
 
     def __init__(self, **fields: object) -> None:
-        super().__init__(" ".join((self.__doc__ or "").split()).format(**fields))
+        told = {name: printable(value) for name, value in fields.items()}
+        super().__init__(" ".join((self.__doc__ or "").split()).format(**told))
+
+
+def printable(value: object) -> str:
+    """Return a text that may be anybody's, as it can stand in a sentence on a terminal."""
+    text = "".join(letter if letter.isprintable() else " " for letter in str(value))
+    text = " ".join(text.split())
+    return text if len(text) <= _MOST_TEXT else f"{text[:_MOST_TEXT]}..."
 
 
 class NotWritable(ArchiveRefused):
@@ -90,6 +100,10 @@ class StandsElsewhere(ArchiveRefused):
     """The platform of this installation stands at revision {found}, and the archive was made at {revision}; give it a
     database that `leasehold db init` has just made, and migrate that afterwards.
     """
+
+
+class DomainNotAllowed(ArchiveRefused):
+    """The domain {hostname} cannot be a tenant's here; import without the archive's domains by --without-domains."""
 
 
 class ImportedMeanwhile(ArchiveRefused):

@@ -8,13 +8,21 @@ from uuid import UUID
 import asyncpg
 from sqlalchemy.exc import DBAPIError
 
+from leasehold.config import windows_of
 from leasehold.core.database import DriverConnection
 from leasehold.core.ids import new_id
 from leasehold.core.sqlstate import problem_of_driver
 from leasehold.tenancy.archive.manifest import ArchivedTenant
-from leasehold.tenancy.archive.refusals import DomainTaken, ImportedMeanwhile, UnknownPlanOfArchive
+from leasehold.tenancy.archive.refusals import (
+    Damaged,
+    DomainNotAllowed,
+    DomainTaken,
+    ImportedMeanwhile,
+    UnknownPlanOfArchive,
+)
 from leasehold.tenancy.context import TenantRef
-from leasehold.tenancy.names import quoted, role_name
+from leasehold.tenancy.jobs.models import PLATFORM_LANE
+from leasehold.tenancy.names import InvalidHostname, check_hostname, quoted, role_name
 from leasehold.tenancy.provision import SlugTaken
 from leasehold.tenancy.slugs import SLUG_TAKEN, taking_sql
 
@@ -60,12 +68,38 @@ class Registration:
     domains: Sequence[str]
 
 
+def demand_terms(archived: ArchivedTenant) -> None:
+    """Pass if whoever serves the tenant can read how often may be asked.
+
+    Raises:
+        Damaged: nobody can.
+    """
+    for text in archived.rate_limits.values():
+        try:
+            windows_of(text)
+        except ValueError as error:
+            raise Damaged(reason="one of its rate limits is none") from error
+
+
+def demand_domains(hostnames: Sequence[str], *, base_domain: str) -> None:
+    """Pass if tenants may have these domains: one under the installation's own would be that of another tenant.
+
+    Raises:
+        DomainNotAllowed: one is none of a tenant's.
+    """
+    for hostname in hostnames:
+        try:
+            check_hostname(hostname, base_domain=base_domain)
+        except InvalidHostname as error:
+            raise DomainNotAllowed(hostname=hostname) from error
+
+
 async def choose_id(connection: DriverConnection, archived: UUID, *, tenant_roles: bool, anew: bool) -> UUID:
     """Return the id of an archive if nobody has it, else a new one.
 
     Roles are shared by all databases of a server: where another installation on it has the tenant, the id is not free.
     """
-    if anew or await connection.fetchval(_IS_KNOWN, archived):
+    if anew or archived == PLATFORM_LANE or await connection.fetchval(_IS_KNOWN, archived):
         return new_id()
     role = quoted(role_name(archived))
     if tenant_roles and await connection.fetchval("SELECT pg_catalog.to_regrole($1) IS NOT NULL", role):

@@ -14,6 +14,8 @@ _ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
 _MEANING = {b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t", b"v": b"\v"}
 _NULL = rb"\N"
 _HEX = rb"\\x"
+_MOST_ROW = 16 * 1024 * 1024
+"""Bytes: a row of secrets has some hundred."""
 
 Rewrap = Callable[[bytes, str], bytes]
 """Takes a wrapped secret and the text of the column that names it; returns it wrapped otherwise."""
@@ -39,8 +41,14 @@ class RowChange:
         self._rest = b""
 
     def feed(self, piece: bytes) -> bytes:
-        """Return the rows that are whole by now, changed."""
+        """Return the rows that are whole by now, changed.
+
+        Raises:
+            Damaged: what was fed are no rows, or one of them is longer than any.
+        """
         *rows, self._rest = (self._rest + piece).split(b"\n")
+        if len(self._rest) > _MOST_ROW:
+            raise Damaged(reason="a row of a table with secrets is too long")
         return b"".join(self._changed(row) + b"\n" for row in rows)
 
     def finish(self) -> None:

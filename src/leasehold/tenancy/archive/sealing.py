@@ -63,7 +63,7 @@ class ArchiveKey:
             key = cls(passphrase, derivation)
         except (ValueError, HashingError) as error:
             raise Damaged(reason="its salt is none") from error
-        if not hmac.compare_digest(key.derivation.check.encode(), derivation.check.encode()):
+        if not hmac.compare_digest(key.derivation.check.encode(), derivation.check.encode(errors="replace")):
             raise WrongPassphrase
         return key
 
@@ -98,7 +98,7 @@ class ArchiveKey:
         Raises:
             Damaged: it is not.
         """
-        if not hmac.compare_digest(self.seal(manifest).encode(), mac.encode()):
+        if not hmac.compare_digest(self.seal(manifest).encode(), mac.encode(errors="replace")):
             raise Damaged(reason="its manifest is not as it was sealed")
 
     @staticmethod

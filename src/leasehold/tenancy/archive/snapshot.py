@@ -28,6 +28,13 @@ from leasehold.tenancy.names import APP_ROLE, VERSION_TABLE, quoted
 _WAIT = "30s"
 _LOOKS = 3
 EXPORTABLE = (TenantState.ACTIVE, TenantState.SUSPENDED, TenantState.MAINTENANCE, TenantState.DELETED)
+_MOVING = (
+    asyncpg.UndefinedTableError,
+    asyncpg.InvalidSchemaNameError,
+    asyncpg.InvalidParameterValueError,
+    asyncpg.DeadlockDetectedError,
+)
+"""How PostgreSQL says that a table, a schema or a role is not there any more, or is about to go."""
 _TENANT = """
 SELECT t.id, t.slug, t.name, t.schema_name, t.role_name, t.state, t.deleted_from, t.revision, t.created_at, t.plan,
        t.limits::text AS limits, t.features::text AS features, t.rate_limits::text AS rate_limits, r.fingerprint,
@@ -82,7 +89,8 @@ async def _look(connection: DriverConnection, tenant_id: UUID, *, tenant_roles: 
     async with connection.transaction(readonly=True):
         ref = _ref(await _row(connection, tenant_id))
         names = await table_names(connection, ref.schema)
-    await _begin(connection, ref, names, tenant_roles=tenant_roles)
+    if not names or not await _begin(connection, ref, names, tenant_roles=tenant_roles):
+        return None
     row = await _row(connection, tenant_id)
     if row["revision"] != ref.revision or await table_names(connection, ref.schema) != names:
         return None
@@ -96,8 +104,10 @@ async def _look(connection: DriverConnection, tenant_id: UUID, *, tenant_roles: 
     return Snapshot(connection, ref, _archived(row), tables)
 
 
-async def _begin(connection: DriverConnection, ref: TenantRef, names: Sequence[str], *, tenant_roles: bool) -> None:
-    """Lock all tables; the snapshot is taken by the first query behind that."""
+async def _begin(connection: DriverConnection, ref: TenantRef, names: Sequence[str], *, tenant_roles: bool) -> bool:
+    """Lock all tables; the snapshot is taken by the first query behind that. Return False if that was not to be had:
+    the tenant is being purged, or migrated.
+    """
     listed = ", ".join(f"{quoted(ref.schema)}.{quoted(name)}" for name in names)
     binding = binding_sql(ref, tenant_roles=tenant_roles)
     locks = f"SET LOCAL lock_timeout = '{_WAIT}'; LOCK TABLE {listed} IN ACCESS SHARE MODE; SET LOCAL ROLE none"
@@ -106,6 +116,9 @@ async def _begin(connection: DriverConnection, ref: TenantRef, names: Sequence[s
         await begin_bound(connection.execute, begin)
     except asyncpg.LockNotAvailableError as error:
         raise BeingMigrated(slug=ref.slug) from error
+    except _MOVING:
+        return False
+    return True
 
 
 async def _row(connection: DriverConnection, tenant_id: UUID) -> asyncpg.Record:

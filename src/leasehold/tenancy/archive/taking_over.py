@@ -7,6 +7,7 @@ they are in maintenance, and are not served.
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+import asyncpg
 import structlog
 from msgspec import Struct
 from sqlalchemy import MetaData
@@ -29,10 +30,11 @@ from leasehold.tenancy.archive.shape import TableShape, staying, table_shapes
 from leasehold.tenancy.audit.owner import record_takeover
 from leasehold.tenancy.install import connect
 from leasehold.tenancy.names import VERSION_TABLE, quoted
-from leasehold.tenancy.owner import NoOwner
+from leasehold.tenancy.owner import NoOwner, demand_direct
 from leasehold.tenancy.registry import CHANNEL
 from leasehold.tenancy.secrets import PlatformSecretColumn
 
+_OF_ROWS = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, asyncpg.ProgramLimitExceededError)
 _IS_THERE = f"SELECT to_regclass('{PLATFORM_SCHEMA}.{VERSION_TABLE}') IS NOT NULL"
 # As migrations of the platform do, so that none begins meanwhile.
 _ALONE = "SELECT pg_advisory_xact_lock(hashtext('leasehold platform migration'))"
@@ -108,7 +110,7 @@ class PlatformImporter:
         admins; what else is in it makes way.
 
         Raises:
-            NoOwner: this process has no owner URL.
+            NoOwner: this process has no owner URL, or one that leads to a pooler.
             ArchiveNewer, StandsElsewhere: this release, or this database, does not stand at its revision.
             NotEmpty: there is somebody already.
             ArchiveRefused: what the archive holds cannot be had here, or not whole; nothing was changed.
@@ -124,6 +126,7 @@ class PlatformImporter:
         archive.verify(progress=progress)
         connection = await connect(self.owner_url)
         try:
+            await demand_direct(connection)
             if not await connection.fetchval(_IS_THERE):
                 await self.upgrade(manifest.revision)
             async with connection.transaction():
@@ -192,12 +195,16 @@ class _Takeover:
 
     async def _fill(self, shape: TableShape, table: ArchivedTable) -> None:
         change = self.secrets.inward(table.name, table.columns)
-        await self.connection.copy_to_table(
-            table.name,
-            schema_name=PLATFORM_SCHEMA,
-            columns=list(table.columns),
-            source=self._source(self.archive.pieces(table), change),
-        )
+        try:
+            await self.connection.copy_to_table(
+                table.name,
+                schema_name=PLATFORM_SCHEMA,
+                columns=list(table.columns),
+                source=self._source(self.archive.pieces(table), change),
+            )
+        except _OF_ROWS as error:
+            reason = f"the table {table.name} refuses its rows ({error.args[0]})"  # without a detail, which has a row
+            raise DoesNotFit(revision=self.archive.manifest.revision, reason=reason) from error
         self.progress.on_table(f"loaded {shape.name}, {table.rows} rows", table.bytes)
 
     async def _source(self, pieces: Iterator[bytes], change: RowChange | None) -> AsyncGenerator[bytes]:

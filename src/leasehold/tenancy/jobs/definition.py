@@ -20,6 +20,12 @@ _MOST_BACKOFF_S = 3600.0
 _MOST_DOUBLINGS = 12
 _ANY_TIME = datetime(2000, 1, 1, tzinfo=UTC)
 
+SPARE_ATTEMPTS = 5
+"""How many attempts a job has behind those in which it does its work, where somebody must be told that it failed.
+
+Who is killed in the last one cannot tell; so it is called again, to tell and to do no more than that.
+"""
+
 
 class Plane(StrEnum):
     """For whom a job may run."""
@@ -34,6 +40,13 @@ class BadJob(TypeError):
 
     def __init__(self, name: str, reason: str) -> None:
         super().__init__((self.__doc__ or "").format(name=name, reason=reason))
+
+
+class GivenUp(RuntimeError):
+    """It was tried {attempts} times, and will not be tried again: {reason}."""
+
+    def __init__(self, *, attempts: int, reason: object) -> None:
+        super().__init__((self.__doc__ or "").format(attempts=attempts, reason=str(reason).rstrip(".")))
 
 
 class NoArguments(msgspec.Struct, frozen=True):

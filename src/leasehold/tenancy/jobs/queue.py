@@ -78,9 +78,9 @@ _FAIL = """
 WITH failed AS (
     UPDATE platform.jobs
        SET worker_id = NULL, error = $4, traceback = $5,
-           run_at = CASE WHEN attempts >= max_attempts THEN run_at ELSE now() + make_interval(secs => $6) END,
-           state = CASE WHEN attempts >= max_attempts THEN 'dead' ELSE 'delayed' END,
-           ended_at = CASE WHEN attempts >= max_attempts THEN now() END
+           run_at = CASE WHEN $7 OR attempts >= max_attempts THEN run_at ELSE now() + make_interval(secs => $6) END,
+           state = CASE WHEN $7 OR attempts >= max_attempts THEN 'dead' ELSE 'delayed' END,
+           ended_at = CASE WHEN $7 OR attempts >= max_attempts THEN now() END
      WHERE id = $1 AND worker_id = $2 AND attempts = $3 AND state = 'running'
     RETURNING state, periodic_task
 ), noted AS (
@@ -248,9 +248,11 @@ class JobQueue:
         if not await self._connection.fetchval(_FINISH, job.id, job.worker_id, job.attempt):
             raise JobLost
 
-    async def fail(self, job: ClaimedJob, *, error: str, traceback: str, again_in_s: float) -> str | None:
+    async def fail(
+        self, job: ClaimedJob, *, error: str, traceback: str, again_in_s: float, is_final: bool = False
+    ) -> str | None:
         """Note that a job failed: it is tried again, or dead. Return which, None if it is another worker's by now."""
-        arguments = (job.id, job.worker_id, job.attempt, error, traceback, again_in_s)
+        arguments = (job.id, job.worker_id, job.attempt, error, traceback, again_in_s, is_final)
         return await self._connection.fetchval(_FAIL, *arguments)
 
     async def hand_back(self, job: ClaimedJob, *, in_s: float = 0.0) -> None:

@@ -83,10 +83,11 @@ class ExportRepository(KeysetRepository[TenantExport]):
         values = {"state": "ready", "taken_at": taken_at, "size_bytes": size_bytes}
         await self.session.execute(update(TenantExport).where(TenantExport.id == export_id).values(values))
 
-    async def fail(self, export_id: UUID) -> None:
-        """Call an export failed if it still waits."""
+    async def fail(self, export_id: UUID) -> bool:
+        """Call an export failed if it still waits, and say whether it did."""
         waits = (TenantExport.id == export_id, TenantExport.state == "waiting")
-        await self.session.execute(update(TenantExport).where(*waits).values(state="failed"))
+        failed = update(TenantExport).where(*waits).values(state="failed").returning(TenantExport.id)
+        return await self.session.scalar(failed) is not None
 
     async def delete_others(self, export_id: UUID) -> None:
         """Delete all exports but one, with their files."""
