@@ -8,7 +8,11 @@ class NobodyCalled(ArchiveRefused):
 
 
 class NoBackup(ArchiveRefused):
-    """There is no backup of the tenant {tenant}{at}; `leasehold backup list` shows which there are."""
+    """There is no backup of the tenant {tenant}."""
+
+
+class NoBackupOfTime(ArchiveRefused):
+    """There is no backup of the tenant {tenant} of {at} or before; `leasehold backup list` shows which there are."""
 
 
 class NoPlatformBackup(ArchiveRefused):

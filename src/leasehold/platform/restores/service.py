@@ -11,7 +11,7 @@ from leasehold.core.actor import Actor
 from leasehold.core.database import PlatformSession
 from leasehold.platform.backups.schemas import Backup
 from leasehold.platform.backups.store import BackupStore
-from leasehold.platform.restores.refusals import NoBackup, NobodyCalled
+from leasehold.platform.restores.refusals import NoBackup, NoBackupOfTime, NobodyCalled
 from leasehold.platform.restores.repository import RestoreReads
 from leasehold.platform.restores.schemas import Waiting
 from leasehold.tenancy.archive.importing import Destination, Imported, Importer
@@ -40,13 +40,15 @@ class RestoreService:
 
         Raises:
             NobodyCalled: no tenant and no backup is called so.
-            NoBackup: there is none of that time.
+            NoBackup, NoBackupOfTime: there is none, or none of that time.
             BackupRefused, ArchiveRefused: the store does not give it, or it is no archive.
         """
         tenant_id = await self._find(store, tenant)
         backup = await store.newest(tenant_id, at=at)
+        if backup is None and at is not None:
+            raise NoBackupOfTime(tenant=tenant, at=at.isoformat(timespec="seconds"))
         if backup is None:
-            raise NoBackup(tenant=tenant, at=f" of {at.isoformat(timespec='seconds')} or before" if at else "")
+            raise NoBackup(tenant=tenant)
         async with store.opened(backup) as archive:
             if isinstance(archive, ArchiveFile):
                 yield archive, backup
