@@ -1,8 +1,9 @@
 """The database of the tests comes from the real install, the real migrations and the real provisioning.
 
 Each worker of pytest-xdist has a database of its own on one server: that of TEST_DATABASE_URL, a container where a
-Docker engine answers, else the embedded PostgreSQL. LEASEHOLD_TEST_POSTGRES=16 tests on the older embedded one;
-LEASEHOLD_TEST_PGBOUNCER=1 sends requests through a PgBouncer that has one server connection.
+Docker engine answers, else the embedded PostgreSQL. LEASEHOLD_TEST_POSTGRES=16 tests on the older embedded one,
+17 on that of `just test-on 17`; LEASEHOLD_TEST_PGBOUNCER=1 sends requests through a PgBouncer that has one server
+connection.
 """
 
 import asyncio
@@ -48,6 +49,8 @@ _FIRST = ("tests/tutorial/", "tests/faults/", "tests/integration/")
 # For a throw-away server: nothing that it holds has to survive it.
 _FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_connections": "300"}
 _PASSWORD = "only-for-tests"
+# Where `just test-on 17` unpacks it; no package for development carries this one.
+_POSTGRES_17 = Path(__file__).resolve().parents[1] / ".venv/postgres-17"
 _DROP_ROLES = """
 SELECT format('DROP ROLE IF EXISTS %%I', rolname) FROM pg_roles WHERE rolname = ANY(%s)
 """
@@ -115,7 +118,9 @@ def postgres_service(request: pytest.FixtureRequest, tmp_path_factory: pytest.Te
             # Workers share the folder of their controller, and with it one server.
             shared = tmp_path_factory.getbasetemp()
             shared = shared.parent if "PYTEST_XDIST_WORKER" in os.environ else shared
-            server = EmbeddedPostgres(shared / "postgres", major=16 if major == 16 else 18, parameters=_FAST)
+            assert major in (16, 17, 18)
+            programs = _POSTGRES_17 if major == 17 else None
+            server = EmbeddedPostgres(shared / "postgres", major=major, programs=programs, parameters=_FAST)
             yield _service(stack.enter_context(server))
 
 

@@ -59,9 +59,11 @@ async def login(
     return await post(http, tenant, "login", {"email": address, "password": password, **more})
 
 
-async def logged_in(http: httpx.AsyncClient, tenant: TenantRef, address: str = SAM) -> dict[str, Any]:
+async def logged_in(
+    http: httpx.AsyncClient, tenant: TenantRef, address: str = SAM, *, password: str = PASSWORD
+) -> dict[str, Any]:
     """Log in, and return the tokens."""
-    answer = await login(http, tenant, address)
+    answer = await login(http, tenant, address, password)
     assert answer.status_code == 200, answer.text
     return dict(answer.json())
 

@@ -9,7 +9,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr, ValidationInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
@@ -21,7 +21,7 @@ def _check_database_url(url: SecretStr) -> SecretStr:
     return url
 
 
-DATABASE_URL = re.compile(r"^postgres(?:ql)?(?:\+asyncpg)?://[^/\s]+/[^/\s]+$")
+DATABASE_URL = re.compile(r"^postgres(?:ql)?(?:\+asyncpg)?://[^/\s]+/[^/?\s]+(?:\?\S+)?$")
 DatabaseUrl = Annotated[SecretStr, AfterValidator(_check_database_url)]
 
 
@@ -155,6 +155,25 @@ _UNIT_DAYS = {"d": 1, "w": 7, "m": 31}
 BackupKeep = Annotated[str, AfterValidator(_check_keep)]
 
 
+def _check_valkey_url(url: SecretStr) -> SecretStr:
+    if not _VALKEY_URL.match(url.get_secret_value()):
+        raise ValueError("a Valkey URL looks like valkey://user:password@host:6379/0, or valkeys:// for TLS")
+    return url
+
+
+_VALKEY_URL = re.compile(r"^(?:valkey|redis)s?://[^/\s]+(?:/[0-9]*)?(?:\?\S*)?$")
+ValkeyUrl = Annotated[SecretStr, AfterValidator(_check_valkey_url)]
+
+
+def _check_store(store: str, info: ValidationInfo) -> str:
+    if store == "valkey" and info.data.get("valkey_url") is None:
+        raise ValueError("to count in Valkey, set LEASEHOLD_VALKEY_URL")
+    return store
+
+
+RateLimitStore = Annotated[Literal["process", "postgresql", "valkey"], AfterValidator(_check_store)]
+
+
 class Settings(BaseSettings):
     """Everything that an operator may decide, from environment variables with the prefix `LEASEHOLD_`."""
 
@@ -280,8 +299,11 @@ class Settings(BaseSettings):
     rate_limit_address: RateLimit = "600/1m"
     """Requests from one address to what hands out credentials of one tenant, or of the platform."""
 
-    rate_limit_store: Literal["process", "postgresql"] = "process"
-    """Who counts: each process for itself, or PostgreSQL for all of them, at the cost of a round trip per request."""
+    valkey_url: ValkeyUrl | None = None
+    """Valkey or Redis, for the counting of requests alone: `valkey://`, or `valkeys://` for TLS."""
+
+    rate_limit_store: RateLimitStore = "process"
+    """Who counts: each process for itself, or PostgreSQL or Valkey for all of them, for a round trip per request."""
 
     password_hashes: int = Field(default=2, ge=1)
     """Password hashes computed at once in one process; each takes `password_memory_kib`."""

@@ -22,6 +22,7 @@ from leasehold.core.pagination import Cursors
 from leasehold.core.passwords import Passwords
 from leasehold.core.places import Places
 from leasehold.core.quotas.memory import ProcessQuotas
+from leasehold.core.quotas.opening import open_valkey
 from leasehold.core.quotas.shared import SharedQuotas
 from leasehold.core.signed_links import SignedLinks
 from leasehold.core.signing import KeyRing
@@ -100,6 +101,7 @@ def build_process(
     Raises:
         InvalidInstallationKey: the installation key is none.
         BrokenHistory: the tenant history cannot be read.
+        ValkeyNotInstalled: requests are to be counted in Valkey, and the extra for it is missing.
     """
     key = installation_key(settings)
     tokens = AccessTokens(KeyRing(), issuer=settings.issuer, lifetime_s=settings.access_token_seconds)
@@ -218,6 +220,11 @@ def build_process(
 def _shared_quotas(settings: Settings, alone: ProcessQuotas) -> SharedQuotas | None:
     if settings.rate_limit_store == "process":
         return None
+    if settings.rate_limit_store == "valkey":
+        if settings.valkey_url is None:
+            raise ValueError("a setting that the settings demand is missing: valkey_url")
+        url = settings.valkey_url.get_secret_value()
+        return SharedQuotas(open_valkey(url, installation=settings.issuer, timeout_s=_QUOTA_TIMEOUT_S), alone)
     store = PostgresQuotas(
         settings.database_url.get_secret_value(),
         timeout_s=_QUOTA_TIMEOUT_S,

@@ -11,7 +11,7 @@ from leasehold.tenancy.context import TenantRef
 from leasehold.workspace.clients.repository import ApiClientRepository
 from leasehold.workspace.scopes import ALL_SCOPES
 from tests.api.problems import on, pointers_of, problem_of, refusal_of
-from tests.factories import bearer
+from tests.factories import api_client, bearer
 
 
 async def new_client(http: httpx.AsyncClient, headers: dict[str, str], *scopes: str) -> tuple[str, str]:
@@ -140,6 +140,20 @@ async def test_nobody_gives_a_client_more_than_they_hold_nor_takes_the_secret_of
         ):
             assert refusal_of(answer) == (403, "insufficient-scope")
             assert "items:write" in problem_of(answer)["detail"]
+
+
+async def test_nobody_lets_a_client_in_again_that_has_more_than_they_hold(
+    http: httpx.AsyncClient, process: Process, acme: TenantRef
+) -> None:
+    """An owner disables a client whose secret got around: who has it and may change clients does not bring it back."""
+    client = await api_client(process, acme, "items:read", "tenant:export")
+    address, owner = f"/v1/clients/{client.client_id}", await bearer(process, acme)
+    assert (await http.patch(address, headers=owner, json={"is_active": False})).status_code == 200
+    few = await bearer(process, acme, "clients:read", "clients:write", "items:read")
+    refused = await http.patch(address, headers=few, json={"is_active": True})
+    assert refusal_of(refused) == (403, "insufficient-scope")
+    less = {"is_active": True, "scopes": ["items:read"]}
+    assert (await http.patch(address, headers=few, json=less)).json()["scopes"] == ["items:read"]
 
 
 @pytest.mark.parametrize(

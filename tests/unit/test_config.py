@@ -180,3 +180,20 @@ def test_a_backup_url_names_a_folder_or_a_bucket(environment: pytest.MonkeyPatch
     environment.setenv("LEASEHOLD_BACKUP_URL", url)
     with pytest.raises(ValidationError, match="a backup URL looks like"):
         _settings()
+
+
+def test_who_counts_in_valkey_says_where_it_is(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("LEASEHOLD_RATE_LIMIT_STORE", "valkey")
+    with pytest.raises(ValidationError, match="to count in Valkey, set LEASEHOLD_VALKEY_URL"):
+        _settings()
+    environment.setenv("LEASEHOLD_VALKEY_URL", "valkey://:secret-word@valkey.example.internal:6379/0")
+    assert (_settings().rate_limit_store, "secret-word" in repr(_settings())) == ("valkey", False)
+
+
+@pytest.mark.parametrize(
+    "url", ["valkey.example.internal:6379", "http://x", "valkey://", "valkey://x/zero", "unix:///x"]
+)
+def test_a_valkey_url_that_is_none_is_refused_at_the_start(environment: pytest.MonkeyPatch, url: str) -> None:
+    environment.setenv("LEASEHOLD_VALKEY_URL", url)
+    with pytest.raises(ValidationError, match="a Valkey URL looks like"):
+        _settings()

@@ -16,6 +16,7 @@ from leasehold.cli.keys import NextKeyPending
 from leasehold.cli.reference import BreakingChanges
 from leasehold.cli.serving import DemoSecrets, PortTaken
 from leasehold.core.errors import Problem
+from leasehold.core.quotas.opening import ValkeyNotInstalled
 from leasehold.core.vault import InvalidInstallationKey, UnwrapFailed
 from leasehold.embedded import EmbeddedPostgresError
 from leasehold.observe.traces import TracesNotInstalled
@@ -58,6 +59,7 @@ _OURS = (
     Unrenderable,
     TracesNotInstalled,
     UnwrapFailed,
+    ValkeyNotInstalled,
     WrongInstallationKey,
 )
 

@@ -27,7 +27,7 @@ def findings_of(renderings: Iterable[Rendering]) -> list[str]:
         command += ["--config", str(config)]
     try:
         text = "".join(f"{statement};\n" for statement, _ in said)
-        ran = subprocess.run(command, input=text, capture_output=True, text=True, check=False, timeout=_TIMEOUT_S)  # noqa: S603
+        ran = subprocess.run(command, input=text, capture_output=True, text=True, check=False, timeout=_TIMEOUT_S)  # noqa: S603  # a list, and no shell
     except (OSError, subprocess.TimeoutExpired) as error:
         return [f"squawk could not look at the SQL: {error}"]
     places = [place for statement, place in said for _ in range(statement.count("\n") + 1)]

@@ -136,7 +136,11 @@ def open_engine(
             "pool_timeout": pool_timeout_s,
         }
     )
-    sqlalchemy_url = "postgresql+asyncpg://" + driver_url(url).partition("://")[2]
+    address, _, options = driver_url(url).partition("?")
+    if options:
+        # SQLAlchemy would hand them on as arguments, which are named otherwise: `sslmode` is none.
+        connect_args["dsn"] = driver_url(url)
+    sqlalchemy_url = "postgresql+asyncpg://" + address.partition("://")[2]
     return create_async_engine(
         sqlalchemy_url, connect_args=connect_args, pool_reset_on_return="rollback", hide_parameters=True, **pool
     )
@@ -175,6 +179,7 @@ def _commit_and_close(session: Session) -> None:
 
 def _problem_with_database(error: BaseException) -> Problem | None:
     """Return what an error of SQLAlchemy or of the network is to the client, None for what is no such error."""
-    if isinstance(error, (PoolTimeout, OSError, InterfaceError)):
+    # The last is how the driver meets the farewell of a backend that it has not read yet; SQLAlchemy passes it on.
+    if isinstance(error, (PoolTimeout, OSError, InterfaceError, asyncpg.InternalClientError)):
         return DatabaseUnavailable()
     return problem_of(error) if isinstance(error, DBAPIError) else None

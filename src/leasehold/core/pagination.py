@@ -79,7 +79,7 @@ class Cursors:
     def seal(self, place: Sequence[Any], *, scope: bytes) -> str:
         """Return the cursor that continues behind a place in the order of the list that `scope` names."""
         written = msgspec.json.encode(place)
-        return urlsafe_b64encode(written).decode().rstrip("=") + "." + _signature(self._keyed, written, scope)
+        return _sealed(self._keyed, written, scope)
 
     def open(self, cursor: str | None, kinds: tuple[Any, ...], *, scope: bytes) -> tuple[Any, ...] | None:
         """Return the place behind which to continue, or None for the first page.
@@ -89,22 +89,24 @@ class Cursors:
         """
         if cursor is None:
             return None
-        encoded, _, given = cursor.partition(".")
+        encoded = cursor.partition(".")[0]
         try:
             written = b64decode(encoded + "=" * (-len(encoded) % 4), altchars=b"-_", validate=True)
+            sealed = cursor.encode()
         except ValueError as error:
             raise InvalidCursor from error
+        # Compared whole, as above.
         for keyed in (self._keyed, *self._others):
-            if hmac.compare_digest(_signature(keyed, written, scope).encode(), given.encode()):
+            if hmac.compare_digest(_sealed(keyed, written, scope).encode(), sealed):
                 return msgspec.json.decode(written, type=tuple[kinds])
         raise InvalidCursor
 
 
-def _signature(keyed: blake2b, written: bytes, scope: bytes) -> str:
+def _sealed(keyed: blake2b, written: bytes, scope: bytes) -> str:
     signature = keyed.copy()
     # The length stands between, lest a part of the one be taken for a part of the other.
     signature.update(len(written).to_bytes(4) + written + scope)
-    return signature.hexdigest()
+    return urlsafe_b64encode(written).decode().rstrip("=") + "." + signature.hexdigest()
 
 
 def _signed(keyed: blake2b, after: UUID, scope: bytes) -> str:

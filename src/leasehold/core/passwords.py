@@ -1,7 +1,9 @@
 """Passwords: argon2id in threads, with a bound on how many are computed at once."""
 
 import asyncio
+import re
 import secrets
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 
 from argon2 import PasswordHasher
@@ -12,6 +14,13 @@ from leasehold.core.errors import FieldError, Invalid
 
 MIN_LENGTH = 8
 MAX_LENGTH = 128
+_PRODUCT = "leasehold"
+"""The name of the product, which is yours to change."""
+
+_LEAST_BESIDE = 7
+"""So many characters a password has at least beside the names in it."""
+
+_SHORTEST_WORD = 3
 
 
 class CommonPassword(Invalid):
@@ -20,8 +29,8 @@ class CommonPassword(Invalid):
     type = "common-password"
     title = "Common password"
 
-    def __init__(self, *, pointer: str) -> None:
-        super().__init__(errors=[FieldError(pointer, "is among the most common passwords")])
+    def __init__(self, fault: str = "is among the most common passwords", *, pointer: str) -> None:
+        super().__init__(errors=[FieldError(pointer, fault)])
 
 
 class Passwords:
@@ -41,15 +50,30 @@ class Passwords:
         """Return the encoded argon2id hash of a password."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._hasher.hash, password)
 
-    async def hash_new(self, password: str, *, pointer: str = "/password") -> str:
+    async def hash_new(self, password: str, *, about: Iterable[str], pointer: str = "/password") -> str:
         """Return the hash of a password that somebody has chosen, in the field to which `pointer` points.
 
         Raises:
-            CommonPassword: it is one of those that are guessed first.
+            CommonPassword: see `demand_uncommon`.
         """
-        if password.lower() in self._common:
-            raise CommonPassword(pointer=pointer)
+        self.demand_uncommon(password, about=about, pointer=pointer)
         return await self.hash(password)
+
+    def demand_uncommon(self, password: str, *, about: Iterable[str], pointer: str = "/password") -> None:
+        """Pass unless a password is one that is guessed first.
+
+        `about` is what everybody knows who guesses: the names of the person and of the tenant, an address.
+
+        Raises:
+            CommonPassword: it is among the most common ones, or little more than such a name.
+        """
+        rest = password.lower()
+        if rest in self._common:
+            raise CommonPassword(pointer=pointer)
+        for word in sorted({_PRODUCT, *_words(about)}, key=len, reverse=True):
+            rest = rest.replace(word, "")
+        if len(rest) < min(_LEAST_BESIDE, len(password)):
+            raise CommonPassword("is little more than a name", pointer=pointer)
 
     async def matches(self, password: str, encoded: str | None) -> bool:
         """Tell whether the password has this hash; for None it takes the same time and says no."""
@@ -67,3 +91,10 @@ class Passwords:
             return self._hasher.verify(encoded, password)
         except (VerificationError, InvalidHashError):
             return False
+
+
+def _words(names: Iterable[str]) -> set[str]:
+    """Return names and their parts, in small letters."""
+    whole = [name.lower() for name in names]
+    parts = [part for name in whole for part in re.split(r"[\W_]+", name)]
+    return {word for word in (*whole, *parts) if len(word) >= _SHORTEST_WORD}

@@ -6,6 +6,7 @@ from typing import Any, Literal
 from uuid import UUID
 
 import jwt
+from jwt.utils import base64url_decode, base64url_encode
 
 from leasehold.core.errors import InvalidToken
 from leasehold.core.ids import new_id
@@ -146,6 +147,8 @@ class AccessTokens:
         if len(token) > _MAX_LENGTH:
             raise InvalidToken
         try:
+            if not _is_as_signed(token):
+                raise InvalidToken
             header = jwt.get_unverified_header(token)
             # Nothing else is looked at, nor may it be there: a header that brings its own key, or names one elsewhere.
             if header.keys() != _HEADER or header["typ"] != "at+jwt":
@@ -163,8 +166,18 @@ class AccessTokens:
                 options={"require": list(_CLAIMS[audience])},
             )
             return _principal(claims, audience)
-        except (jwt.InvalidTokenError, ValueError, TypeError) as error:
+        except (jwt.InvalidTokenError, ValueError, TypeError, RecursionError) as error:
             raise InvalidToken from error
+
+
+def _is_as_signed(token: str) -> bool:
+    """Tell whether the signature is written in the one way in which it is issued.
+
+    Base64 has several for the same bytes, and PyJWT takes them all; what is remembered of a token, or refused, is
+    known by its text.
+    """
+    signature = token.rpartition(".")[2]
+    return token.isascii() and base64url_encode(base64url_decode(signature)).decode() == signature
 
 
 def _principal(claims: dict[str, Any], audience: str) -> Principal:

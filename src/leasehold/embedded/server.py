@@ -46,6 +46,8 @@ class EmbeddedPostgres:
     server; who joins gets the server as it is. With `fsync` off, the first start does not wait for the disk
     either. Where the server listens (`listen_addresses`, `port`, `unix_socket_directories`) is not for them.
 
+    The package carries 16 and 18. `programs` is the root of another installation, which must be of that major.
+
     Not for Windows, which has no `flock`. An instance is for one thread; after a stop it can start again.
     """
 
@@ -53,10 +55,12 @@ class EmbeddedPostgres:
         self,
         data_dir: Path,
         *,
-        major: Literal[16, 18] = 18,
+        major: Literal[16, 17, 18] = 18,
+        programs: Path | None = None,
         parameters: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self._home = Home(folder=data_dir.absolute(), major=major)
+        self._programs = programs
         self._parameters = {**DEFAULT_PARAMETERS, **parameters}
         self._users: FileLock | None = None
         self._url = ""
@@ -74,7 +78,7 @@ class EmbeddedPostgres:
         """
         if self._users is not None:
             return self._url
-        binaries = find_binaries(self._home.major)
+        binaries = find_binaries(self._home.major, self._programs)
         with self._home.usable():
             self._home.create()
             with self._home.turn():

@@ -1,7 +1,7 @@
 """Who asks and by which scheme, seen through the proxies that the operator trusts and no others."""
 
 from collections.abc import Collection
-from ipaddress import IPv4Network, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 from litestar.types import Scope
 
@@ -18,7 +18,7 @@ def client_address(scope: Scope, *, trusted: Collection[Network]) -> str:
     it is trusted: what stands before was written by the client.
     """
     client = scope["client"]
-    address = client[0] if client else UNKNOWN
+    address = _plain(client[0]) or client[0] if client else UNKNOWN
     forwarded = [
         part.strip()
         for name, value in scope["headers"]
@@ -26,8 +26,8 @@ def client_address(scope: Scope, *, trusted: Collection[Network]) -> str:
         for part in value.decode("latin-1").split(",")
     ]
     while forwarded and _is_trusted(address, trusted):
-        nearer = forwarded.pop()
-        if not _is_address(nearer):
+        nearer = _plain(forwarded.pop())
+        if nearer is None:
             break
         address = nearer
     return address
@@ -47,12 +47,24 @@ def forwarded_scheme(scope: Scope, *, trusted: Collection[Network]) -> str | Non
 
 
 def _is_trusted(address: str, trusted: Collection[Network]) -> bool:
-    return _is_address(address) and any(ip_address(address) in network for network in trusted)
+    parsed = _parsed(address)
+    return parsed is not None and any(parsed in network for network in trusted)
 
 
-def _is_address(text: str) -> bool:
+def _plain(text: str) -> str | None:
+    """Return an address in the one way in which it is counted, None for what is none."""
+    parsed = _parsed(text)
+    return None if parsed is None else str(parsed)
+
+
+def _parsed(text: str) -> IPv4Address | IPv6Address | None:
+    """Return the address that a text names, None where it names none.
+
+    A socket that hears both families shows an IPv4 address inside of an IPv6 one (RFC 4291, section 2.5.5.2). Those are
+    all of one /64, and would be one client.
+    """
     try:
-        ip_address(text)
+        parsed = ip_address(text)
     except ValueError:
-        return False
-    return True
+        return None
+    return parsed.ipv4_mapped or parsed if isinstance(parsed, IPv6Address) else parsed

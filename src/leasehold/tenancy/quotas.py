@@ -7,7 +7,6 @@ holds digests: whose quota a row is cannot be told from it.
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
-from hashlib import blake2b
 from typing import Any
 from uuid import UUID
 
@@ -17,7 +16,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from leasehold.core.database import DriverConnection, driver_url
 from leasehold.core.models import Identified, PlatformModel
-from leasehold.core.quotas.shared import Answer, Asked, StoreAway
+from leasehold.core.quotas.shared import Answer, Asked, StoreAway, window_digests
 from leasehold.core.sqlstate import LOST_CONNECTION
 
 _TAKE = "SELECT granted, ahead FROM platform.take_from_quotas($1, $2, $3, $4, $5)"
@@ -55,7 +54,7 @@ class PostgresQuotas:
         ids: list[UUID] = []
         rates: list[tuple[int, int]] = []
         for number, one in enumerate(asked):
-            of_one = _ids(one)
+            of_one = [UUID(bytes=digest) for digest in window_digests(one)]
             ids += of_one
             rates += one.limits.rates
             numbers += [number] * len(of_one)
@@ -103,13 +102,3 @@ class PostgresQuotas:
         if row is None:
             raise LookupError("a function of one row returned none")
         return row
-
-
-def _ids(asked: Asked) -> list[UUID]:
-    return [
-        UUID(
-            bytes=blake2b(f"{policy.name} {window.requests}/{window.seconds} {key!r}".encode(), digest_size=16).digest()
-        )
-        for policy, key in zip(asked.limits.policies, asked.keys, strict=True)
-        for window in policy.windows
-    ]

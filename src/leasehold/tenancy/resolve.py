@@ -8,6 +8,9 @@ from leasehold.tenancy.context import TenantInMaintenance, TenantRef, TenantStat
 from leasehold.tenancy.directory import TenantDirectory
 from leasehold.tenancy.window import RevisionWindow
 
+_LONGEST_HOST = 300
+"""253 letters (RFC 1035, section 2.3.4), a port, and what a proxy may put around."""
+
 _LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -25,9 +28,14 @@ class TenantMismatch(Forbidden):
     title = "Tenant mismatch"
 
 
-@lru_cache(maxsize=10_000)
 def hostname_of(host_header: str) -> str:
     """Return the host of a `Host` header in lower case, without port, brackets and trailing dot."""
+    # What is longer than any host is not remembered as it was sent: 10,000 of those would take 600 MB.
+    return _hostname_of(host_header[:_LONGEST_HOST])
+
+
+@lru_cache(maxsize=10_000)
+def _hostname_of(host_header: str) -> str:
     host = host_header.strip().lower()
     host = host[1 : host.find("]")] if host.startswith("[") else host.partition(":")[0]
     return host.rstrip(".")

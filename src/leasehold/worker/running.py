@@ -28,7 +28,7 @@ def build_worker(process: Process, *, places: int) -> Worker:
     Raises:
         BadJob: a job cannot be called.
     """
-    settings, metrics = process.settings, Metrics()
+    settings, metrics = process.settings, Metrics(JOBS)
     process.sources.append(metrics.families)
     wake = asyncio.Event()
     return Worker(

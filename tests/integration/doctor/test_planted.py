@@ -13,6 +13,7 @@ from tests.integration.doctor.plants import HARMLESS, PLANTS, Plant
 from tests.integration.doctor.test_backups import PLANTED_IN_STORES
 from tests.integration.doctor.test_own_server import PLANTED_ALONE
 from tests.integration.doctor.test_pooler import PLANTED_BY_POOLERS
+from tests.integration.doctor.test_quota_store import PLANTED_IN_VALKEY
 from tests.integration.doctor.test_urls import PLANTED_BY_URLS
 
 PLANTED_BY_SETTINGS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -87,11 +88,7 @@ async def test_nothing_is_asked_once_per_tenant(healthy: Settings, in_vain: Any)
 
 def test_every_kind_of_finding_is_planted() -> None:
     planted = {plant.code for plant in PLANTS} | set(PLANTED_BY_SETTINGS) | PLANTED_ALONE
-    planted |= (
-        PLANTED_BY_POOLERS
-        | PLANTED_BY_URLS
-        | PLANTED_IN_STORES
-        | {"installation-key-demo", "installation-key-unfinished"}
-    )
+    planted |= PLANTED_BY_POOLERS | PLANTED_BY_URLS | {"installation-key-demo", "installation-key-unfinished"}
+    planted |= PLANTED_IN_VALKEY | PLANTED_IN_STORES
     assert {kind.code for kind in KINDS} == planted
     assert len({kind.code for kind in KINDS}) == len(KINDS)

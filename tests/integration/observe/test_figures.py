@@ -43,6 +43,9 @@ async def test_every_request_counts_once_over_all_processes(
     assert set(await _ask(address, *(f"/made-up/{number}" for number in range(5)), headers=busy)) == {404}
     assert set(await _ask(address, f"/v1/items/{made.id}", method="MADEUP")) == {405}
     assert set(await _ask(address, "/v1/items", method="GET")) == {401}
+    for number, host in enumerate(("made-up", "made-up.leasehold.test", f"{'made-up' * 30}:1", acme.id)):
+        said = {"Host": str(host), "X-Tenant": f"made-up-{number}", "Authorization": "Bearer made-up"}
+        assert set(await _ask(address, "/v1/me", headers=said)) <= {400, 401, 403, 404, 421}
     figures = await scraped(port)
     assert _answered(figures, "GET", _ITEM, "2xx") == 40
     assert _answered(figures, "GET", _ITEM, "4xx") == 1

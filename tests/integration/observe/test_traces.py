@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import httpx
+import pytest
 
 from leasehold.config import Settings
 from leasehold.process import Process
@@ -80,22 +81,37 @@ async def test_a_request_its_statements_and_its_job_are_one_trace_and_tell_no_va
     assert str(made.id) not in told
 
 
-def test_without_the_extra_the_server_says_what_to_install(settings: Settings, tmp_path: Path) -> None:
-    missing = tmp_path / "opentelemetry"
+@pytest.mark.parametrize(
+    ("package", "wanted", "said"),
+    [
+        (
+            "opentelemetry",
+            {"LEASEHOLD_TRACES": "otlp"},
+            "LEASEHOLD_TRACES=otlp needs the extra `otel`: install leasehold[otel].",
+        ),
+        (
+            "valkey",
+            {"LEASEHOLD_RATE_LIMIT_STORE": "valkey", "LEASEHOLD_VALKEY_URL": "valkey://127.0.0.1"},
+            "LEASEHOLD_RATE_LIMIT_STORE=valkey needs the extra `valkey`: install leasehold[valkey].",
+        ),
+    ],
+)
+def test_without_an_extra_the_server_says_what_to_install(
+    settings: Settings, tmp_path: Path, package: str, wanted: dict[str, str], said: str
+) -> None:
+    missing = tmp_path / package
     missing.mkdir()
-    (missing / "__init__.py").write_text("raise ModuleNotFoundError('No module', name='opentelemetry')\n")
+    (missing / "__init__.py").write_text(f"raise ModuleNotFoundError('No module', name='{package}')\n")
     env = {
         f"LEASEHOLD_{name.upper()}": getattr(settings, name).get_secret_value()
         for name in ("database_url", "installation_key")
     }
     src = Path(__file__).resolve().parents[3] / "src"
-    env |= {"LEASEHOLD_TRACES": "otlp", "LEASEHOLD_PORT": "0", "PYTHONPATH": f"{tmp_path}:{src}"}
-    assert refusal_of(leasehold("serve", env=env)) == (
-        "LEASEHOLD_TRACES=otlp needs the extra `otel`: install leasehold[otel]."
-    )
+    env |= {"LEASEHOLD_PORT": "0", "PYTHONPATH": f"{tmp_path}:{src}", **wanted}
+    assert refusal_of(leasehold("serve", env=env)) == said
 
 
 def test_nothing_of_it_is_imported_unless_it_is_wanted() -> None:
-    lines = "import sys, leasehold.main, leasehold.cli; print('opentelemetry' in sys.modules)"
+    lines = "import sys, leasehold.main, leasehold.cli; print({'opentelemetry', 'valkey'} & sys.modules.keys())"
     asked = subprocess.run([sys.executable, "-c", lines], capture_output=True, text=True, check=True)
-    assert asked.stdout == "False\n"
+    assert asked.stdout == "set()\n"

@@ -9,7 +9,8 @@ import sys
 from leasehold.config import Settings
 from leasehold.core.quotas.limits import Limits, Policy, Window
 from leasehold.core.quotas.memory import ProcessQuotas
-from leasehold.core.quotas.shared import SharedQuotas
+from leasehold.core.quotas.opening import open_valkey
+from leasehold.core.quotas.shared import QuotaStore, SharedQuotas
 from leasehold.tenancy.quotas import PostgresQuotas
 
 LIMITS = Limits(
@@ -20,8 +21,13 @@ LIMITS = Limits(
 
 
 async def _run(key: str, times: int) -> None:
-    url = Settings().database_url.get_secret_value()  # pyright: ignore[reportCallIssue]
-    quotas = SharedQuotas(PostgresQuotas(url, timeout_s=60, prepared_statements=True), ProcessQuotas())
+    settings = Settings()  # pyright: ignore[reportCallIssue]
+    store: QuotaStore
+    if settings.valkey_url is None:
+        store = PostgresQuotas(settings.database_url.get_secret_value(), timeout_s=60, prepared_statements=True)
+    else:
+        store = open_valkey(settings.valkey_url.get_secret_value(), installation=settings.issuer, timeout_s=60)
+    quotas = SharedQuotas(store, ProcessQuotas())
     await quotas.take(LIMITS, ("warm", f"warm {key}"))
     sys.stdout.write("ready\n")
     sys.stdout.flush()

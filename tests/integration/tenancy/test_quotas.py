@@ -1,56 +1,106 @@
-"""Quotas that several processes count together in PostgreSQL."""
+"""Quotas that several processes count together, in PostgreSQL or in Valkey."""
 
 import asyncio
 import os
 import random
 import secrets
 import sys
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Generator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import asyncpg
 import pytest
 import structlog
 from structlog.testing import LogCapture
+from valkey.asyncio import Valkey as Client
 
 from leasehold.config import Settings
 from leasehold.core.database import DriverConnection, driver_url
 from leasehold.core.quotas import shared
 from leasehold.core.quotas.limits import SECOND, Limits, Policy, Window
 from leasehold.core.quotas.memory import ProcessQuotas
-from leasehold.core.quotas.shared import Answer, Asked, SharedQuotas, StoreAway
+from leasehold.core.quotas.opening import open_valkey
+from leasehold.core.quotas.shared import Answer, Asked, QuotaStore, SharedQuotas, StoreAway
 from leasehold.tenancy.bind import binding_sql
 from leasehold.tenancy.context import TenantRef
 from leasehold.tenancy.quotas import PostgresQuotas
+from tests.valkey import Valkey, valkey
 
 ONE_AN_HOUR = Limits(Policy("client", (Window(1, 3600),)))
 SEVERAL = Limits(
     Policy("client", (Window(5, 10), Window(20, 100))),
     Policy("tenant", (Window(7, 3), Window(30, 60))),
 )
-_NOBODY = "postgresql://lh_app:x@127.0.0.1:1/nothing"
+_NOBODY = {"postgresql": "postgresql://lh_app:x@127.0.0.1:1/nothing", "valkey": "valkey://127.0.0.1:1/0"}
 
 
-class CountedQuotas(PostgresQuotas):
-    """Counts how often PostgreSQL was asked."""
+class Store(Protocol):
+    """A store that can be told what time it is."""
 
-    calls = 0
+    async def take(self, asked: Sequence[Asked], *, at_ns: int | None = None) -> Sequence[Answer]: ...
+    async def forget_whole(self) -> None: ...
+    async def close(self) -> None: ...
+
+
+class Counted:
+    """Counts how often a store was asked."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.calls = 0
 
     async def take(self, asked: Sequence[Asked], *, at_ns: int | None = None) -> Sequence[Answer]:
-        """Count a call, and make it."""
         self.calls += 1
-        return await super().take(asked, at_ns=at_ns)
+        return await self.store.take(asked, at_ns=at_ns)
+
+    async def forget_whole(self) -> None:
+        await self.store.forget_whole()
+
+    async def close(self) -> None:
+        await self.store.close()
+
+
+def opened(kind: str, url: str, timeout_s: float = 5) -> Any:
+    """Return a store at a URL."""
+    if kind == "valkey":
+        return open_valkey(url, installation="https://leasehold.test", timeout_s=timeout_s)
+    return PostgresQuotas(url, timeout_s=timeout_s, prepared_statements=True)
 
 
 def url_of(settings: Settings) -> str:
     return settings.database_url.get_secret_value()
 
 
+async def said(url: str, *words: str) -> Any:
+    """Say something to a Valkey, and return its answer."""
+    async with Client.from_url(url) as client:
+        return await client.execute_command(*words)
+
+
+@pytest.fixture(scope="module")
+def server() -> Generator[Valkey]:
+    """A Valkey for these tests."""
+    with valkey() as running:
+        yield running
+
+
+@pytest.fixture(params=["postgresql", "valkey"])
+def kind(request: pytest.FixtureRequest) -> str:
+    """What counts."""
+    return request.param
+
+
 @pytest.fixture
-async def store(settings: Settings) -> AsyncGenerator[CountedQuotas]:
-    """The store of the quotas, as the login of the app."""
-    made = CountedQuotas(url_of(settings), timeout_s=5, prepared_statements=True)
+def url(request: pytest.FixtureRequest, kind: str, settings: Settings) -> str:
+    """Where it counts, as the login of the app."""
+    return request.getfixturevalue("server").url if kind == "valkey" else url_of(settings)
+
+
+@pytest.fixture
+async def store(kind: str, url: str) -> AsyncGenerator[Counted]:
+    """The store of the quotas."""
+    made = Counted(opened(kind, url))
     yield made
     await made.close()
 
@@ -70,7 +120,7 @@ def key() -> str:
 
 
 @pytest.mark.parametrize("seed", range(5))
-async def test_postgresql_counts_as_a_process_does(store: CountedQuotas, key: str, seed: int) -> None:
+async def test_a_store_counts_as_a_process_does(store: Counted, key: str, seed: int) -> None:
     dice = random.Random(seed)
     alone, now, granted = ProcessQuotas(), 1_700_000_000 * SECOND, 0
     for _ in range(60):
@@ -88,14 +138,14 @@ async def test_postgresql_counts_as_a_process_does(store: CountedQuotas, key: st
     assert 60 < granted < 240
 
 
-async def test_requests_of_several_kinds_go_in_one_call(store: CountedQuotas, key: str) -> None:
+async def test_requests_of_several_kinds_go_in_one_call(store: Counted, key: str) -> None:
     again = Asked(ONE_AN_HOUR, (f"a {key}",))
     asked = [again, Asked(SEVERAL, (f"b {key}", f"t {key}")), again]
     answers = await store.take(asked)
     assert [(granted, len(ahead)) for granted, ahead in answers] == [(True, 1), (True, 4), (False, 1)]
 
 
-async def test_a_clock_that_is_put_right_a_little_makes_no_quota_whole(store: CountedQuotas, key: str) -> None:
+async def test_a_clock_that_is_put_right_a_little_makes_no_quota_whole(store: Counted, key: str) -> None:
     one = [Asked(ONE_AN_HOUR, (key,))]
     now = 1_700_000_000 * SECOND
     assert (await store.take(one, at_ns=now))[0][0]
@@ -103,7 +153,7 @@ async def test_a_clock_that_is_put_right_a_little_makes_no_quota_whole(store: Co
         assert await store.take(one, at_ns=now - back) == [(False, [3600 * SECOND])]
 
 
-async def test_a_clock_that_was_set_back_shuts_nobody_out(store: CountedQuotas, key: str) -> None:
+async def test_a_clock_that_was_set_back_shuts_nobody_out(store: Counted, key: str) -> None:
     one = [Asked(ONE_AN_HOUR, (key,))]
     now = 1_700_000_000 * SECOND
     assert (await store.take(one, at_ns=now))[0][0]
@@ -112,12 +162,13 @@ async def test_a_clock_that_was_set_back_shuts_nobody_out(store: CountedQuotas, 
 
 
 async def test_processes_that_ask_at_once_get_what_there_is_and_no_more(
-    settings: Settings, key: str, project: Path
+    settings: Settings, kind: str, url: str, key: str, project: Path
 ) -> None:
     """Each of two clients may send 400, and their tenant 600; three processes ask for each 350 times."""
     environment = {
         "LEASEHOLD_DATABASE_URL": url_of(settings),
         "LEASEHOLD_INSTALLATION_KEY": settings.installation_key.get_secret_value(),
+        "LEASEHOLD_VALKEY_URL": url if kind == "valkey" else "",
         "PATH": os.environ["PATH"],
         "PYTHONPATH": os.pathsep.join(sys.path),
     }
@@ -140,13 +191,13 @@ async def test_processes_that_ask_at_once_get_what_there_is_and_no_more(
 
 
 async def test_stores_that_ask_for_the_same_keys_in_other_orders_never_block_one_another(
-    settings: Settings, key: str
+    kind: str, url: str, key: str
 ) -> None:
     """A deadlock would be told as a store that is away."""
-    stores = [PostgresQuotas(url_of(settings), timeout_s=30, prepared_statements=True) for _ in range(6)]
+    stores = [opened(kind, url, timeout_s=30) for _ in range(6)]
     limits = Limits(Policy("client", (Window(50, 3600),)))
 
-    async def ask(store: PostgresQuotas, dice: random.Random) -> int:
+    async def ask(store: QuotaStore, dice: random.Random) -> int:
         granted = 0
         for _ in range(30):
             keys = [f"{key} {number}" for number in range(12)]
@@ -163,8 +214,9 @@ async def test_stores_that_ask_for_the_same_keys_in_other_orders_never_block_one
         await store.close()
 
 
+@pytest.mark.parametrize("kind", ["postgresql"], indirect=True)
 async def test_quotas_that_are_whole_again_are_forgotten_and_no_others(
-    store: CountedQuotas, app_login: DriverConnection, key: str
+    store: Counted, app_login: DriverConnection, key: str
 ) -> None:
     await store.take([Asked(ONE_AN_HOUR, (f"{number} {key}",)) for number in range(10)], at_ns=1)
     long_ago = "SELECT count(*) FROM platform.quotas WHERE whole_at_ns = 3600000000001"
@@ -175,7 +227,7 @@ async def test_quotas_that_are_whole_again_are_forgotten_and_no_others(
     assert not (await store.take([Asked(ONE_AN_HOUR, (key,))]))[0][0]
 
 
-async def test_a_flood_that_is_refused_does_not_reach_the_store(store: CountedQuotas, key: str) -> None:
+async def test_a_flood_that_is_refused_does_not_reach_the_store(store: Counted, key: str) -> None:
     quotas = SharedQuotas(store, ProcessQuotas())
     assert (await quotas.take(ONE_AN_HOUR, (key,)))[0]
     answers = [await quotas.take(ONE_AN_HOUR, (key,)) for _ in range(100)]
@@ -184,7 +236,7 @@ async def test_a_flood_that_is_refused_does_not_reach_the_store(store: CountedQu
     assert answers[0][1][0] >= answers[-1][1][0] > 3500 * SECOND
 
 
-async def test_what_is_asked_while_a_call_is_under_way_goes_in_one_more(store: CountedQuotas, key: str) -> None:
+async def test_what_is_asked_while_a_call_is_under_way_goes_in_one_more(store: Counted, key: str) -> None:
     quotas = SharedQuotas(store, ProcessQuotas())
     limits = Limits(Policy("client", (Window(30, 3600),)))
     answers = await asyncio.gather(*(quotas.take(limits, (key,)) for _ in range(50)))
@@ -192,7 +244,7 @@ async def test_what_is_asked_while_a_call_is_under_way_goes_in_one_more(store: C
     assert store.calls <= 2
 
 
-async def test_a_refusal_that_is_remembered_ends_when_there_is_room(store: CountedQuotas, key: str) -> None:
+async def test_a_refusal_that_is_remembered_ends_when_there_is_room(store: Counted, key: str) -> None:
     quotas, limits = SharedQuotas(store, ProcessQuotas()), Limits(Policy("client", (Window(1, 1),)))
     assert (await quotas.take(limits, (key,)))[0]
     granted, ahead = await quotas.take(limits, (key,))
@@ -202,23 +254,23 @@ async def test_a_refusal_that_is_remembered_ends_when_there_is_room(store: Count
 
 
 async def test_while_the_store_is_away_each_process_counts_by_itself_and_says_so_once(
-    settings: Settings, key: str, monkeypatch: pytest.MonkeyPatch
+    kind: str, url: str, key: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     capture = LogCapture()
     level = structlog.make_filtering_bound_logger(10)
     monkeypatch.setattr(shared, "_log", structlog.wrap_logger(None, processors=[capture], wrapper_class=level))
     monkeypatch.setattr(shared, "AWAY_S", 0.0)
-    store = CountedQuotas(_NOBODY, timeout_s=5, prepared_statements=True)
+    store = Counted(opened(kind, _NOBODY[kind]))
     quotas = SharedQuotas(store, ProcessQuotas())
     assert [(await quotas.take(ONE_AN_HOUR, (key,)))[0] for _ in range(3)] == [True, False, False]
-    store._url = driver_url(url_of(settings))
+    store.store = opened(kind, url)
     assert [(await quotas.take(ONE_AN_HOUR, (key,)))[0] for _ in range(2)] == [True, False]
     assert [entry["event"] for entry in capture.entries] == ["quota_store_lost", "quota_store_found"]
     await quotas.close()
 
 
-async def test_a_store_that_failed_is_left_alone_for_a_second(key: str) -> None:
-    store = CountedQuotas(_NOBODY, timeout_s=5, prepared_statements=True)
+async def test_a_store_that_failed_is_left_alone_for_a_second(kind: str, key: str) -> None:
+    store = Counted(opened(kind, _NOBODY[kind]))
     quotas = SharedQuotas(store, ProcessQuotas())
     for _ in range(50):
         await quotas.take(ONE_AN_HOUR, (key,))
@@ -226,11 +278,13 @@ async def test_a_store_that_failed_is_left_alone_for_a_second(key: str) -> None:
 
 
 async def test_a_store_whose_connection_is_killed_is_asked_again_on_a_new_one(
-    settings: Settings, store: CountedQuotas, app_login: DriverConnection, key: str
+    kind: str, url: str, store: Counted, app_login: DriverConnection, key: str
 ) -> None:
     await store.take([Asked(ONE_AN_HOUR, (key,))])
-    assert store._connection is not None
-    await app_login.execute("SELECT pg_terminate_backend($1)", store._connection.get_server_pid())
+    if kind == "valkey":
+        await said(url, "CLIENT", "KILL", "TYPE", "normal")
+    else:
+        await app_login.execute("SELECT pg_terminate_backend($1)", store.store._connection.get_server_pid())  # type: ignore[attr-defined]
     with pytest.raises(StoreAway):
         await store.take([Asked(ONE_AN_HOUR, (key,))])
     assert [granted for granted, _ in await store.take([Asked(ONE_AN_HOUR, (key,))])] == [False]

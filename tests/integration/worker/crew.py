@@ -1,6 +1,7 @@
 """Puts real workers to work on the database of the tests, and sees what became of the jobs."""
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
@@ -64,6 +65,11 @@ class AtWork:
         return int(float(line.removeprefix(key)))
 
     @property
+    def job_names(self) -> set[str]:
+        """The names of jobs that became series."""
+        return {name for line in self._figures for name in re.findall(r'[{,]job="([^"]*)"', line)}
+
+    @property
     def _figures(self) -> Sequence[str]:
         return text_of(self.metrics.families).decode().splitlines()
 
@@ -82,9 +88,10 @@ async def at_work(
     grace_s: float = 10.0,
 ) -> AsyncGenerator[AtWork]:
     """Run a worker that knows these jobs; at the end it must end well."""
-    wake, stop, metrics = asyncio.Event(), asyncio.Event(), Metrics()
+    wake, stop = asyncio.Event(), asyncio.Event()
     link = link_class(settings or process.settings, on_news=wake.set)
     known = by_name((*jobs, *(task.job for task in tasks)))
+    metrics = Metrics(known)
     caller = caller_class(process, known, mailer or LogMailer())
     worker = Worker(link, caller, tasks, metrics, wake, places=places, poll_s=poll_s, grace_s=grace_s)
     made = AtWork(worker, link, metrics, stop, asyncio.create_task(worker.run(stop)))

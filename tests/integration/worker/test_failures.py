@@ -79,6 +79,18 @@ async def test_a_job_that_this_release_does_not_know_dies_and_says_so(
     assert row["error"] == "UnknownJob: This release has no job tests.write."
 
 
+async def test_names_that_somebody_makes_up_are_one_series(
+    process: Process, acme: TenantRef, owner: DriverConnection
+) -> None:
+    """Or whoever can run SQL in one tenant could fill the memory of all workers, and of Prometheus."""
+    for number in range(20):
+        await owner.execute(_ENQUEUE, acme.id, f"made.up_{number}", "{}")
+    async with at_work(process, write) as work:
+        await came_to(owner, *["dead"] * 20)
+        await work.ended()
+    assert work.job_names == {"unknown"}
+
+
 async def test_a_tenant_that_asks_for_a_job_of_the_platform_gets_nothing_done(
     process: Process, acme: TenantRef, owner: DriverConnection
 ) -> None:

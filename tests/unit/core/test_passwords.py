@@ -6,7 +6,7 @@ from collections.abc import Generator
 
 import pytest
 
-from leasehold.core.passwords import Passwords
+from leasehold.core.passwords import CommonPassword, Passwords
 
 
 class GatedHasher:
@@ -115,3 +115,17 @@ async def test_the_event_loop_goes_on_while_a_hash_is_computed(
     assert not hashing.done()
     hasher.gate.set()
     assert await hashing == "secret"
+
+
+@pytest.mark.parametrize(
+    "password",
+    ["globex2026", "Globex-2026!", "leasehold1", "sam.doe.1", "samglobex", "hanksam1!", "globex.example", "password1"],
+)
+def test_a_password_that_is_little_more_than_a_name_is_refused(passwords: Passwords, password: str) -> None:
+    with pytest.raises(CommonPassword):
+        passwords.demand_uncommon(password, about=("sam.doe@globex.example", "Hank", "globex"))
+
+
+@pytest.mark.parametrize("password", ["correct horse battery", "globex has nine lives", "sam7!xQ2pk", "hzk4wq9t"])
+def test_a_name_may_stand_in_a_password_that_has_enough_besides(passwords: Passwords, password: str) -> None:
+    passwords.demand_uncommon(password, about=("sam.doe@globex.example", "Hank", "globex", "x", ""))

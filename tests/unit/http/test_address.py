@@ -32,6 +32,9 @@ def _scope(peer: str | None, *forwarded: str) -> Scope:
         ("10.0.0.1", ("",), "10.0.0.1"),
         ("fd00::1", ("2001:db8::1",), "2001:db8::1"),
         (None, ("203.0.113.9",), "unknown"),
+        ("::ffff:198.51.100.7", (), "198.51.100.7"),
+        ("::ffff:10.0.0.1", ("::ffff:203.0.113.9",), "203.0.113.9"),
+        ("10.0.0.1", ("2001:DB8:0::1",), "2001:db8::1"),
     ],
 )
 def test_only_a_trusted_proxy_is_believed(peer: str | None, forwarded: tuple[str, ...], address: str) -> None:

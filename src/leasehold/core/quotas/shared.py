@@ -15,6 +15,7 @@ import time
 from collections.abc import Hashable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Protocol
 
 import structlog
@@ -75,6 +76,18 @@ class QuotaStore(Protocol):
     async def close(self) -> None:
         """Close the connection."""
         ...
+
+
+def window_digests(asked: Asked, *, salt: str = "") -> list[bytes]:
+    """Return the names that the windows of a request have in a store, in the order of rates: 16 bytes each.
+
+    They do not say whose they are, and another window has another name, so that a changed limit begins whole.
+    """
+    return [
+        blake2b(f"{salt}{policy.name} {window.requests}/{window.seconds} {key!r}".encode(), digest_size=16).digest()
+        for policy, key in zip(asked.limits.policies, asked.keys, strict=True)
+        for window in policy.windows
+    ]
 
 
 class SharedQuotas:

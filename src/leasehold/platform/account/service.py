@@ -58,8 +58,9 @@ class AdminAccountService:
             WrongPassword: the present one is wrong.
             CommonPassword: the new one is guessed first.
         """
-        await self._demand_password(data.current_password, pointer="/current_password")
-        password_hash = await self._identity.passwords.hash_new(data.new_password, pointer="/new_password")
+        name = await self._demand_password(data.current_password, pointer="/current_password")
+        passwords = self._identity.passwords
+        password_hash = await passwords.hash_new(data.new_password, about=(name,), pointer="/new_password")
         async with self._opened() as (desk, found):
             found.login.password_hash = password_hash
             await desk.sessions.end("password_changed", admin_id=self._admin_id, but=self._session_id)
@@ -118,11 +119,13 @@ class AdminAccountService:
             await desk.log.record("recovery_codes.renewed", ("admin", self._admin_id))
             return desk.second_factor(found.login).renew_recovery_codes()
 
-    async def _demand_password(self, password: str, pointer: str = "/password") -> None:
+    async def _demand_password(self, password: str, pointer: str = "/password") -> str:
+        """Pass if the password is the admin's, and return the admin's name."""
         async with self._opened() as (desk, found):
             await desk.attempts.begin(desk.attempts.account(found.admin.name))
         if not await self._identity.passwords.matches(password, found.login.password_hash):
             raise WrongPassword(pointer)
+        return found.admin.name
 
     @asynccontextmanager
     async def _opened(self) -> AsyncGenerator[tuple[AdminDesk, LoginOfAdmin]]:

@@ -63,7 +63,7 @@ class AdminAuthService:
             known = await _by_setup(desk, data.setup_secret, lock=False)
         if known is None:
             raise InvalidSetupSecret
-        password_hash = await self._identity.passwords.hash_new(data.password)
+        password_hash = await self._identity.passwords.hash_new(data.password, about=(known.admin.name,))
         async with self._identity.desk() as desk:
             found = await _by_setup(desk, data.setup_secret, lock=True)
             if found is None:

@@ -17,6 +17,7 @@ from leasehold.tenancy.doctor import (
     lives,
     pooler,
     queue,
+    quota_store,
     revisions,
     roles,
     runs,
@@ -42,6 +43,7 @@ CHECKS: tuple[Check, ...] = (
     pooler.CHECK,
     server.CHECK,
     capacity.CHECK,
+    quota_store.CHECK,
     roles.CHECK,
     doors.CHECK,
     revisions.CHECK,
@@ -65,7 +67,7 @@ class Report(Struct):
     checked: list[str]
     """The checks that were made."""
     left_out: list[str]
-    """The checks that could not be asked: without the database, or before it was migrated."""
+    """The checks that could not be asked: without the database, when it answered no more, or before it was migrated."""
     problems: int
     warnings: int
     findings: list[Finding]
@@ -90,6 +92,8 @@ async def examine(site: Site, only: Collection[str] = ()) -> Report:
 def _can_ask(site: Site, check: Check) -> bool:
     if APP_SETTING not in site.connections:
         return check is urls.CHECK
+    if any(connection.is_closed() for connection in site.connections.values()):
+        return False
     return site.is_migrated or not check.needs_platform
 
 

@@ -28,14 +28,18 @@ async def find(site: Site) -> list[Finding]:
 
     await direct.add_listener(channel, note)
     try:
-        await site.app.execute(f"SELECT pg_catalog.pg_notify('{channel}', '')")
-        async with asyncio.timeout(_WAIT_S):
-            await heard.wait()
-    except TimeoutError:
-        return [UNHEARD.found(seconds=_WAIT_S)]
+        await site.app.fetchval(f"SELECT pg_catalog.pg_notify('{channel}', '')")
+        return [] if await _is_heard(heard) else [UNHEARD.found(seconds=_WAIT_S)]
     finally:
         await direct.remove_listener(channel, note)
-    return []
+
+
+async def _is_heard(heard: asyncio.Event) -> bool:
+    try:
+        async with asyncio.timeout(_WAIT_S):
+            return await heard.wait()
+    except TimeoutError:
+        return False
 
 
 CHECK = Check("listening", "Is what one process announces heard by the others?", (UNHEARD,), find, needs_platform=False)

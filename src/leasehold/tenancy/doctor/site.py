@@ -1,7 +1,8 @@
 """What the doctor examines: an installation as one process with its settings reaches it."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -12,6 +13,7 @@ from sqlalchemy import MetaData
 from leasehold.config import DatabaseUrl, Settings
 from leasehold.core.clock import utc_now
 from leasehold.core.database import DriverConnection, driver_url
+from leasehold.core.sqlstate import LOST_CONNECTION
 from leasehold.core.vault import InstallationKey
 from leasehold.tenancy.fleet.history import TenantHistory
 from leasehold.tenancy.secrets import PlatformSecretColumn
@@ -20,7 +22,8 @@ APP_SETTING = "LEASEHOLD_DATABASE_URL"
 DIRECT_SETTING = "LEASEHOLD_DIRECT_URL"
 OWNER_SETTING = "LEASEHOLD_OWNER_URL"
 _CONNECT_TIMEOUT_S = 5
-_ANSWER_TIMEOUT_S = 30
+ANSWER_TIMEOUT_S = 30.0
+"""So long a question waits for its answer; then nothing more is asked."""
 _NOT_MIGRATED = (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError, asyncpg.InsufficientPrivilegeError)
 
 
@@ -47,8 +50,17 @@ class PlainConnection(DriverConnection):
         if self.is_in_transaction():
             yield
             return
-        async with self.transaction(readonly=True):
-            yield
+        # Not by the driver's own time-out: that asks who does not answer to stop, and waits for an answer.
+        hanging = asyncio.get_running_loop().call_later(ANSWER_TIMEOUT_S, self.terminate)
+        try:
+            async with self.transaction(readonly=True):
+                yield
+        except (*LOST_CONNECTION, asyncpg.PostgresError) as error:
+            if self.is_closed() and hanging.when() <= asyncio.get_running_loop().time():
+                raise TimeoutError(f"no answer within {ANSWER_TIMEOUT_S:g} seconds") from error
+            raise
+        finally:
+            hanging.cancel()
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +90,8 @@ class Code:
     look_at_backups: Callable[[Settings], Awaitable[SeenBackups]]
     majors: range = range(16, 19)
     """The PostgreSQL versions that it is tested on."""
+    oldest_redis: int = 7
+    """The oldest Redis whose scripts it is tested on; Valkey says that it is Redis 7.2, and is newer."""
     now: Callable[[], datetime] = utc_now
 
 
@@ -136,8 +150,14 @@ async def open_site(settings: Settings, code: Code, key: InstallationKey, *, is_
             except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
                 failures[setting] = str(error) or type(error).__name__
             else:
-                stack.push_async_callback(connections[setting].close, timeout=2)
-        revision = await _platform_revision(connections[APP_SETTING]) if APP_SETTING in connections else None
+                stack.push_async_callback(_close, connections[setting])
+        revision = None
+        if APP_SETTING in connections:
+            try:
+                revision = await _platform_revision(connections[APP_SETTING])
+            except (*LOST_CONNECTION, asyncpg.PostgresError) as error:
+                del connections[APP_SETTING]
+                failures[APP_SETTING] = str(error) or type(error).__name__
         yield Site(settings, code, key, connections, failures, revision, is_deep)
 
 
@@ -151,9 +171,14 @@ async def open_plainly(url: str) -> DriverConnection:
         driver_url(url),
         connection_class=PlainConnection,
         timeout=_CONNECT_TIMEOUT_S,
-        command_timeout=_ANSWER_TIMEOUT_S,
+        command_timeout=2 * ANSWER_TIMEOUT_S,  # for what is no question
         statement_cache_size=0,
     )
+
+
+async def _close(connection: DriverConnection) -> None:
+    with suppress(*LOST_CONNECTION):
+        await connection.close(timeout=2)
 
 
 async def _platform_revision(connection: DriverConnection) -> str | None:

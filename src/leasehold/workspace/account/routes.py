@@ -42,7 +42,13 @@ async def who_am_i(
     return await describe(reader, tenant, principal)
 
 
-@patch("/", operation_id="updateMe", summary="Change oneself", problems=(UsersOnly,), scopes=())
+@patch(
+    "/",
+    operation_id="updateMe",
+    summary="Change oneself",
+    problems=(UsersOnly, WrongPassword, TooManyAttempts),
+    scopes=(),
+)
 async def update_me(
     data: JSONBody[ProfilePatch],
     account: NamedDependency[AccountService],
@@ -50,7 +56,7 @@ async def update_me(
     principal: NamedDependency[Principal],
     reader: NamedDependency[TenantReader],
 ) -> Me:
-    """Change the fields that are given; a new e-mail address holds once the mail to it was answered."""
+    """Change the fields that are given; a new e-mail address takes the password, and the answer to the mail to it."""
     await account.change(data)
     return await describe(reader, tenant, principal)
 

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from msgspec import UNSET, Struct, UnsetType
 
+from leasehold.core.login.schemas import GivenPassword
 from leasehold.workspace.scopes import Role
 from leasehold.workspace.users.schemas import Email, Name
 
@@ -48,6 +49,8 @@ class ProfilePatch(Struct, forbid_unknown_fields=True):
 
     name: Name | UnsetType = UNSET
     email: Email | UnsetType = UNSET
+    password: GivenPassword | UnsetType = UNSET
+    """The present password, without which no new address is taken: who has the address can set another password."""
 
 
 class Session(Struct):

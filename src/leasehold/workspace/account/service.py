@@ -59,9 +59,19 @@ class AccountService:
         self._session_id = principal.session_id
 
     async def change(self, patch: ProfilePatch) -> None:
-        """Change the name at once, and the e-mail address as soon as a mail to the new one was answered."""
+        """Change the name at once, and the e-mail address as soon as a mail to the new one was answered.
+
+        Raises:
+            TooManyAttempts, WrongPassword: as for a new password, where there is an address.
+        """
+        if patch.email is not UNSET:
+            if patch.password is UNSET:
+                raise WrongPassword
+            await self._demand_password(patch.password)
         async with self._identity.desk() as desk:
             user = await desk.users.get(self._user_id)
+            if patch.email is not UNSET:
+                await desk.attempts.forget(desk.attempts.account(user.email))
             if patch.name is not UNSET and patch.name != user.name:
                 user.name = patch.name
                 await desk.log.record("user.renamed", ("user", user.id), changes={"name": {}})
@@ -82,20 +92,22 @@ class AccountService:
             await desk.log.record("email.confirmation_asked_for", ("user", user.id))
 
     async def change_password(self, data: PasswordChange) -> None:
-        """Set a new password and end all other sessions.
+        """Set a new password, end all other sessions, and take back a change of address that is not confirmed yet.
 
         Raises:
             TooManyAttempts: too many wrong passwords.
             WrongPassword: the present one is wrong.
             CommonPassword: the new one is guessed first.
         """
-        await self._demand_password(data.current_password, pointer="/current_password")
-        password_hash = await self._identity.passwords.hash_new(data.new_password, pointer="/new_password")
+        names = await self._demand_password(data.current_password, pointer="/current_password")
+        passwords = self._identity.passwords
+        password_hash = await passwords.hash_new(data.new_password, about=names, pointer="/new_password")
         async with self._identity.desk() as desk:
             user = await desk.users.get(self._user_id)
             user.password_hash = password_hash
             await desk.session.flush()
             await desk.sessions.end("password_changed", user_id=user.id, but=self._session_id)
+            await desk.confirmations.forget_elsewhere(user.id, email=user.email)
             await desk.attempts.forget(desk.attempts.account(user.email))
             await desk.log.record("password.changed", ("user", user.id))
 
@@ -159,12 +171,14 @@ class AccountService:
                 raise NotFound
             await desk.log.record("session.ended", ("session", session_id))
 
-    async def _demand_password(self, password: str, pointer: str = "/password") -> None:
+    async def _demand_password(self, password: str, pointer: str = "/password") -> tuple[str, ...]:
+        """Pass if the password is the user's, and return what the user and the tenant are called."""
         async with self._identity.desk() as desk:
             user = await desk.users.get(self._user_id)
             await desk.attempts.begin(desk.attempts.account(user.email))
         if not await self._identity.passwords.matches(password, user.password_hash):
             raise WrongPassword(pointer)
+        return user.email, user.name, self._identity.tenant.slug
 
     @asynccontextmanager
     async def _proved(self, data: PasswordAndCode) -> AsyncGenerator[Desk]:

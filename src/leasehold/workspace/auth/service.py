@@ -65,7 +65,8 @@ class AuthService:
             raise RegistrationClosed
         if settings.registration == "invite_only" and data.invitation is None:
             raise InvitationRequired
-        password_hash = await self._identity.passwords.hash_new(data.password)
+        about = (data.email, data.name, self._identity.tenant.slug)
+        password_hash = await self._identity.passwords.hash_new(data.password, about=about)
         async with self._identity.desk() as desk:
             invited = await desk.invitations.accept(data.invitation, peppers=desk.peppers) if data.invitation else None
             if data.invitation and (invited is None or invited.email != data.email.lower()):

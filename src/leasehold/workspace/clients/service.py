@@ -64,11 +64,14 @@ class ApiClientService(SQLAlchemyAsyncRepositoryService[models.ApiClient, ApiCli
         Raises:
             advanced_alchemy.exceptions.NotFoundError: there is none with this id.
             PreconditionFailed, PreconditionRequired, InvalidIfMatch: see `demand_precondition`.
-            UnknownScope, InsufficientScope: as for a new one.
+            UnknownScope: one of the scopes does not exist.
+            InsufficientScope: `by` does not hold one of them, or one of a client that is to be active again.
         """
         if patch.scopes is not UNSET:
             patch.scopes = grantable(patch.scopes, by=by)
         client = await self._locked(client_id, precondition)
+        if patch.is_active is True and not client.is_active:
+            by.demand(*(client.scopes if patch.scopes is UNSET else patch.scopes))
         changes = applied(client, patch, unkept={"name"})
         await self.repository.session.flush()
         await AuditLog(self.repository.session, by).record_changes(("client", client_id), changes, _ACTIONS)

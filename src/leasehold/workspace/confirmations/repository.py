@@ -52,6 +52,12 @@ class ConfirmationRepository(KeysetRepository[Confirmation]):
         )
         return bool(await self.session.scalar(select(question)))
 
+    async def forget_elsewhere(self, user_id: UUID, *, email: str) -> None:
+        """Delete what was sent for a user to any address but this."""
+        await self.session.execute(
+            delete(Confirmation).where(Confirmation.user_id == user_id, Confirmation.email != email)
+        )
+
     async def delete_expired(self) -> None:
         """Delete all that have expired."""
         await self.session.execute(delete(Confirmation).where(Confirmation.expires_at <= utc_now()))

@@ -55,14 +55,17 @@ class ConfirmationService:
         async with self._identity.desk() as desk:
             if not await desk.confirmations.is_good("password", self._digests(secret, "password", desk)):
                 raise InvalidConfirmation
-        password_hash = await self._identity.passwords.hash_new(password)
+        password_hash = await self._identity.passwords.hash_new(password, about=(self._identity.tenant.slug,))
         async with self._identity.desk() as desk:
             confirmation = await self._use(desk, secret, "password")
             user = await desk.users.get(confirmation.user_id)
+            self._identity.passwords.demand_uncommon(password, about=(user.email, user.name))
             user.password_hash = password_hash
             if confirmation.email == user.email:
                 user.email_confirmed_at = utc_now()
             await desk.sessions.end("password_changed", user_id=user.id)
+            # Who knew the former password may wait to take the account over by an address of their own.
+            await desk.confirmations.forget_elsewhere(user.id, email=user.email)
             await desk.attempts.forget(desk.attempts.account(user.email))
             await AuditLog(desk.session, desk.by.proven("user", user.id)).record("password.reset", ("user", user.id))
 
@@ -83,6 +86,8 @@ class ConfirmationService:
                 if violated_constraint(error) == "uq_users_email":
                     raise EmailTaken from error
                 raise
+            # Nor is a new password set by what lies in the former mailbox.
+            await desk.confirmations.forget_elsewhere(user.id, email=user.email)
             await announce_revocation(desk.session, user.id)
             await AuditLog(desk.session, desk.by.proven("user", user.id)).record("email.confirmed", ("user", user.id))
 

@@ -45,7 +45,9 @@ async def create_user(
     actor: NamedDependency[Actor],
 ) -> User:
     """Make a user; its role may give no more than the caller holds."""
-    password_hash = await passwords.hash_new(data.password) if data.password is not None else None
+    password_hash = (
+        await passwords.hash_new(data.password, about=(data.email, data.name)) if data.password is not None else None
+    )
     return await UserService(session=session).add(
         email=data.email, name=data.name, role=data.role, password_hash=password_hash, by=actor
     )

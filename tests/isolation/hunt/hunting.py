@@ -1,0 +1,117 @@
+"""A hunt: several server processes, many tenants, everything at once, and what was seen of it."""
+
+import asyncio
+import hashlib
+import time
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass
+from tempfile import TemporaryFile
+from urllib.parse import urlsplit
+
+from leasehold.config import Settings
+from leasehold.main import build_process, running
+from tests.factories import admin
+from tests.faults.serving import served
+from tests.isolation.hunt.decisions import decisions
+from tests.isolation.hunt.evidence import strangers
+from tests.isolation.hunt.hunter import Hunter
+from tests.isolation.hunt.own import OWN
+from tests.isolation.hunt.tenants import settle
+from tests.isolation.hunt.trespasses import TRESPASSES
+from tests.isolation.hunt.watch import Watch
+from tests.isolation.hunt.weather import Weather
+
+_MOST_TOLD = 5
+"""So many errors of the servers are told; there should be none."""
+_SERVERS = {
+    "rate_limit_tenant": "off",
+    "rate_limit_client": "off",
+    "rate_limit_address": "off",
+    "former_slug_seconds": "0",  # so that a slug can be another tenant's at once
+    "directory_max_age_s": "3",  # who has not heard of changes for longer answers 503
+}
+_ACTS = {act.__name__: act for act in (*OWN, *TRESPASSES)}
+_WEIGHTS = {act.__name__: weight for act, weight in (OWN | TRESPASSES).items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a hunt is."""
+
+    operations: int
+    tenants: int
+    seed: int = 1
+    servers: int = 2
+    hunters: int = 16
+    has_weather: bool = True
+    is_over_at_a_leak: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What came of a hunt."""
+
+    leaks: list[str]
+    faults: list[str]
+    operations: int
+    marks: int
+    decided: str
+    """A digest of all decisions: the same for the same plan."""
+    told: str
+    """All of it, for people."""
+
+
+async def hunt(settings: Settings, plan: Plan, **others: str) -> Found:
+    """Hunt in an installation; `others` are settings of the servers, as the environment has them."""
+    process = build_process(settings)
+    async with running(process):
+        tenants = await settle(process, plan.tenants, seed=plan.seed)
+        headers = await admin(process)
+    watch = Watch(is_over_at_a_leak=plan.is_over_at_a_leak)
+    with TemporaryFile() as said:
+        async with AsyncExitStack() as stack:
+            # A connection is replaced when it has met all tenants but one.
+            changes = _SERVERS | {
+                "tenants_per_connection": str(plan.tenants - 1),
+                "prepared_statements": str(settings.prepared_statements).lower(),  # an old pooler loses them
+            }
+            starting = (
+                stack.enter_async_context(served(settings, output=said, **changes, **others))
+                for _ in range(plan.servers)
+            )
+            ports = [urlsplit(address).port or 0 for address in await asyncio.gather(*starting)]
+            hunters = [
+                Hunter(number, ports, tenants, watch, base_domain=settings.base_domain)
+                for number in range(plan.hunters)
+            ]
+            weather = Weather(settings, ports[0], headers, tenants, plan.seed)
+            blowing = asyncio.create_task(weather.blow()) if plan.has_weather else None
+            began, worked = time.monotonic(), time.process_time()
+            async with asyncio.TaskGroup() as group:
+                for hunter in hunters:
+                    of_it = decisions(plan.seed, hunter.number, tenants=plan.tenants, weights=_WEIGHTS)
+                    group.create_task(hunter.hunt(_ACTS, of_it, plan.operations // plan.hunters))
+            seconds, worked = time.monotonic() - began, time.process_time() - worked
+            if blowing is not None:
+                await _ended(blowing)
+            said.seek(0)
+            errors = [line.decode(errors="replace") for line in said if b"request_failed" in line]
+    watch.leaks += await strangers(settings, tenants, hunters)
+    decided = hashlib.sha256(b"".join(hunter.decided.digest() for hunter in hunters)).hexdigest()[:16]
+    done = sum(watch.operations.values())
+    told = (
+        f"operations {done}, per second {done / seconds:.0f}, leaks {len(watch.leaks)}, faults {len(watch.faults)}\n"
+        f"seed {plan.seed}, decisions {decided}, tenants {plan.tenants}, servers {plan.servers}\n"
+        f"{seconds:.0f} s, of which the hunters themselves have worked {worked:.0f}\n"
+        f"marks seen {watch.marks}, requests left alone {watch.cut}, answers {dict(sorted(watch.statuses.items()))}\n"
+        f"meanwhile {dict(weather.done)}\n" + "".join(errors[:_MOST_TOLD])
+    )
+    return Found(watch.leaks, watch.faults, done, watch.marks, decided, told)
+
+
+async def _ended(task: asyncio.Task[None]) -> None:
+    """Stop the weather; what went wrong with it is raised."""
+    if not task.done():
+        task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
