@@ -65,8 +65,12 @@ test-pooled pgbouncer="1" *tests="tests/isolation tests/api": setup
 # Run those of them that tell most
 _test-pooled-short pgbouncer="1": (test-pooled pgbouncer "tests/isolation tests/api/test_platform_idempotency.py tests/api/test_items.py tests/api/test_sessions.py")
 
-# Run the tests of faults in their long form, which kills many more runs: just faults -k killed_at_random
+# Do faults to an installation under load, and print what was lost, refused and left over: just faults postgresql-killed
 faults *args: setup
+    @python -m faults {{ args }}
+
+# Run the tests of faults in their long form, which kills many more runs: just test-faults -k killed_at_random
+test-faults *args: setup
     @LEASEHOLD_TEST_LONG=1 pytest tests/faults {{ args }}
 
 # Ask every operation for what its description allows and what it does not, do with items whatever can be done, and feed every parser, for as long as it takes

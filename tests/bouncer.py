@@ -26,10 +26,10 @@ needs_pgbouncer = pytest.mark.skipif(PGBOUNCER is None, reason=WHY_NOT)
 
 
 @contextmanager
-def bouncing(ini: str, users: str) -> Generator[int]:
+def bouncing(ini: str, users: str, *, port: int | None = None) -> Generator[int]:
     """Run it, and yield its port; `{port}` and `{users}` in the file are that port and the file of users."""
     assert PGBOUNCER is not None
-    port = free_port()
+    port = port or free_port()
     with tempfile.TemporaryDirectory() as folder:
         users_file, file = Path(folder) / "userlist.txt", Path(folder) / "pgbouncer.ini"
         users_file.write_text(users)

@@ -187,3 +187,13 @@ def _at_import(node: ast.AST) -> Iterator[ast.AST]:
         yield node.args
     else:
         yield from ast.iter_child_nodes(node)
+
+
+def unwatched_connections(text: str) -> list[int]:
+    """Find connections and pools on the driver that would wait for ever for an end that is gone."""
+    return [
+        call.lineno
+        for call in _calls(ast.parse(text))
+        if ast.unparse(call.func) in {"asyncpg.connect", "asyncpg.create_pool"}
+        and not {keyword.arg for keyword in call.keywords} & {"connection_class"}
+    ]

@@ -70,6 +70,11 @@ def test_connections_on_the_driver_are_opened_in_the_kernel_and_for_installing_a
     )
 
 
+def test_connections_on_the_driver_name_a_class_that_notices_when_the_other_end_is_gone() -> None:
+    """Prevents a query that waits for a quarter of an hour for a machine that has lost its power."""
+    assert breaches(source.unwatched_connections) == []
+
+
 def test_only_the_command_line_reads_the_environment() -> None:
     """Prevents settings that differ between two parts of one process, and tests that must set the environment first.
 
@@ -123,6 +128,7 @@ def test_no_query_reads_whatever_columns_there_are() -> None:
         (source.sessions_built, "import x\nasync_sessionmaker(engine)"),
         (source.driver_connections, "import asyncpg\nasyncpg.connect(url)"),
         (source.driver_connections, "from asyncpg import create_pool as pool\npool(url)"),
+        (source.unwatched_connections, "import asyncpg\nasyncpg.connect(url, timeout=5)"),
         (source.environment_reads, "import os\nos.environ['A']"),
         (source.environment_reads, "\nfrom os import getenv"),
         (source.made_at_import, "from x import Settings\nsettings = Settings()"),
@@ -152,6 +158,7 @@ def test_a_rule_notices_its_violation(rule: source.Rule, violation: str) -> None
         (source.statements_built, "from litestar import delete\ndelete('/')"),
         (source.statements_built, "names = set()\nnames.update(x)"),
         (source.driver_connections, "from leasehold.tenancy.install import connect\nconnect(url)"),
+        (source.unwatched_connections, "import asyncpg\nasyncpg.connect(url, connection_class=LivelyConnection)"),
         (source.made_at_import, "def f():\n    return Settings()"),
         (source.made_at_import, "make = lambda: create_app()"),
         (source.prints, "console.print(1)"),

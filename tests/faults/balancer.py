@@ -1,6 +1,7 @@
 """A load balancer of the simplest kind: it hands each connection to one of the servers that say that they are ready.
 
-It tries another only where a connection is refused, for then nothing was sent. What is lost otherwise stays lost.
+It tries another only where a connection is refused, for then nothing was sent. What is lost otherwise stays lost. Where
+none is ready it takes any, so that a client hears from a server and not from the balancer.
 """
 
 import asyncio
@@ -38,7 +39,8 @@ class Balancer:
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Connect a client with a server until either leaves."""
         for _ in range(len(self._servers)):
-            server = self.ready[self._turn % len(self.ready)]
+            ready = self.ready or self._servers
+            server = ready[self._turn % len(ready)]
             self._turn += 1
             try:
                 there, back = await asyncio.open_connection("127.0.0.1", httpx.URL(server).port)

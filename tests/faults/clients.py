@@ -50,6 +50,14 @@ class Client:
         async with asyncio.timeout(WITHIN_S):
             return (await self._reader.readuntil(b"\r\n\r\n")).decode()
 
+    async def some(self) -> bytes:
+        """Return the next few bytes of the answer, none if nothing comes within a moment."""
+        try:
+            async with asyncio.timeout(0.05):
+                return await self._reader.read(_SMALL_BUFFER)
+        except TimeoutError:
+            return b""
+
     async def rest(self) -> bytes:
         """Return what comes until the server closes the connection, or breaks it off."""
         found = b""

@@ -12,11 +12,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engin
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import AsyncAdaptedQueuePool, ConnectionPoolEntry, NullPool, QueuePool
 
-from leasehold.core.errors import DatabaseUnavailable, Problem
+from leasehold.core.errors import DatabaseUnavailable, OutcomeUnknown, Problem
 from leasehold.core.figures import Histogram
 from leasehold.core.ids import new_id
 from leasehold.core.places import Places
-from leasehold.core.sqlstate import problem_of
+from leasehold.core.sqlstate import is_lost, problem_of
 from leasehold.core.usage import UsageMeter
 
 if TYPE_CHECKING:
@@ -151,7 +151,8 @@ async def unit_of_work(session: SessionT) -> AsyncGenerator[SessionT]:
     """Lend a session for one transaction: committed at the end, rolled back by any exception.
 
     Raises:
-        DatabaseUnavailable: no connection can be had, or it was lost.
+        DatabaseUnavailable: no connection can be had, or it was lost; nothing of the transaction stays.
+        OutcomeUnknown: the connection was lost in the COMMIT, so that nobody knows.
         Problem: what else the database refuses, where its SQLSTATE says so.
     """
     try:
@@ -159,11 +160,11 @@ async def unit_of_work(session: SessionT) -> AsyncGenerator[SessionT]:
         # Together, for each call into SQLAlchemy's synchronous half costs as much as a small query.
         await session.run_sync(_commit_and_close)
     except BaseException as error:
-        async with session:  # which closes it, whoever cancels
-            problem = _problem_with_database(error)
-            if problem is None:
-                raise
-            raise problem from error
+        await _close_what_failed(session)
+        problem = _problem_with_database(error)
+        if problem is None:
+            raise
+        raise problem from error
 
 
 def platform_session(database: Database) -> AbstractAsyncContextManager[PlatformSession]:
@@ -172,8 +173,24 @@ def platform_session(database: Database) -> AbstractAsyncContextManager[Platform
     return unit_of_work(PlatformSession(database.engine, expire_on_commit=False, info=info))
 
 
+async def _close_what_failed(session: AsyncSession) -> None:
+    """Roll back and close. Where the connection is lost in that, PostgreSQL rolls back by itself."""
+    try:
+        async with session:  # which closes it, whoever cancels
+            pass
+    except (OSError, DBAPIError) as error:
+        if not is_lost(error):
+            raise
+
+
 def _commit_and_close(session: Session) -> None:
-    session.commit()
+    session.flush()
+    try:
+        session.commit()
+    except (OSError, DBAPIError) as error:
+        if not is_lost(error):
+            raise
+        raise OutcomeUnknown from error
     session.close()
 
 

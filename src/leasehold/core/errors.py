@@ -156,3 +156,10 @@ class DatabaseUnavailable(Unavailable):
     """The database cannot be reached, or has no connection to spare."""
 
     type = "database-unavailable"
+
+
+class OutcomeUnknown(DatabaseUnavailable):
+    """The database was lost while it kept what was done; look whether it has, or repeat with the same key."""
+
+    type = "outcome-unknown"
+    title = "Outcome unknown"

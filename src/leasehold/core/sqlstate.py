@@ -9,7 +9,7 @@ from collections.abc import Collection
 from typing import Any
 
 import asyncpg
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, InterfaceError
 
 from leasehold.core.constraints import columns_of
 from leasehold.core.errors import Conflict, DatabaseUnavailable, FieldError, Invalid, Problem, Unavailable
@@ -108,6 +108,13 @@ def problem_of(error: DBAPIError) -> Problem | None:
     if not isinstance(driver_error, asyncpg.PostgresError):
         return None
     return problem_of_driver(driver_error, statement=error.statement or "")
+
+
+def is_lost(error: OSError | DBAPIError) -> bool:
+    """Tell whether a connection was lost, so that nobody has heard what became of the last statement."""
+    if isinstance(error, (OSError, InterfaceError)):
+        return True
+    return error.connection_invalidated or sqlstate_of(error).startswith(("08", "57P"))
 
 
 def problem_of_driver(error: asyncpg.PostgresError, *, statement: str = "") -> Problem | None:

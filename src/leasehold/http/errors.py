@@ -11,7 +11,15 @@ from litestar.datastructures import State
 from litestar.exceptions import HTTPException, ValidationException
 from msgspec import Struct
 
-from leasehold.core.errors import TYPE_PREFIX, FieldError, Invalid, NotFound, Problem
+from leasehold.core.errors import (
+    TYPE_PREFIX,
+    DatabaseUnavailable,
+    FieldError,
+    Invalid,
+    NotFound,
+    OutcomeUnknown,
+    Problem,
+)
 from leasehold.core.failures import kind_of
 from leasehold.core.sqlstate import OF_VALUES, told_of_fields
 from leasehold.core.validation import UNREADABLE
@@ -30,6 +38,8 @@ _OF_FRAMEWORK: dict[int, Problem] = {
     413: BodyTooLarge(),
     415: WrongMediaType(),
 }
+
+_ONLY_READ = frozenset({"GET", "HEAD"})
 
 _log = structlog.get_logger(__name__)
 
@@ -73,6 +83,8 @@ AnyRequest = Request[Any, Any, State]
 
 
 def _on_problem(request: AnyRequest, error: Problem) -> Response[ProblemDocument]:
+    if isinstance(error, OutcomeUnknown) and request.method in _ONLY_READ:
+        error = _without_outcome(error)
     if error.status >= 500:
         _log.warning("request_refused", problem=error.type, cause=kind_of(error.__cause__), path=request.scope["path"])
     if isinstance(error, OF_VALUES):
@@ -81,6 +93,13 @@ def _on_problem(request: AnyRequest, error: Problem) -> Response[ProblemDocument
     if error.extensions:
         answer.content = msgspec.to_builtins(answer.content) | error.extensions
     return answer
+
+
+def _without_outcome(error: OutcomeUnknown) -> Problem:
+    """Return what the loss of a COMMIT is to who only reads."""
+    plain = DatabaseUnavailable()
+    plain.__cause__ = error.__cause__
+    return plain
 
 
 def _on_not_found(request: AnyRequest, _error: NotFoundError) -> Response[ProblemDocument]:

@@ -9,6 +9,7 @@ import asyncpg
 
 from leasehold.core.database import DriverConnection, DriverPool, driver_url
 from leasehold.core.errors import DatabaseUnavailable
+from leasehold.core.lively import LivelyConnection
 from leasehold.core.sqlstate import LOST_CONNECTION
 
 _QUERIES = 1000
@@ -57,6 +58,7 @@ async def _open_pool(url: str, *, size: int, prepared_statements: bool) -> Drive
         # Nothing is set on a connection beyond its transaction, so nothing is to be reset.
         return await asyncpg.create_pool(
             driver_url(url),
+            connection_class=LivelyConnection,
             min_size=0,
             max_size=size,
             max_queries=_QUERIES,

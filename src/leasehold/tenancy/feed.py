@@ -18,6 +18,7 @@ import asyncpg
 import structlog
 
 from leasehold.core.database import DriverConnection, driver_url
+from leasehold.core.lively import LivelyConnection
 from leasehold.tenancy.context import Maintenance, TenantRef, TenantState
 from leasehold.tenancy.directory import KnownSubjects, TenantDirectory
 from leasehold.tenancy.registry import CHANNEL, TERMS_SQL, tenant_ref_of
@@ -142,6 +143,7 @@ class DirectoryFeed:
     async def _connect(self) -> DriverConnection:
         connection = await asyncpg.connect(
             self._url,
+            connection_class=LivelyConnection,
             timeout=5,
             command_timeout=30,
             statement_cache_size=0,

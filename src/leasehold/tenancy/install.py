@@ -12,6 +12,7 @@ import asyncpg
 
 from leasehold.config import DATABASE_URL
 from leasehold.core.database import DriverConnection, driver_url
+from leasehold.core.lively import LivelyConnection
 from leasehold.tenancy.names import APP_ROLE, OWNER_ROLE, TENANT_GROUP, literal, quoted
 
 MIN_MAJOR = 16
@@ -85,7 +86,7 @@ async def connect(url: str) -> DriverConnection:
     if not DATABASE_URL.match(url):
         raise InvalidDatabaseUrl
     try:
-        return await asyncpg.connect(driver_url(url), timeout=10)
+        return await asyncpg.connect(driver_url(url), connection_class=LivelyConnection, timeout=10)
     except (ValueError, asyncpg.ClientConfigurationError) as error:
         raise InvalidDatabaseUrl from error
 

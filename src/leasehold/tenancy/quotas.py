@@ -15,6 +15,7 @@ from sqlalchemy import BigInteger
 from sqlalchemy.orm import Mapped, mapped_column
 
 from leasehold.core.database import DriverConnection, driver_url
+from leasehold.core.lively import LivelyConnection
 from leasehold.core.models import Identified, PlatformModel
 from leasehold.core.quotas.shared import Answer, Asked, StoreAway, window_digests
 from leasehold.core.sqlstate import LOST_CONNECTION
@@ -91,7 +92,9 @@ class PostgresQuotas:
                 async with asyncio.timeout(self._timeout_s):
                     connection = self._connection
                     if connection is None or connection.is_closed():
-                        connection = self._connection = await asyncpg.connect(self._url, **self._options)
+                        connection = self._connection = await asyncpg.connect(
+                            self._url, connection_class=LivelyConnection, **self._options
+                        )
                     row = await connection.fetchrow(statement, *arguments)
             except (*LOST_CONNECTION, asyncpg.PostgresError) as error:
                 # It may be in the middle of an answer that nobody will read.

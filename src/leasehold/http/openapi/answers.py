@@ -14,6 +14,7 @@ from leasehold.core.errors import (
     Invalid,
     InvalidToken,
     NotFound,
+    OutcomeUnknown,
     Problem,
     Unauthenticated,
 )
@@ -58,8 +59,8 @@ _OF_TENANTS: _Problems = (
     TenantPutBack,
     DirectoryStale,
 )
-_BY_WRITING: _Problems = (Invalid, Conflict)
-"""What the database may make of a value, or of two who write the same."""
+_BY_WRITING: _Problems = (Invalid, Conflict, OutcomeUnknown)
+"""What the database may make of a value, or of two who write the same, and what nobody knows once it is lost."""
 _WITH_TOKEN: _Problems = (Unauthenticated, InvalidToken)
 _ARRIVING: _Problems = (BodyTooLarge, BodyTooSlow, BodyCutOff)
 _WITH_FORM: _Problems = (Problem, *_ARRIVING)

@@ -14,6 +14,7 @@ from uuid import UUID
 import asyncpg
 
 from leasehold.core.database import DriverConnection, driver_url
+from leasehold.core.lively import LivelyConnection
 from leasehold.tenancy.archive.copying import FORMATS
 from leasehold.tenancy.archive.manifest import ArchivedTenant
 from leasehold.tenancy.archive.refusals import BeingMigrated, Drifted, NotExportable, PutBackMeanwhile
@@ -69,7 +70,9 @@ async def snapshot(url: str, tenant_id: UUID, *, tenant_roles: bool) -> AsyncGen
         OSError, asyncpg.PostgresError: the database does not answer, or refuses.
     """
     # Where there is a pooler, what was prepared in one transaction is not there in the next.
-    connection = await asyncpg.connect(driver_url(url), timeout=10, statement_cache_size=0)
+    connection = await asyncpg.connect(
+        driver_url(url), connection_class=LivelyConnection, timeout=10, statement_cache_size=0
+    )
     try:
         for _ in range(_LOOKS):
             if found := await _look(connection, tenant_id, tenant_roles=tenant_roles):

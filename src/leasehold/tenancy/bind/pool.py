@@ -14,10 +14,11 @@ from uuid import UUID
 
 import asyncpg
 
-from leasehold.core.database import DriverConnection, driver_url
+from leasehold.core.database import driver_url
 from leasehold.core.errors import DatabaseUnavailable
 from leasehold.core.figures import Histogram
 from leasehold.core.line import Line
+from leasehold.core.lively import LivelyConnection
 from leasehold.core.usage import UsageMeter
 from leasehold.tenancy.bind.binding import binding_sql
 from leasehold.tenancy.bind.trace import Statements
@@ -26,7 +27,7 @@ from leasehold.tenancy.context import TenantRef
 _HAND_OVERS = 20
 
 
-class ReaderConnection(DriverConnection):
+class ReaderConnection(LivelyConnection):
     """A connection with the memory of whom it has served."""
 
     home: int = 0

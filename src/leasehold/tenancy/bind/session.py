@@ -15,8 +15,9 @@ from sqlalchemy.orm import Session, SessionTransaction
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from leasehold.core.clock import utc_now
-from leasehold.core.database import Database, DriverConnection, platform_session, unit_of_work
+from leasehold.core.database import Database, platform_session, unit_of_work
 from leasehold.core.errors import Problem
+from leasehold.core.lively import LivelyConnection
 from leasehold.core.sqlstate import ReadOnly
 from leasehold.tenancy.bind.binding import begin_bound, binding_sql
 from leasehold.tenancy.bind.moved import is_about_shape, moved
@@ -42,7 +43,7 @@ class Unbound(RuntimeError):
         super().__init__(self.__doc__)
 
 
-class BindableConnection(DriverConnection):
+class BindableConnection(LivelyConnection):
     """A driver connection whose next BEGIN carries what must hold for that one transaction."""
 
     next_binding: str | None = None

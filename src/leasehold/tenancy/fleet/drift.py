@@ -7,6 +7,7 @@ import asyncpg
 from sqlalchemy import MetaData
 
 from leasehold.core.database import DriverConnection, driver_url
+from leasehold.core.lively import LivelyConnection
 from leasehold.tenancy.fleet.fingerprint import describe_all
 from leasehold.tenancy.fleet.history import DatabaseNewer, TenantHistory
 from leasehold.tenancy.fleet.plan import UnknownTenantSlug
@@ -53,7 +54,7 @@ async def find_drift(
         UnknownTenantSlug: there is no such tenant.
         DatabaseNewer: a tenant stands at a revision that the history does not have.
     """
-    connection = await asyncpg.connect(driver_url(owner_url), timeout=10)
+    connection = await asyncpg.connect(driver_url(owner_url), connection_class=LivelyConnection, timeout=10)
     try:
         return await _compare(connection, history, metadata, slugs, tenant_roles=tenant_roles)
     finally:

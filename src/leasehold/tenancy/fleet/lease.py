@@ -20,6 +20,7 @@ import structlog
 
 from leasehold.core.database import DriverConnection, driver_url
 from leasehold.core.ids import new_id
+from leasehold.core.lively import LivelyConnection
 from leasehold.core.sqlstate import LOST_CONNECTION
 from leasehold.tenancy.names import literal
 
@@ -181,7 +182,9 @@ async def living_holder(connection: DriverConnection) -> Any:
 async def connect_for_run(url: str, run_id: UUID) -> DriverConnection:
     """Open a connection that bears the name of a run, by which whoever takes over can find and end it."""
     settings = {"application_name": application_name(run_id)}
-    return await asyncpg.connect(driver_url(url), timeout=10, server_settings=settings)
+    return await asyncpg.connect(
+        driver_url(url), connection_class=LivelyConnection, timeout=10, server_settings=settings
+    )
 
 
 def application_name(run_id: UUID) -> str:

@@ -10,6 +10,7 @@ from uuid import UUID
 import asyncpg
 
 from leasehold.core.database import DriverConnection, driver_url
+from leasehold.core.lively import LivelyConnection
 from leasehold.tenancy.fleet.history import RELATIVE, DatabaseNewer, TenantHistory
 from leasehold.tenancy.fleet.limits import Limits
 from leasehold.tenancy.fleet.refusals import destroys, excerpt
@@ -209,7 +210,7 @@ async def tenant_schema(owner_url: str, slug: str) -> str:
     Raises:
         UnknownTenantSlug: there is no such tenant.
     """
-    connection = await asyncpg.connect(driver_url(owner_url), timeout=10)
+    connection = await asyncpg.connect(driver_url(owner_url), connection_class=LivelyConnection, timeout=10)
     try:
         schema = await connection.fetchval("SELECT schema_name FROM platform.tenants WHERE slug = $1", slug)
     finally:

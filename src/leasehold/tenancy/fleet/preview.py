@@ -7,6 +7,7 @@ import asyncpg
 from sqlalchemy import MetaData
 
 from leasehold.core.database import DriverConnection, driver_url
+from leasehold.core.lively import LivelyConnection
 from leasehold.tenancy.fleet.history import TenantHistory
 from leasehold.tenancy.fleet.ledger import revision_sql
 from leasehold.tenancy.fleet.limits import Limits
@@ -25,7 +26,7 @@ async def statements_for(
 
     Which rights are missing is found out in a schema that is built for it and thrown away.
     """
-    connection = await asyncpg.connect(driver_url(owner_url), timeout=10)
+    connection = await asyncpg.connect(driver_url(owner_url), connection_class=LivelyConnection, timeout=10)
     try:
         return [
             line

@@ -14,6 +14,7 @@ from sqlalchemy import MetaData
 
 from leasehold.core.actor import Actor
 from leasehold.core.database import DriverConnection, driver_url
+from leasehold.core.lively import LivelyConnection
 from leasehold.core.sqlstate import LOST_CONNECTION
 from leasehold.tenancy.fleet.history import RELATIVE, DatabaseNewer, TenantHistory
 from leasehold.tenancy.fleet.lease import LEASE_S, Lease, LeaseLost, application_name, connect_for_run, held_lease
@@ -127,7 +128,7 @@ class FleetRun:
             DatabaseNewer, UnknownRevision, UnknownTenantSlug, Unrenderable, Destructive: it would do nothing.
             OSError, asyncpg.PostgresError: the database does not answer.
         """
-        connection = await asyncpg.connect(driver_url(self.owner_url), timeout=10)
+        connection = await asyncpg.connect(driver_url(self.owner_url), connection_class=LivelyConnection, timeout=10)
         try:
             return await self._plan(connection)
         finally:
@@ -161,7 +162,9 @@ class FleetRun:
     async def _look(self) -> Plan | None:
         """Return what there is to do, None where a dead run keeps the registry locked: then the lease goes first."""
         limits = {"lock_timeout": _LOOK_LOCK_TIMEOUT}
-        connection = await asyncpg.connect(driver_url(self.owner_url), timeout=10, server_settings=limits)
+        connection = await asyncpg.connect(
+            driver_url(self.owner_url), connection_class=LivelyConnection, timeout=10, server_settings=limits
+        )
         try:
             plan = await self._plan(connection)
             return replace(plan, is_done=not plan.waves and await self._is_current(connection))

@@ -13,6 +13,7 @@ from typing import Self
 import asyncpg
 
 from leasehold.core.database import DriverConnection, driver_url
+from leasehold.core.lively import LivelyConnection
 from leasehold.core.sqlstate import LOST_CONNECTION
 
 _EVERY_S = 2.0
@@ -58,7 +59,7 @@ class Watch:
     async def _look(self) -> None:
         await asyncio.sleep(_EVERY_S)
         with suppress(*LOST_CONNECTION, asyncpg.PostgresError):
-            connection = await asyncpg.connect(driver_url(self._url), timeout=10)
+            connection = await asyncpg.connect(driver_url(self._url), connection_class=LivelyConnection, timeout=10)
             try:
                 while True:
                     rows = await connection.fetch(_BLOCKERS, self._pid)

@@ -16,6 +16,7 @@ import structlog
 from leasehold.config import Settings
 from leasehold.core.database import DriverConnection, driver_url
 from leasehold.core.ids import new_id
+from leasehold.core.lively import LivelyConnection
 from leasehold.core.sqlstate import LOST_CONNECTION
 from leasehold.tenancy.jobs.models import CHANNEL
 from leasehold.tenancy.jobs.queue import JobQueue
@@ -112,7 +113,11 @@ class QueueLink:
 
     async def _connect(self) -> DriverConnection:
         connection: DriverConnection = await asyncpg.connect(
-            self._url, timeout=5, server_settings={"application_name": "leasehold-worker"}, **self._options
+            self._url,
+            connection_class=LivelyConnection,
+            timeout=5,
+            server_settings={"application_name": "leasehold-worker"},
+            **self._options,
         )
         if self._listens:
             await connection.add_listener(CHANNEL, self._hear)

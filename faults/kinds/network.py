@@ -1,0 +1,76 @@
+"""The network between the processes and PostgreSQL."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
+
+from faults.fault import Fault
+from faults.stage import Stage
+from faults.wire import wired
+
+
+@asynccontextmanager
+async def _through_a_wire(url: str, stage: Stage) -> AsyncGenerator[Mapping[str, str]]:
+    parts = urlsplit(url)
+    async with wired("127.0.0.1", stage.cluster.port) as wire:
+        stage.wire = wire
+
+        async def end() -> None:
+            wire.cut()
+
+        stage.afterwards.append(end)  # else PostgreSQL keeps what nobody has told it of
+        rewired = parts._replace(netloc=f"{parts.username}:{parts.password}@127.0.0.1:{wire.port}").geturl()
+        yield {"LEASEHOLD_DATABASE_URL": rewired, "LEASEHOLD_DIRECT_URL": rewired}
+
+
+async def _delay(stage: Stage) -> None:
+    stage.wire.delay_s = 0.05
+    await asyncio.sleep(stage.lasts(short_s=2, long_s=20))
+    stage.wire.delay_s = 0
+
+
+async def _cut(stage: Stage) -> None:
+    for _ in range(round(stage.lasts(short_s=4, long_s=40))):
+        stage.wire.cut()
+        await asyncio.sleep(0.5)
+
+
+async def _half_close(stage: Stage) -> None:
+    for _ in range(round(stage.lasts(short_s=2, long_s=20))):
+        stage.wire.half_close()
+        await asyncio.sleep(0.5)
+
+
+async def _fall_silent(stage: Stage) -> None:
+    stage.wire.fall_silent()
+
+
+FAULTS = (
+    Fault(
+        "network-slow",
+        "With 50 ms more each way requests take longer, and none fails.",
+        _delay,
+        route=_through_a_wire,
+        is_unnoticed=True,
+    ),
+    Fault(
+        "network-cut",
+        "As when backends are terminated: reads are done again, writes are answered 503.",
+        _cut,
+        route=_through_a_wire,
+    ),
+    Fault(
+        "network-half-closed",
+        "As when it is cut.",
+        _half_close,
+        route=_through_a_wire,
+    ),
+    Fault(
+        "network-silent",
+        "Connections on which nothing comes any more are given up, and their requests answered 503 with Retry-After.",
+        _fall_silent,
+        route=_through_a_wire,
+        shown_by="refused",
+    ),
+)
