@@ -50,6 +50,7 @@ from leasehold.platform.keys.service import KeyService
 from leasehold.platform.usage.flush import flush_usage
 from leasehold.process import Process
 from leasehold.tenancy.archive.exporting import Exporter
+from leasehold.tenancy.archive.filling import Filler
 from leasehold.tenancy.archive.importing import Importer
 from leasehold.tenancy.archive.platform_exporting import PlatformExporter
 from leasehold.tenancy.audit.owner import record_provisioning
@@ -64,6 +65,7 @@ from leasehold.tenancy.provision import Provisioner
 from leasehold.tenancy.purge import Purger
 from leasehold.tenancy.quotas import PostgresQuotas
 from leasehold.tenancy.readiness import outdated_revisions
+from leasehold.tenancy.restores.restoring import Restorer
 from leasehold.tenancy.signing import SigningKeyWatch
 from leasehold.tenancy.window import RevisionWindow
 from leasehold.worker.running import worker_inside
@@ -144,6 +146,14 @@ def build_process(
         record=record_provisioning,
         tenant_roles=settings.tenant_roles,
     )
+    purger = Purger(owner)
+    importer = Importer(
+        owner_url=settings.owner_url.get_secret_value() if settings.owner_url else None,
+        filler=Filler(history, TenantModel.metadata, key, WRAPPED),
+        bound_to_id=BOUND_TO_ID,
+        tenant_roles=settings.tenant_roles,
+        base_domain=settings.base_domain,
+    )
     return Process(
         settings=settings,
         database=Database(
@@ -167,7 +177,7 @@ def build_process(
         window=RevisionWindow(known=history.revisions, served=history.served_revisions()),
         owner=owner,
         provisioner=provisioner,
-        purger=Purger(owner),
+        purger=purger,
         cloner=Cloner(provisioner, TenantModel.metadata),
         exporter=Exporter(
             url=direct_url or database_url,
@@ -179,16 +189,8 @@ def build_process(
         platform_exporter=PlatformExporter(
             url=direct_url or database_url, key=key, secrets=WRAPPED_OF_PLATFORM, metadata=PlatformModel.metadata
         ),
-        importer=Importer(
-            owner_url=settings.owner_url.get_secret_value() if settings.owner_url else None,
-            history=history,
-            metadata=TenantModel.metadata,
-            key=key,
-            secrets=WRAPPED,
-            bound_to_id=BOUND_TO_ID,
-            tenant_roles=settings.tenant_roles,
-            base_domain=settings.base_domain,
-        ),
+        importer=importer,
+        restorer=Restorer(importer, owner, purger, tenant_roles=settings.tenant_roles),
         key=key,
         tokens=tokens,
         passwords=Passwords(

@@ -28,6 +28,7 @@ from leasehold.tenancy.feed import DirectoryFeed
 from leasehold.tenancy.owner import Owner
 from leasehold.tenancy.provision import Provisioner
 from leasehold.tenancy.purge import Purger
+from leasehold.tenancy.restores.restoring import Restorer
 from leasehold.tenancy.window import RevisionWindow
 from leasehold.workspace.keys.verification import ApiKeys
 from leasehold.workspace.sessions.service import Lifetimes
@@ -52,6 +53,7 @@ class Process:
     exporter: Exporter
     platform_exporter: PlatformExporter
     importer: Importer
+    restorer: Restorer
     key: InstallationKey
     tokens: AccessTokens
     passwords: Passwords

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from tests.architecture.source import PACKAGE, ROOT, python_files
 
-_RECORDERS = {"record", "record_to", "_record", "_move", "event_row"}
+_RECORDERS = {"record", "record_to", "_record", "_move", "event_row", "record_restore"}
 _ACTION = re.compile(r"[a-z_]+\.[a-z_]+")
 
 

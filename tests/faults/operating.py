@@ -71,6 +71,7 @@ def _be_child(output: Path, arguments: list[str]) -> None:
     with output.open("wb") as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
+    os.chdir(output.parent)
     sys.argv = ["leasehold", *arguments]
     main()
 

@@ -27,6 +27,7 @@ from leasehold.config import Settings
 from leasehold.core.database import driver_url
 from leasehold.main import build_process
 from leasehold.tenancy.names import quoted
+from tests.archives import PASSPHRASE
 from tests.conftest import installed, migrate
 from tests.factories import OPERATOR, new_slug
 from tests.faults.agreement import eventually
@@ -72,6 +73,8 @@ class Operation:
     vacancies: bool = False
     """Whether there are vacancies before."""
     logs: tuple[str, ...] = ("platform", "tenant")
+    beside: tuple[tuple[str, str], ...] = ()
+    """The events that one log alone has afterwards, with the log."""
     asks_beside: bool = False
     """Whether it asks the worker for vacancies in another transaction. The worker looks each minute anyway."""
     in_steps: bool = False
@@ -82,6 +85,7 @@ class Operation:
     """Whether it tells how far it is, before anything else."""
 
 
+_PUT_BACK = ("tenants export T -o T.archive", "restore T --in-place --file T.archive")
 OPERATIONS = {
     "build": Operation("tenants create N", ("tenant.provisioned",), "Another tenant has this slug", asks_beside=True),
     "claim": Operation(
@@ -112,6 +116,28 @@ OPERATIONS = {
         "There is no tenant",
         ("tenants delete T --yes",),
         logs=("platform",),
+        goes_on=True,
+    ),
+    "put back": Operation(
+        "restore T --in-place --file T.archive",
+        ("tenant.put_back",),
+        "was put back already",
+        ("tenants export T -o T.archive",),
+        tells=True,
+    ),
+    "undo": Operation(
+        "restores undo T",
+        ("tenant.put_back_undone",),
+        "has again what it had",
+        before=_PUT_BACK,
+        beside=(("tenant", "tenant.exported"),),  # which is not in the archive
+    ),
+    "confirm": Operation(
+        "restores confirm T --yes",
+        ("tenant.put_back_confirmed",),
+        "was not put back",
+        before=_PUT_BACK,
+        beside=(("platform", "tenant.purged"),),
         goes_on=True,
     ),
     "rename": Operation("tenants rename T N", ("tenant.renamed",), "There is no tenant"),
@@ -272,6 +298,7 @@ async def staged(
                 **through,
                 **environment,
                 "LEASEHOLD_VACANCIES": "5",
+                "LEASEHOLD_ARCHIVE_PASSPHRASE": PASSPHRASE,
                 "PATH": os.environ["PATH"],
                 "PYTHONPATH": os.pathsep.join(sys.path),
             },
@@ -314,7 +341,8 @@ def demand_events(operation: Operation, done: State) -> None:
         for line in done.elements()
         if "audit_events" in line.split()[0]
     )
-    assert found == sorted((log, action) for log in operation.logs for action in operation.writes)
+    both = [(log, action) for log in operation.logs for action in operation.writes]
+    assert found == sorted([*both, *operation.beside])
 
 
 async def test_each_operation_is_done_or_not_and_the_same_again_finishes_it(

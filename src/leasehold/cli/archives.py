@@ -74,10 +74,11 @@ def import_tenant(
             return await archives_of(process).load(file, passphrase=passphrase, to=to, by=operator(), progress=progress)
 
     done = run(work)
-    show(done, _told(done), as_json=as_json)
+    show(done, told_of_import(done), as_json=as_json)
 
 
-def _told(done: Imported) -> list[str]:
+def told_of_import(done: Imported) -> list[str]:
+    """Return the lines about a tenant that came out of an archive."""
     way = f"from revision {done.archive_revision} to {done.revision}"
     at = f"at revision {done.revision}" if done.archive_revision == done.revision else way
     lines = [f"{done.slug} is {done.state}, id {done.id}, {at}: {done.rows} rows, all as they were exported."]

@@ -13,6 +13,7 @@ import click
 from rich_click import RichGroup
 
 from leasehold.cli.backup_progress import showing
+from leasehold.cli.drills import drill
 from leasehold.cli.fleet_run import Interrupted
 from leasehold.cli.operator import operator
 from leasehold.cli.options import as_json
@@ -56,6 +57,9 @@ def backups_of(process: Process) -> BackupService:
         process.platform_exporter,
         Keeping(keep_of(settings.backup_keep), timedelta(days=settings.backup_purged_days)),
     )
+
+
+backup.add_command(drill)
 
 
 @backup.command("run")

@@ -19,6 +19,7 @@ from leasehold.cli.keys import keys
 from leasehold.cli.migrate import migrate
 from leasehold.cli.plans import plans
 from leasehold.cli.reference import reference
+from leasehold.cli.restores import restore, restores
 from leasehold.cli.serve import serve
 from leasehold.cli.tenants import tenants
 from leasehold.cli.tokens import tokens
@@ -55,6 +56,8 @@ for command in (
     clients,
     admins,
     tokens,
+    restore,
+    restores,
     audit,
     keys,
     reference,

@@ -18,13 +18,13 @@ from leasehold.core.database import DriverConnection
 from leasehold.core.errors import Conflict
 from leasehold.core.personal import copied, extent_of
 from leasehold.tenancy.audit.owner import record_clone
-from leasehold.tenancy.context import TenantRef, TenantState
-from leasehold.tenancy.names import quoted, schema_name
+from leasehold.tenancy.context import TenantPutBack, TenantRef, TenantState
+from leasehold.tenancy.names import quoted
 from leasehold.tenancy.provision import Provisioner
 from leasehold.tenancy.states import LIVING, WrongTenantState
 
 _LOCK_TIMEOUT = "5s"
-_SOURCE = "SELECT state, revision FROM platform.tenants WHERE id = $1"
+_SOURCE = "SELECT state, revision, schema_name FROM platform.tenants WHERE id = $1"
 # A copy is to behave like its source; what it may have is part of that.
 _TERMS = """
 UPDATE platform.tenants t
@@ -83,28 +83,36 @@ class Cloner:
             InvalidSlug, SlugTaken, NoOwner, FleetNotReady, DatabaseUnavailable: see `Provisioner.provision`.
             Problem: a migration holds a table of the source.
         """
-        copy = _Copy(source_id, tenant_id, self._tables, is_scrubbed=is_scrubbed, by=by, report=report)
+        async with self._provisioner.owner.connection() as connection:
+            head = self._provisioner.revision
+            schema = await _demand_source(connection, source_id, head=head)
+            copy = _Copy(source_id, schema, tenant_id, self._tables, is_scrubbed=is_scrubbed, by=by, report=report)
         try:
             tenant = await self._provisioner.provision_copy(copy, slug=slug, name=name)
         except (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError):
             # What is not there could not be locked, and that comes first.
             async with self._provisioner.owner.connection() as connection:
-                await _demand_source(connection, source_id, head=self._provisioner.revision)
+                if await _demand_source(connection, source_id, head=head) != schema:
+                    raise TenantPutBack from None
             raise
         return Cloned(tenant, copy.rows)
 
 
-async def _demand_source(connection: DriverConnection, source_id: UUID, *, head: str) -> None:
+async def _demand_source(connection: DriverConnection, source_id: UUID, *, head: str) -> str:
+    """Return the schema of a tenant that can be copied."""
     source = await connection.fetchrow(_SOURCE, source_id)
     if source is None or source["state"] not in LIVING:
         raise WrongTenantState(state=source["state"] if source else TenantState.PURGED)
     if source["revision"] != head:
         raise SourceNotMigrated(revision=source["revision"], head=head)
+    return source["schema_name"]
 
 
 @dataclass(slots=True)
 class _Copy:
     source_id: UUID
+    schema: str
+    """Where the source lives."""
     tenant_id: UUID
     tables: list[Table]
     is_scrubbed: bool
@@ -118,7 +126,7 @@ class _Copy:
         locked = ", ".join(self._in_source(table) for table in self.tables)
         return (
             f"BEGIN ISOLATION LEVEL REPEATABLE READ; SET LOCAL lock_timeout = '{_LOCK_TIMEOUT}'; "
-            f"LOCK TABLE {locked} IN ACCESS SHARE MODE"
+            f"LOCK TABLE {locked} IN ROW SHARE MODE"  # against migrations, and against a move of the source
         )
 
     async def fill(self, connection: DriverConnection, tenant: TenantRef) -> None:
@@ -127,13 +135,21 @@ class _Copy:
         Raises:
             WrongTenantState, SourceNotMigrated: as for `Cloner.clone`.
         """
-        await _demand_source(connection, self.source_id, head=tenant.revision)
+        if await _demand_source(connection, self.source_id, head=tenant.revision) != self.schema:
+            raise TenantPutBack
         for table in self.tables:
             status = await connection.execute(self._copying(table, tenant.schema))
             self.rows[table.name] = int(status.rpartition(" ")[2])
             self.report(table.name, self.rows[table.name])
         await connection.execute(_TERMS, self.source_id, tenant.id)
-        await record_clone(connection, tenant, self.by, source_id=self.source_id, is_scrubbed=self.is_scrubbed)
+        await record_clone(
+            connection,
+            tenant,
+            self.by,
+            source_id=self.source_id,
+            source_schema=self.schema,
+            is_scrubbed=self.is_scrubbed,
+        )
 
     def _copying(self, table: Table, schema: str) -> str:
         columns = [column for column in table.columns if column.computed is None]
@@ -143,4 +159,4 @@ class _Copy:
         return f"INSERT INTO {into} ({names}) SELECT {values} FROM {self._in_source(table)}"  # names of ours
 
     def _in_source(self, table: Table) -> str:
-        return f"{quoted(schema_name(self.source_id))}.{quoted(table.name)}"
+        return f"{quoted(self.schema)}.{quoted(table.name)}"

@@ -23,6 +23,8 @@ class TenantState(StrEnum):
     DELETED = "deleted"
     PURGING = "purging"
     PURGED = "purged"
+    SET_ASIDE = "set_aside"
+    """What a tenant had until it was put back to an earlier state; it waits to be destroyed, or put in its place."""
 
 
 class UnknownTenant(NotFound):
@@ -55,9 +57,20 @@ class TenantInMaintenance(Unavailable):
             self.headers = {"Retry-After": str(max(1, math.ceil(left_s)))}
 
 
+class TenantPutBack(Unavailable):
+    """This tenant was put back to an earlier state in this moment."""
+
+    type = "tenant-put-back"
+    title = "Tenant put back"
+
+
 @dataclass(frozen=True, slots=True)
 class TenantRef:
-    """What the request path needs to know of a tenant. `id`, `schema` and `role` never change; the slug may."""
+    """What the request path needs to know of a tenant.
+
+    The `id` never changes; the slug may. `schema` and `role` change when the tenant is put back to an earlier state:
+    its former ones are then nobody's any more, so whoever has not heard of it finds nothing.
+    """
 
     id: UUID
     slug: str

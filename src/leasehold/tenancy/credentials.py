@@ -58,6 +58,11 @@ class KnownCredentials:
         for fingerprint in tuple(self._by_subject.get((tenant_id, subject), ())):
             self._drop(fingerprint)
 
+    def forget_tenant(self, tenant_id: UUID) -> None:
+        """Forget the credentials of a tenant."""
+        for fingerprint in [one for one, known in self._known.items() if known.principal.tenant_id == tenant_id]:
+            self._drop(fingerprint)
+
     def forget_all(self) -> None:
         """Forget all credentials."""
         self._known.clear()

@@ -172,6 +172,13 @@ class KnownSubjects:
         self._drop((tenant_id, subject))
         self._credentials.forget(tenant_id, subject)
 
+    def forget_tenant(self, tenant_id: UUID) -> None:
+        """Read the status of everybody in a tenant again, and look their credentials up again."""
+        self.epoch += 1
+        for key in [key for key in self._active if key[0] == tenant_id]:
+            self._drop(key)
+        self._credentials.forget_tenant(tenant_id)
+
     def forget_all(self) -> None:
         """Read the status of everybody again at their next request."""
         self.epoch += 1

@@ -191,6 +191,9 @@ class DirectoryFeed:
                 self._subjects.forget(row["tenant_id"], row["subject"])
         found = list(_known_tenants(tenants, asked_at))
         for tenant, hostnames, former_slugs in found:
+            known = self._directory.by_id(tenant.id)
+            if known is not None and known.schema != tenant.schema:
+                self._subjects.forget_tenant(tenant.id)  # who was active is so no longer, or not yet
             self._directory.put(tenant, hostnames, former_slugs)
         for tenant_id in changed - {tenant.id for tenant, *_ in found}:
             self._directory.remove(tenant_id)

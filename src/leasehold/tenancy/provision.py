@@ -278,11 +278,24 @@ class Provisioner:
 
 def schema_sql(target: SchemaTarget, *, tenant_roles: bool) -> str:
     """Return the statements that make the empty schema of a tenant, and its role where tenants have roles."""
-    role, schema = quoted(target.role), f"CREATE SCHEMA {quoted(target.schema)}"
-    if not tenant_roles:
-        return schema
+    schema = empty_schema_sql(target, tenant_roles=tenant_roles)
+    return f"{schema}; {memberships_sql(target)}" if tenant_roles else schema
+
+
+def empty_schema_sql(target: SchemaTarget, *, tenant_roles: bool) -> str:
+    """Return the same, but for what the role is a member of, and the app of it."""
+    schema = f"CREATE SCHEMA {quoted(target.schema)}"
+    return f"{schema}; CREATE ROLE {quoted(target.role)} NOLOGIN" if tenant_roles else schema
+
+
+def memberships_sql(target: SchemaTarget) -> str:
+    """Return the statements by which the app can take on a role, and the role may do what all tenants may.
+
+    To the end of the transaction nobody else can make a role a member of the group: in one that lasts, they come last.
+    """
+    role = quoted(target.role)
     return (
-        f"{schema}; CREATE ROLE {role} NOLOGIN; GRANT {TENANT_GROUP} TO {role} WITH INHERIT TRUE, SET FALSE; "
+        f"GRANT {TENANT_GROUP} TO {role} WITH INHERIT TRUE, SET FALSE; "
         f"GRANT {role} TO {APP_ROLE} WITH INHERIT FALSE, SET TRUE"
     )
 

@@ -21,7 +21,7 @@ from leasehold.core.ids import new_id
 from leasehold.tenancy.audit.owner import record_purge
 from leasehold.tenancy.context import TenantState, UnknownTenant
 from leasehold.tenancy.entitlements import DEFAULT_PLAN
-from leasehold.tenancy.names import quoted, vacant_slug
+from leasehold.tenancy.names import quoted, role_name, schema_name, vacant_slug
 from leasehold.tenancy.owner import Owner
 
 _AT_ONCE = 4
@@ -39,6 +39,17 @@ WITH purging AS (
 INSERT INTO platform.tenant_purges (id, tenant_id, started_at, row_counts) VALUES ($2, $1, now(), '{}')
 ON CONFLICT (tenant_id) DO NOTHING
 """
+# Nobody restores what is condemned. That it is due lets the worker go on with it.
+_CONDEMN = """
+WITH purging AS (
+    UPDATE platform.tenants SET state = 'purging', deleted_at = now(), purge_at = now(), updated_at = now()
+     WHERE id = $1 AND state = 'set_aside'
+    RETURNING id
+)
+INSERT INTO platform.tenant_purges (id, tenant_id, started_at, row_counts) SELECT $2, id, now(), '{}' FROM purging
+RETURNING tenant_id
+"""
+_SET_ASIDE = "SELECT aside_id FROM platform.tenant_restores WHERE tenant_id = $1"
 # By the dependencies on a schema, which are indexed: pg_class has no index by schema, and thousands of schemas.
 _OF_SCHEMA = """
   FROM pg_catalog.pg_namespace n
@@ -80,10 +91,12 @@ UPDATE platform.audit_events
     "DELETE FROM platform.jobs WHERE tenant_id = $1",
     "DELETE FROM platform.impersonations WHERE tenant_id = $1",
     "DELETE FROM platform.tenant_clones WHERE source_id = $1 OR tenant_id = $1",
+    "DELETE FROM platform.tenant_restores WHERE aside_id = $1",
 )
 _END = """
 UPDATE platform.tenants
-   SET state = 'purged', slug = $2, name = '', is_canary = false, is_read_only = false, maintenance_ends_at = NULL,
+   SET state = 'purged', slug = $2, schema_name = $4, role_name = $5, name = '', is_canary = false,
+       is_read_only = false, maintenance_ends_at = NULL,
        deleted_from = NULL, purge_at = NULL, plan = $3, limits = '{}', features = '{}', rate_limits = '{}',
        deletion_requested_at = NULL, updated_at = now()
  WHERE id = $1
@@ -117,14 +130,23 @@ class Purger:
             tenant = await self._begin(connection, tenant_id)
             if tenant is None:
                 return False
-            schema = tenant["schema_name"]
-            while keys := await connection.fetch(_FOREIGN_KEYS, schema, _AT_ONCE):
-                await self._drop_foreign_keys(connection, schema, keys)
-            while tables := await connection.fetch(_TABLES, schema, _AT_ONCE):
-                await self._drop_tables(connection, tenant_id, schema, [row["name"] for row in tables])
-            await self._end(connection, tenant, by)
-        _log.info("tenant_purged", tenant=tenant_id)
+            # What it had before it was put back is its own, whether that was confirmed or not.
+            for kept in await connection.fetch(_SET_ASIDE, tenant_id):
+                async with _alone(connection, kept["aside_id"]):
+                    await condemn(connection, kept["aside_id"])
+                    if aside := await self._begin(connection, kept["aside_id"]):
+                        await self._destroy(connection, aside, by)
+            await self._destroy(connection, tenant, by)
         return True
+
+    async def _destroy(self, connection: DriverConnection, tenant: asyncpg.Record, by: Actor) -> None:
+        tenant_id, schema = tenant["id"], tenant["schema_name"]
+        while keys := await connection.fetch(_FOREIGN_KEYS, schema, _AT_ONCE):
+            await self._drop_foreign_keys(connection, schema, keys)
+        while tables := await connection.fetch(_TABLES, schema, _AT_ONCE):
+            await self._drop_tables(connection, tenant_id, schema, [row["name"] for row in tables])
+        await self._end(connection, tenant, by)
+        _log.info("tenant_purged", tenant=tenant_id)
 
     async def _begin(self, connection: DriverConnection, tenant_id: UUID) -> asyncpg.Record | None:
         """Take a tenant whose time has come, behind which nobody restores it."""
@@ -169,9 +191,15 @@ class Purger:
                 await connection.execute(f"DROP ROLE {quoted(tenant['role_name'])}")
             for statement in _FORGET:
                 await connection.execute(statement, tenant_id)
-            await connection.execute(_END, tenant_id, vacant_slug(tenant_id), DEFAULT_PLAN)
+            own = (schema_name(tenant_id), role_name(tenant_id))  # where it would live if it came back
+            await connection.execute(_END, tenant_id, vacant_slug(tenant_id), DEFAULT_PLAN, *own)
             certificate: Any = await connection.fetchrow(_FINISH, tenant_id)
             await record_purge(connection, tenant_id, by, certificate)
+
+
+async def condemn(connection: DriverConnection, aside_id: UUID) -> bool:
+    """Let what is set aside be purged, which nothing can undo; return whether it was not so already."""
+    return await connection.fetchval(_CONDEMN, aside_id, new_id()) is not None
 
 
 @asynccontextmanager

@@ -96,6 +96,25 @@ class TenantPurge(Identified, PlatformModel):
     """How many rows each table had when it was dropped."""
 
 
+class TenantRestore(Identified, PlatformModel):
+    """A tenant that was put back to an earlier state, and what it had instead, until that is confirmed."""
+
+    __tablename__ = "tenant_restores"
+    __table_args__ = ({"info": {"rights": "read_only", "travels": False}},)
+
+    tenant_id: Mapped[UUID] = mapped_column(ForeignKey(Tenant.id), unique=True)
+    aside_id: Mapped[UUID] = mapped_column(ForeignKey(Tenant.id), unique=True)
+    """Under which what was set aside is kept. Its secrets are still wrapped for the tenant that had it."""
+    schema_name: Mapped[str]
+    """How the schema that is set aside is called when it is in its place: so, no name ever means two states."""
+    role_name: Mapped[str]
+    made_at: Mapped[datetime]
+    """The moment to which the tenant was put back."""
+    set_aside_at: Mapped[datetime]
+    is_undone: Mapped[bool] = mapped_column(server_default="false")
+    """Whether the tenant has again what it had, and the earlier state is what was set aside."""
+
+
 class RegistryChange(Identified, PlatformModel):
     """One thing that every process must hear of: a tenant changed, or (with a subject) a credential was revoked."""
 

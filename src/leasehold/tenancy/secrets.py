@@ -18,8 +18,11 @@ from leasehold.tenancy.signing import signing_key_purpose
 _BATCH = 100
 # Waits for a migration that changes the very table, and else for nobody.
 _LIMITS = "SET LOCAL lock_timeout = '5s'; SET LOCAL search_path = pg_catalog, pg_temp"
+# What is set aside for a tenant is wrapped for that tenant, whose it may be again.
 _TENANTS = """
-SELECT id, slug, schema_name FROM platform.tenants WHERE state NOT IN ('purging', 'purged') ORDER BY id
+SELECT coalesce(r.tenant_id, t.id) AS id, t.slug, t.schema_name
+  FROM platform.tenants t LEFT JOIN platform.tenant_restores r ON r.aside_id = t.id
+ WHERE t.state NOT IN ('purging', 'purged') ORDER BY t.id
 """
 
 
@@ -55,6 +58,7 @@ class OwnedTenant:
     """A tenant, as the owner knows it."""
 
     id: UUID
+    """For which its secrets are wrapped."""
     slug: str
     schema: str
 
@@ -124,7 +128,7 @@ async def change_secrets(
             async with connection.transaction():
                 await connection.execute(_LIMITS)
                 found = await _secrets_of(connection, batch, columns)
-                statements = [sql for tenant in batch for sql in change(tenant, found[tenant.id])]
+                statements = [sql for tenant in batch for sql in change(tenant, found[tenant.schema])]
                 if statements:
                     await connection.execute("; ".join(statements))
         finally:
@@ -183,15 +187,15 @@ def insert_sql(tenant: OwnedTenant, column: SecretColumn, *, secret_id: UUID, na
 
 async def _secrets_of(
     connection: DriverConnection, tenants: Sequence[OwnedTenant], columns: Sequence[SecretColumn]
-) -> dict[UUID, list[FoundSecret]]:
-    """Return the secrets of tenants by the tenants' ids."""
+) -> dict[str, list[FoundSecret]]:
+    """Return the secrets of tenants by the tenants' schemas."""
     places = [(tenant, column) for tenant in tenants for column in columns]
     query = " UNION ALL ".join(_select(place, *where) for place, where in enumerate(places))
-    found: dict[UUID, list[FoundSecret]] = {tenant.id: [] for tenant in tenants}
+    found: dict[str, list[FoundSecret]] = {tenant.schema: [] for tenant in tenants}
     for row in await connection.fetch(query):
         place: int = row["place"]
         tenant, column = places[place]
-        found[tenant.id].append(FoundSecret(tenant.schema, column, row["id"], row["name"], row["wrapped"]))
+        found[tenant.schema].append(FoundSecret(tenant.schema, column, row["id"], row["name"], row["wrapped"]))
     return found
 
 

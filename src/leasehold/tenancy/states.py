@@ -17,9 +17,12 @@ _NEXT: Mapping[TenantState, frozenset[TenantState]] = {
     ),
     TenantState.PURGING: frozenset({TenantState.PURGED}),
     TenantState.PURGED: frozenset(),
+    TenantState.SET_ASIDE: frozenset({TenantState.PURGING}),
 }
 LIVING = (TenantState.ACTIVE, TenantState.SUSPENDED, TenantState.MAINTENANCE)
 """Those of a tenant that has customers."""
+NOBODY = (TenantState.VACANT, TenantState.SET_ASIDE)
+"""Those of a row behind which no customer stands, not even one that has gone."""
 
 
 class WrongTenantState(WrongState):

@@ -14,7 +14,7 @@ from leasehold.core.errors import DatabaseUnavailable, Unavailable
 from leasehold.mail.message import Mailer
 from leasehold.process import Process
 from leasehold.tenancy.bind import TenantSession, open_tenant_session, tenant_reader
-from leasehold.tenancy.context import TenantRef, TenantState
+from leasehold.tenancy.context import TenantPutBack, TenantRef, TenantState
 from leasehold.tenancy.directory import DirectoryStale
 from leasehold.tenancy.jobs.definition import BadJob, Job, Plane
 from leasehold.tenancy.jobs.queue import ClaimedJob, finish_in
@@ -49,7 +49,7 @@ class TenantNotActive(Unavailable):
     """The tenant is not active; its jobs wait until it is."""
 
 
-NOT_NOW = (TenantNotActive, TenantNotMigrated, DirectoryStale)
+NOT_NOW = (TenantNotActive, TenantNotMigrated, TenantPutBack, DirectoryStale)
 """What is no fault of a job: it is put off, and not counted as an attempt."""
 
 
@@ -86,7 +86,7 @@ class Caller:
         """Call a job, and say whether it was ticked off in a transaction of its own.
 
         Raises:
-            TenantNotActive, TenantNotMigrated, DirectoryStale: not now.
+            TenantNotActive, TenantNotMigrated, TenantPutBack, DirectoryStale: not now.
             JobLost: it is another worker's by now, and nothing of it stays.
             DatabaseUnavailable: it met a database that is away.
             UnknownJob, WrongPlane, msgspec.ValidationError: it cannot be called.

@@ -144,6 +144,14 @@ PLANTS = (
         "The purge of 1 tenants began more than an hour ago",
     ),
     Plant(
+        "restore-unconfirmed",
+        "lives",
+        "INSERT INTO platform.tenant_restores "
+        "(id, tenant_id, aside_id, schema_name, role_name, made_at, set_aside_at) VALUES "
+        f"(gen_random_uuid(), {_TENANT}, {_TENANT}, 't', 'r', now(), now() - interval '8 days')",
+        "1 tenants were put back more than 7 days ago, and what they had is kept since: acme",
+    ),
+    Plant(
         "check-failed",
         "jobs",
         "DROP TABLE platform.periodic_tasks",

@@ -38,7 +38,7 @@ from leasehold.http.refusals import (
     TenantRequired,
     WrongMediaType,
 )
-from leasehold.tenancy.context import TenantInMaintenance, UnknownTenant
+from leasehold.tenancy.context import TenantInMaintenance, TenantPutBack, UnknownTenant
 from leasehold.tenancy.directory import DirectoryStale
 from leasehold.tenancy.entitlements import FeatureNotAvailable
 from leasehold.tenancy.resolve import TenantMismatch, TenantSuspended
@@ -56,6 +56,7 @@ _OF_TENANTS: _Problems = (
     TenantSuspended,
     TenantInMaintenance,
     TenantNotMigrated,
+    TenantPutBack,
     DirectoryStale,
 )
 _BY_WRITING: _Problems = (Invalid, Conflict, OutcomeUnknown)

@@ -3,11 +3,12 @@
 Every object in it is written once, as a whole or not at all, and never changed: so a store may forbid changes.
 """
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AbstractContextManager, suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, suppress
 from datetime import datetime
 from io import RawIOBase
 from pathlib import Path
+from tempfile import TemporaryFile, gettempdir
 from typing import Protocol, TypeVar
 from uuid import UUID
 
@@ -26,7 +27,7 @@ from leasehold.platform.backups.names import (
 )
 from leasehold.platform.backups.refusals import BackupExchanged, BackupGone, StoreRefuses
 from leasehold.platform.backups.schemas import Backup, Marker, RunBegun, RunRecord
-from leasehold.tenancy.archive.landing import landing
+from leasehold.tenancy.archive.landing import as_not_writable, landing
 from leasehold.tenancy.archive.manifest import AnyManifest, Manifest
 from leasehold.tenancy.archive.reading import ArchiveFile, PlatformArchiveFile
 from leasehold.tenancy.archive.refusals import ArchiveRefused
@@ -131,11 +132,31 @@ class BackupStore:
                     file.write(piece)
                 file.flush()
                 with _opened(backup, file.partial) as archive:
-                    demand_same(backup, archive.manifest)
-                    if marker and (archive.seal != marker.seal or marker.archive != backup.archive):
-                        raise BackupExchanged(archive=backup.archive, path=backup.path)
+                    _demand_what_was_meant(backup, archive, marker)
         except FileNotFoundError as error:
             raise BackupGone(path=backup.archive) from error
+
+    @asynccontextmanager
+    async def opened(self, backup: Backup) -> AsyncGenerator[ArchiveFile | PlatformArchiveFile]:
+        """Lend the archive of a backup, from a file without a name: nothing is left of it, however this ends.
+
+        Raises:
+            StoreRefuses, BackupGone, BackupExchanged, ArchiveRefused: as for `fetch`.
+        """
+        with ExitStack() as stack:
+            with as_not_writable(Path(gettempdir())):
+                file = stack.enter_context(TemporaryFile())
+                try:
+                    marker = await self._marker(backup)
+                    async for piece in self.objects.pieces(backup.archive):
+                        file.write(piece)
+                    file.flush()
+                except FileNotFoundError as error:
+                    raise BackupGone(path=backup.archive) from error
+            kind = PlatformArchiveFile if backup.tenant_id is None else ArchiveFile
+            archive = stack.enter_context(kind(Path(backup.archive), file.raw))
+            _demand_what_was_meant(backup, archive, marker)
+            yield archive
 
     async def _marker(self, backup: Backup) -> Marker | None:
         if not backup.is_marker:
@@ -199,6 +220,12 @@ def demand_same(backup: Backup, manifest: AnyManifest) -> None:
     """
     tenant_id = manifest.tenant.id if isinstance(manifest, Manifest) else None
     if archive_path(tenant_id, manifest.made_at) != backup.archive:
+        raise BackupExchanged(archive=backup.archive, path=backup.path)
+
+
+def _demand_what_was_meant(backup: Backup, archive: ArchiveFile | PlatformArchiveFile, marker: Marker | None) -> None:
+    demand_same(backup, archive.manifest)
+    if marker and (archive.seal != marker.seal or marker.archive != backup.archive):
         raise BackupExchanged(archive=backup.archive, path=backup.path)
 
 

@@ -14,11 +14,10 @@ from leasehold.platform.plans.schemas import Terms
 from leasehold.platform.plans.terms import apply_terms, check_terms
 from leasehold.platform.tenants.repository import TenantRepository
 from leasehold.tenancy.audit import AuditLog
-from leasehold.tenancy.context import TenantState
 from leasehold.tenancy.entitlements import Catalogue, Rates
 from leasehold.tenancy.plans import Plan
 from leasehold.tenancy.registry import Tenant, announce_tenant, laid_over, tenant_ref
-from leasehold.tenancy.states import LIVING, demand_state
+from leasehold.tenancy.states import LIVING, NOBODY, demand_state
 
 _ACTIONS = {
     "limits": "tenant.limits_changed",
@@ -53,7 +52,7 @@ class EntitlementService:
             NotFound: there is none with this id.
         """
         tenant = await self._tenants.get_one_or_none(id=tenant_id)
-        if tenant is None or tenant.state == TenantState.VACANT:
+        if tenant is None or tenant.state in NOBODY:
             raise NotFound
         return self._described(tenant, await self._plans.get_one(name=tenant.plan))
 

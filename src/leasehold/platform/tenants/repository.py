@@ -13,11 +13,12 @@ from leasehold.core.repository import KeysetRepository
 from leasehold.platform.tenants import schemas
 from leasehold.tenancy.context import TenantState
 from leasehold.tenancy.registry import SEARCHED, Tenant, TenantDomain
+from leasehold.tenancy.states import NOBODY
 
 TENANTS = Listing(
     Tenant,
     schemas.Tenant,
-    Tenant.state != TenantState.VACANT,
+    Tenant.state.not_in(NOBODY),
     sorts={"slug": Tenant.slug},
     filters={
         "slug": Equal(Tenant.slug, schemas.SoughtSlug),
@@ -50,7 +51,7 @@ class TenantRepository(KeysetRepository[Tenant]):
         row = await self.get_one_or_none(
             id=tenant_id, with_for_update=True, execution_options={"populate_existing": True}
         )
-        if row is None or row.state == TenantState.VACANT:
+        if row is None or row.state in NOBODY:
             raise NotFound
         precondition.demand(row, schemas.Tenant.tagged_by)
         return row

@@ -22,7 +22,6 @@ from leasehold.platform.tenants.repository import DOMAINS, TENANTS, TenantDomain
 from leasehold.tenancy import registry
 from leasehold.tenancy.audit import AuditLog, by_action
 from leasehold.tenancy.bind import driver_under
-from leasehold.tenancy.context import TenantState
 from leasehold.tenancy.jobs.definition import NoArguments
 from leasehold.tenancy.jobs.enqueue import enqueue
 from leasehold.tenancy.names import check_hostname, check_slug
@@ -30,7 +29,7 @@ from leasehold.tenancy.provision import Provisioner, SlugTaken
 from leasehold.tenancy.receipts import tenant_on_receipt
 from leasehold.tenancy.registry import announce_tenant, tenant_ref
 from leasehold.tenancy.slugs import SLUG_TAKEN, keep_former, take_slug
-from leasehold.tenancy.states import LIVING, demand_state
+from leasehold.tenancy.states import LIVING, NOBODY, demand_state
 
 _ACTIONS = {
     "slug": "tenant.renamed",
@@ -90,7 +89,7 @@ class TenantService(SQLAlchemyAsyncRepositoryService[registry.Tenant, TenantRepo
             NotFound: there is none with this id.
         """
         row = await self.repository.get_one_or_none(id=tenant_id)
-        if row is None or row.state == TenantState.VACANT:
+        if row is None or row.state in NOBODY:
             raise NotFound
         return schemas.described(row)
 
@@ -101,7 +100,7 @@ class TenantService(SQLAlchemyAsyncRepositoryService[registry.Tenant, TenantRepo
             UnknownSlug: there is none.
         """
         row = await self.repository.get_one_or_none(slug=slug)
-        if row is None:
+        if row is None or row.state in NOBODY:
             raise UnknownSlug(slug=slug)
         return schemas.described(row)
 

@@ -1,31 +1,23 @@
 """Takes a tenant out of an archive: all of it in one transaction of the owner, or nothing."""
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from uuid import UUID
 
 import asyncpg
 import structlog
 from msgspec import Struct
-from sqlalchemy import MetaData
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from leasehold.core.actor import Actor
 from leasehold.core.database import DriverConnection, open_engine
 from leasehold.core.errors import DatabaseUnavailable
 from leasehold.core.sqlstate import LOST_CONNECTION
-from leasehold.core.vault import InstallationKey
-from leasehold.tenancy.archive.building import Way, build, go_on
-from leasehold.tenancy.archive.copying import FORMATS, copy_out
 from leasehold.tenancy.archive.exporting import installation_mark
-from leasehold.tenancy.archive.indexes import set_aside
-from leasehold.tenancy.archive.manifest import ArchivedTable
-from leasehold.tenancy.archive.moving import SecretsMoving
+from leasehold.tenancy.archive.filling import Connected, Filler, Filling
 from leasehold.tenancy.archive.progress import SILENT, Progress
 from leasehold.tenancy.archive.reading import ArchiveFile
-from leasehold.tenancy.archive.refusals import CameBackOtherwise, DoesNotFit
 from leasehold.tenancy.archive.registering import (
     Registration,
     choose_id,
@@ -35,25 +27,17 @@ from leasehold.tenancy.archive.registering import (
     register,
 )
 from leasehold.tenancy.archive.reissue import BoundToId, Reissue, revoke_all
-from leasehold.tenancy.archive.rewrapping import RowChange
 from leasehold.tenancy.archive.sealing import ArchiveKey
-from leasehold.tenancy.archive.shape import TableShape
 from leasehold.tenancy.audit.owner import record_import
 from leasehold.tenancy.context import TenantRef, TenantState
-from leasehold.tenancy.fleet.fingerprint import fingerprint
-from leasehold.tenancy.fleet.history import TenantHistory
 from leasehold.tenancy.fleet.live import begun
-from leasehold.tenancy.fleet.replay import SchemaTarget, binding, message, rights_to_grant
+from leasehold.tenancy.fleet.replay import SchemaTarget
 from leasehold.tenancy.names import APP_ROLE, check_slug, role_name, schema_name
 from leasehold.tenancy.owner import NoOwner, demand_direct
-from leasehold.tenancy.provision import FINGERPRINT, FingerprintMismatch, FleetNotReady, schema_sql
+from leasehold.tenancy.provision import empty_schema_sql, memberships_sql
 from leasehold.tenancy.registry import announcement_sql
-from leasehold.tenancy.secrets import SecretColumn
 
 _log = structlog.get_logger(__name__)
-
-_OF_ROWS = frozenset({"22", "23", "54"})
-"""Classes of errors that say that a row is none: its values, a rule that they break, or that they are too much."""
 
 Adjust = Callable[[DriverConnection, TenantRef], Awaitable[object]]
 """Changes what was loaded and compared, in a schema at head to which the path leads."""
@@ -95,16 +79,11 @@ class Importer:
     """Takes tenants out of archives, on a connection of the owner for each."""
 
     owner_url: str | None
-    history: TenantHistory
-    metadata: MetaData
-    key: InstallationKey
-    secrets: Sequence[SecretColumn]
+    filler: Filler
     bound_to_id: Sequence[BoundToId]
     tenant_roles: bool
     base_domain: str
     """The installation's own, under which no tenant has a domain."""
-    _ways: dict[str, Way] = field(default_factory=dict[str, Way])
-    """Those that were rendered, by the revision of the archive."""
 
     async def load(
         self,
@@ -130,19 +109,30 @@ class Importer:
             LiveRevisionFailed, Unrenderable: a revision behind that of the archive cannot be run.
             DatabaseUnavailable: the database does not answer.
         """
-        if self.owner_url is None:
-            raise NoOwner
-        manifest = archive.manifest
-        check_slug(to.slug or manifest.tenant.slug)
-        way = self._ways.get(manifest.revision) or Way.of(self.history, manifest)
-        self._ways[manifest.revision] = way
-        progress.on_start(3 * len(manifest.tables))
-        archive.verify(progress=progress)
-        async with _transaction(self.owner_url) as (connection, driver):
-            load = _Load(self, archive, key, to, by, progress, adjust, connection, driver)
-            done = await load.run(way)
+        check_slug(to.slug or archive.manifest.tenant.slug)
+        async with self.begun(archive, progress=progress) as connected:
+            done = await _Load(self, archive, key, to, by, progress, adjust, connected).run()
         _log.info("tenant_imported", tenant=str(done.id), slug=done.slug, rows=done.rows)
         return done
+
+    @asynccontextmanager
+    async def begun(self, archive: ArchiveFile, *, progress: Progress) -> AsyncGenerator[Connected]:
+        """Lend a transaction in which an archive can be loaded that was read to its end, and that this code can read.
+
+        Raises:
+            NoOwner, ArchiveRefused, Unrenderable, DatabaseUnavailable: as for `load`.
+        """
+        if self.owner_url is None:
+            raise NoOwner
+        self.filler.way(archive.manifest)  # rendered before a transaction is open
+        progress.on_start(3 * len(archive.manifest.tables))
+        archive.verify(progress=progress)
+        async with _transaction(self.owner_url) as connected:
+            yield connected
+
+    def target(self, schema: str, role: str) -> SchemaTarget:
+        """Return a schema with the role that shall have rights on it, which is the app's where tenants have none."""
+        return SchemaTarget(schema, role if self.tenant_roles else APP_ROLE)
 
 
 @dataclass(slots=True)
@@ -156,36 +146,26 @@ class _Load:
     by: Actor
     progress: Progress
     adjust: Sequence[Adjust]
-    connection: AsyncConnection
-    driver: DriverConnection
+    connected: Connected
 
-    async def run(self, way: Way) -> Imported:
-        importer, manifest, driver = self.importer, self.archive.manifest, self.driver
-        expected = await driver.fetchval(FINGERPRINT, importer.history.head)
-        if expected is None:
-            raise FleetNotReady
+    async def run(self) -> Imported:
+        importer, manifest, driver = self.importer, self.archive.manifest, self.connected.driver
+        expected = await importer.filler.expected(driver)
         tenant = await self._registered()
-        target = SchemaTarget(tenant.schema, tenant.role if importer.tenant_roles else APP_ROLE)
-        await driver.execute(schema_sql(target, tenant_roles=importer.tenant_roles))
-        shapes = await build(driver, target, way, manifest)
-        await driver.execute(FORMATS)
-        archived = {table.name: table for table in manifest.tables}
-        indexes = await set_aside(driver, target.schema)
-        for shape in shapes:
-            await self._fill(shape, archived[shape.name], tenant)
-        await driver.execute(indexes)
-        for shape in shapes:
-            await self._compare(shape, archived[shape.name], tenant)
-        await go_on(self.connection, driver, target, importer.history, way.on)
+        target = importer.target(tenant.schema, tenant.role)
+        await driver.execute(empty_schema_sql(target, tenant_roles=importer.tenant_roles))
+        filling = Filling(importer.filler, self.archive, self.key, self.connected, target, tenant.id, self.progress)
+        await filling.fill()
         has_kept_id = tenant.id == manifest.tenant.id
         reissue = [] if has_kept_id else await revoke_all(driver, importer.bound_to_id)
         for adjust in self.adjust:
             await adjust(driver, tenant)
-        await driver.execute(message(binding(target.schema), *await rights_to_grant(driver, target, importer.metadata)))
+        await filling.grant()
         changes = {"made_at": manifest.made_at, "archived_id": str(manifest.tenant.id), "revision": manifest.revision}
         await record_import(driver, tenant.id, self.by, slug=tenant.slug, changes=changes)
-        if await fingerprint(driver, target) != expected:
-            raise FingerprintMismatch
+        await filling.demand(expected)
+        if importer.tenant_roles:
+            await driver.execute(memberships_sql(target))
         await driver.execute(announcement_sql(tenant.id))
         return Imported(
             tenant.id,
@@ -196,14 +176,14 @@ class _Load:
             manifest.rows,
             manifest.bytes,
             has_kept_id,
-            is_from_here=manifest.installation == installation_mark(importer.key),
+            is_from_here=manifest.installation == installation_mark(importer.filler.key),
             reissue=tuple(reissue),
         )
 
     async def _registered(self) -> TenantRef:
         archived, to = self.archive.manifest.tenant, self.to
         tenant_id = await choose_id(
-            self.driver, archived.id, tenant_roles=self.importer.tenant_roles, anew=to.with_new_id
+            self.connected.driver, archived.id, tenant_roles=self.importer.tenant_roles, anew=to.with_new_id
         )
         tenant = TenantRef(
             id=tenant_id,
@@ -211,66 +191,27 @@ class _Load:
             schema=schema_name(tenant_id),
             role=role_name(tenant_id),
             state=TenantState.SUSPENDED if archived.is_suspended else TenantState.ACTIVE,
-            revision=self.importer.history.head,
+            revision=self.importer.filler.history.head,
         )
         domains = archived.domains if to.with_domains else ()
         demand_terms(archived)
         demand_domains(domains, base_domain=self.importer.base_domain)
         await register(
-            self.driver, Registration(tenant, archived, to.name or archived.name, to.plan or archived.plan, domains)
+            self.connected.driver,
+            Registration(tenant, archived, to.name or archived.name, to.plan or archived.plan, domains),
         )
         return tenant
 
-    async def _fill(self, shape: TableShape, table: ArchivedTable, tenant: TenantRef) -> None:
-        change = self._secrets(tenant).inward(table.name, table.columns)
-        try:
-            await self.driver.copy_to_table(
-                table.name,
-                schema_name=shape.schema,
-                columns=list(table.columns),
-                source=self._source(self.archive.pieces(table), change),
-            )
-        except asyncpg.PostgresError as error:
-            if (error.sqlstate or "")[:2] not in _OF_ROWS:
-                raise
-            reason = f"the table {table.name} refuses its rows ({error.args[0]})"  # without a detail, which has a row
-            raise DoesNotFit(revision=self.archive.manifest.revision, reason=reason) from error
-        self.progress.on_table(f"loaded {table.name}, {table.rows} rows", table.bytes)
-
-    async def _source(self, pieces: Iterator[bytes], change: RowChange | None) -> AsyncGenerator[bytes]:
-        for piece in pieces:
-            self.progress.on_bytes(len(piece))
-            yield change.feed(piece) if change else piece
-        if change:
-            change.finish()
-
-    async def _compare(self, shape: TableShape, table: ArchivedTable, tenant: TenantRef) -> None:
-        """Read a table again, and pass if it is what was exported."""
-        change = self._secrets(tenant).outward(table.name, table.columns)
-
-        def take(piece: bytes) -> None:
-            self.progress.on_bytes(len(piece))
-
-        found = await copy_out(self.driver, shape.query(table.columns), take, change=change)
-        if (found.rows, found.bytes, found.sha256) != (table.rows, table.bytes, table.sha256):
-            raise CameBackOtherwise(table=table.name)
-        self.progress.on_table(f"compared {table.name}", table.bytes)
-
-    def _secrets(self, tenant: TenantRef) -> SecretsMoving:
-        importer = self.importer
-        archived_id = self.archive.manifest.tenant.id
-        return SecretsMoving(importer.secrets, importer.key, self.key, here=tenant.id, there=archived_id)
-
 
 @asynccontextmanager
-async def _transaction(owner_url: str) -> AsyncGenerator[tuple[AsyncConnection, DriverConnection]]:
+async def _transaction(owner_url: str) -> AsyncGenerator[Connected]:
     """Lend a transaction of the owner, to Alembic as SQLAlchemy has it, and to all else as the driver has it."""
     engine = open_engine(owner_url, pool_size=None, application_name="leasehold import")
     try:
         async with engine.connect() as connection, connection.begin():
             driver = await begun(connection)
             await demand_direct(driver)
-            yield connection, driver
+            yield Connected(connection, driver)
     except (DBAPIError, asyncpg.PostgresError) as error:
         refusal = refusal_of(error)
         if refusal is None:

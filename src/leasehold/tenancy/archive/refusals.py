@@ -62,6 +62,10 @@ class BeingMigrated(ArchiveRefused):
     """The tenant {slug} is being migrated; try again when that is done."""
 
 
+class PutBackMeanwhile(ArchiveRefused):
+    """The tenant {slug} was put back to an earlier state in the middle; export it again."""
+
+
 class Drifted(ArchiveRefused):
     """The schema of the tenant {slug} is not as the migrations made it, so no import could prove that all came back;
     `leasehold migrate drift {slug}` says how it differs.

@@ -37,7 +37,8 @@ INSERT INTO platform.tenants AS t (id, slug, schema_name, role_name, revision, s
 VALUES ($1, $2, $3, $4, $5, $6, $7, 'main', $8, clock_timestamp(), $9,
         $10::text::jsonb, $11::text::jsonb, $12::text::jsonb)
 ON CONFLICT (id) DO UPDATE
-   SET slug = excluded.slug, revision = excluded.revision, state = excluded.state, name = excluded.name,
+   SET slug = excluded.slug, schema_name = excluded.schema_name, role_name = excluded.role_name,
+       revision = excluded.revision, state = excluded.state, name = excluded.name,
        created_at = excluded.created_at, updated_at = excluded.updated_at, plan = excluded.plan,
        limits = excluded.limits, features = excluded.features, rate_limits = excluded.rate_limits,
        terms_version = t.terms_version + 1, deleted_at = NULL, deletion_requested_at = NULL, deleted_from = NULL,

@@ -17,7 +17,7 @@ from leasehold.core.database import DriverConnection, driver_url
 from leasehold.core.lively import LivelyConnection
 from leasehold.tenancy.archive.copying import FORMATS
 from leasehold.tenancy.archive.manifest import ArchivedTenant
-from leasehold.tenancy.archive.refusals import BeingMigrated, Drifted, NotExportable
+from leasehold.tenancy.archive.refusals import BeingMigrated, Drifted, NotExportable, PutBackMeanwhile
 from leasehold.tenancy.archive.shape import TableShape, table_names, table_shapes
 from leasehold.tenancy.bind import binding_sql
 from leasehold.tenancy.bind.binding import begin_bound
@@ -66,6 +66,7 @@ async def snapshot(url: str, tenant_id: UUID, *, tenant_roles: bool) -> AsyncGen
         NotExportable: it has no data yet, or none any more.
         BeingMigrated: a migration holds its tables for longer than half a minute.
         Drifted: its schema is not the one of its revision.
+        PutBackMeanwhile: it was put back to an earlier state while it was looked at.
         OSError, asyncpg.PostgresError: the database does not answer, or refuses.
     """
     # Where there is a pooler, what was prepared in one transaction is not there in the next.
@@ -75,7 +76,10 @@ async def snapshot(url: str, tenant_id: UUID, *, tenant_roles: bool) -> AsyncGen
     try:
         for _ in range(_LOOKS):
             if found := await _look(connection, tenant_id, tenant_roles=tenant_roles):
-                yield found
+                try:
+                    yield found
+                except asyncpg.UndefinedTableError as error:  # all were there, and no migration can touch them
+                    raise PutBackMeanwhile(slug=found.ref.slug) from error
                 return
             await connection.execute("ROLLBACK")
         raise BeingMigrated(slug=tenant_id)

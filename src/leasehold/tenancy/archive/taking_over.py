@@ -46,7 +46,8 @@ _AWAIT_SCHEMAS = """
 UPDATE platform.tenants SET state = 'maintenance', is_read_only = false, maintenance_ends_at = NULL, updated_at = now()
  WHERE state IN ('active', 'maintenance')
 """
-_FORGET_VACANCIES = "DELETE FROM platform.tenants WHERE state = 'vacant'"
+# Nor is what was set aside in a backup: whose it was, comes back as it was.
+_FORGET_HOMES = "DELETE FROM platform.tenants WHERE state IN ('vacant', 'set_aside')"
 # Stored under a pepper that follows from the installation key, so that no other installation knows them again.
 _END_CREDENTIALS = """
 WITH tokens AS (DELETE FROM platform.admin_tokens RETURNING 1) SELECT count(*) FROM tokens
@@ -70,6 +71,21 @@ class TakenOver(Struct, frozen=True):
     """Whether the installation key is the one that the archive was made under."""
     ended_tokens: int
     """How many tokens of admins were ended because it is another one."""
+
+
+async def has_tenants(owner_url: str) -> bool:
+    """Tell whether an installation has a platform with tenants, so that nothing is to be taken over.
+
+    Raises:
+        OSError, asyncpg.PostgresError: the database does not answer, or refuses.
+    """
+    connection = await connect(owner_url)
+    try:
+        if not await connection.fetchval(_IS_THERE):
+            return False
+        return await connection.fetchval("SELECT EXISTS (SELECT FROM platform.tenants)")
+    finally:
+        await connection.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +159,7 @@ class _Takeover:
             await self._fill(shape, tables[shape.name])
         for shape in shapes:
             await self._compare(shape, tables[shape.name])
-        await connection.execute(f"{_FORGET_VACANCIES}; {_AWAIT_SCHEMAS}")
+        await connection.execute(f"{_FORGET_HOMES}; {_AWAIT_SCHEMAS}")
         is_from_here = manifest.installation == installation_mark(self.importer.key)
         ended = 0 if is_from_here else await connection.fetchval(_END_CREDENTIALS)
         changes = {"made_at": manifest.made_at, "revision": manifest.revision, "rows": manifest.rows}

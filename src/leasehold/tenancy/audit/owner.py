@@ -13,7 +13,7 @@ from leasehold.core.database import DriverConnection
 from leasehold.tenancy.audit.models import TABLE, PlatformAuditEvent
 from leasehold.tenancy.audit.row import event_row
 from leasehold.tenancy.context import TenantRef
-from leasehold.tenancy.names import quoted, schema_name
+from leasehold.tenancy.names import quoted
 
 _COLUMNS = tuple(PlatformAuditEvent.__table__.columns.keys())
 _VALUES = f"({', '.join(_COLUMNS)}) VALUES ({', '.join(f'${number + 1}' for number in range(len(_COLUMNS)))})"
@@ -35,6 +35,14 @@ async def record_import(
     await connection.execute(_TO_BOTH, *_arguments(row))
 
 
+async def record_restore(
+    connection: DriverConnection, tenant_id: UUID, by: Actor, action: str, *, changes: Mapping[str, object]
+) -> None:
+    """Write down, in the log of a tenant to which the path leads and for the platform, that it was put back."""
+    row = event_row(by, action, ("tenant", tenant_id), changes=created(**changes))
+    await connection.execute(_TO_BOTH, *_arguments(row))
+
+
 async def record_takeover(connection: DriverConnection, by: Actor, *, changes: Mapping[str, object]) -> None:
     """Write down, in the log that came with a platform, that it came from an archive."""
     row = event_row(by, "platform.taken_over", ("platform", None), changes=created(**changes))
@@ -47,13 +55,14 @@ async def record_clone(
     by: Actor,
     *,
     source_id: UUID,
+    source_schema: str,
     is_scrubbed: bool,
 ) -> None:
     """Write down that a tenant is a copy, in its own log, in that of what it is a copy of, and for the platform."""
     changes = created(source_id=str(source_id), is_scrubbed=is_scrubbed)
     arguments = _arguments(event_row(by, "tenant.cloned", ("tenant", tenant.id), changes=changes))
     await connection.execute(_TO_BOTH, *arguments)
-    await connection.execute(f"INSERT INTO {quoted(schema_name(source_id))}.{TABLE} {_VALUES}", *arguments)
+    await connection.execute(f"INSERT INTO {quoted(source_schema)}.{TABLE} {_VALUES}", *arguments)
 
 
 async def record_run(connection: DriverConnection, run_id: UUID, by: Actor, *, kind: str, target: str) -> None:

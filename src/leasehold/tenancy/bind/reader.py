@@ -12,11 +12,10 @@ from leasehold.core.errors import DatabaseUnavailable, Problem
 from leasehold.core.reads import Read, StructT
 from leasehold.core.sqlstate import problem_of_driver
 from leasehold.tenancy.bind.binding import begin_bound
-from leasehold.tenancy.bind.moved import REVISION, is_about_shape
+from leasehold.tenancy.bind.moved import PLACE, is_about_shape, moved
 from leasehold.tenancy.bind.pool import ReaderConnection, ReaderPool
 from leasehold.tenancy.bind.trace import remarked
 from leasehold.tenancy.context import TenantRef
-from leasehold.tenancy.window import TenantNotMigrated
 
 # InternalClientError is how the driver meets the farewell of a backend that it has not read yet.
 _DEAD = (
@@ -85,8 +84,8 @@ class TenantReader:
                 self._pool.seconds.observe(seconds)
         except Exception as error:
             problem = _problem_with_driver(error)
-            if problem is None and is_about_shape(error) and await self._has_moved():
-                problem = TenantNotMigrated()
+            if problem is None and is_about_shape(error):
+                problem = await self._moved()
             if problem is None:
                 raise
             raise problem from error
@@ -112,13 +111,13 @@ class TenantReader:
             raise
         return connection
 
-    async def _has_moved(self) -> bool:
-        """Tell whether the tenant was migrated since this request learned where its schema stands."""
+    async def _moved(self) -> Problem | None:
+        """Return what to say if the tenant was migrated or put back since this request learned where its schema is."""
         connection = await self._pool.acquire(self._tenant.id)
         try:
             if connection.is_in_transaction():
                 await connection.execute("COMMIT")
-            return await connection.fetchval(REVISION, self._tenant.id) != self._tenant.revision
+            return moved(self._tenant, await connection.fetchrow(PLACE, self._tenant.id))
         finally:
             self._pool.release(connection)
 

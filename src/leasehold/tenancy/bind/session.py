@@ -20,11 +20,10 @@ from leasehold.core.errors import Problem
 from leasehold.core.lively import LivelyConnection
 from leasehold.core.sqlstate import ReadOnly
 from leasehold.tenancy.bind.binding import begin_bound, binding_sql
-from leasehold.tenancy.bind.moved import is_about_shape
+from leasehold.tenancy.bind.moved import is_about_shape, moved
 from leasehold.tenancy.bind.trace import Statements, remarked
 from leasehold.tenancy.context import TenantInMaintenance, TenantRef
 from leasehold.tenancy.registry import LedgerResult, Tenant, announce_change
-from leasehold.tenancy.window import TenantNotMigrated
 
 RESET_ROLE = text("RESET ROLE")
 """Lets what follows in a transaction be done by the login itself; said behind a flush."""
@@ -198,6 +197,7 @@ async def open_tenant_session(database: Database, tenant: TenantRef) -> AsyncGen
     Raises:
         TenantInMaintenance: the tenant can only be read, and this was no reading.
         TenantNotMigrated: the tenant was migrated since `tenant` was read, and does not fit this code any more.
+        TenantPutBack: it was put back to an earlier state since.
         TooManyAtOnce: the tenant has its share of the connections, and gave none back in time.
         DatabaseUnavailable, Problem: as for any unit of work.
     """
@@ -219,18 +219,20 @@ async def open_tenant_session(database: Database, tenant: TenantRef) -> AsyncGen
             raise TenantInMaintenance(tenant.maintenance) from error
         raise
     except (DBAPIError, Problem) as error:  # a rule that is violated has become a Problem by now
-        if is_about_shape(error) and await _has_moved(database, tenant):
-            raise TenantNotMigrated from error
-        raise
+        problem = await _moved(database, tenant) if is_about_shape(error) else None
+        if problem is None:
+            raise
+        raise problem from error
     finally:
         if places is not None:
             places.leave(tenant.id)
 
 
-async def _has_moved(database: Database, tenant: TenantRef) -> bool:
-    """Tell whether a tenant was migrated since this request learned where its schema stands."""
+async def _moved(database: Database, tenant: TenantRef) -> Problem | None:
+    """Return what to say if a tenant was migrated or put back since this request learned where its schema is."""
     async with platform_session(database) as session:
-        return await session.scalar(select(Tenant.revision).where(Tenant.id == tenant.id)) != tenant.revision
+        place = await session.execute(select(Tenant.revision, Tenant.schema_name).where(Tenant.id == tenant.id))
+        return moved(tenant, place.one_or_none())
 
 
 async def leave_role(session: TenantSession) -> None:

@@ -1,4 +1,4 @@
-"""The ends of tenants' lives: whether vacancies stand ready, and whether purges get done."""
+"""The ends of tenants' lives: whether vacancies stand ready, purges get done, and restores are confirmed."""
 
 from leasehold.tenancy.doctor.check import Check
 from leasehold.tenancy.doctor.finding import Finding, Kind, named
@@ -22,6 +22,19 @@ UNFINISHED = Kind(
     "The purge of {count} tenants began more than an hour ago and has no end.",
     "`leasehold tenants purge SLUG` goes on with it; what it waits for is in pg_stat_activity.",
 )
+UNCONFIRMED = Kind(
+    "restore-unconfirmed",
+    "warning",
+    "{count} tenants were put back more than {days} days ago, and what they had is kept since: {tenants}.",
+    "Look whether all is well; then `leasehold restores confirm SLUG` destroys it, or `leasehold restores undo SLUG` "
+    "brings it back.",
+)
+PATIENT_DAYS = 7
+_UNCONFIRMED = f"""
+SELECT t.slug, count(*) OVER () AS tenants
+  FROM platform.tenant_restores r JOIN platform.tenants t ON t.id = r.tenant_id
+ WHERE r.set_aside_at < now() - interval '{PATIENT_DAYS} days' ORDER BY r.set_aside_at LIMIT 20
+"""
 _VACANT = "SELECT count(*) FROM platform.tenants WHERE state = 'vacant' AND revision = $1"
 _OVERDUE = """
 SELECT slug, count(*) OVER () AS tenants FROM platform.tenants
@@ -44,12 +57,15 @@ async def find(site: Site) -> list[Finding]:
         findings.append(OVERDUE.found(count=count, tenants=named([row["slug"] for row in overdue], total=count)))
     if unfinished := await site.catalog.fetchval(_UNFINISHED):
         findings.append(UNFINISHED.found(count=unfinished))
+    if waiting := await site.catalog.fetch(_UNCONFIRMED):
+        count, slugs = waiting[0]["tenants"], [row["slug"] for row in waiting]
+        findings.append(UNCONFIRMED.found(count=count, days=PATIENT_DAYS, tenants=named(slugs, total=count)))
     return findings
 
 
 CHECK = Check(
     "lives",
-    "Do vacancies stand ready, and is what was deleted purged in time?",
-    (FEW_VACANCIES, OVERDUE, UNFINISHED),
+    "Do vacancies stand ready, is what was deleted purged in time, and what was put back confirmed?",
+    (FEW_VACANCIES, OVERDUE, UNFINISHED, UNCONFIRMED),
     find,
 )

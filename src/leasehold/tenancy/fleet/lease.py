@@ -28,14 +28,15 @@ LEASE_S = 15.0
 LEASE_LOST = "LH001"
 """The SQLSTATE of `platform.demand_lease`."""
 
-_HOLDER = """
+_HOLDERS = """
 SELECT run_id, host, pid, started_at,
-       expires_at < now() OR NOT EXISTS (
+       expires_at < clock_timestamp() OR NOT EXISTS (
            SELECT FROM pg_catalog.pg_stat_activity a
             WHERE a.pid = l.backend_pid AND a.backend_start = l.backend_started_at
        ) AS is_dead
-  FROM platform.fleet_leases l WHERE name = $1
+  FROM platform.fleet_leases l
 """
+_HOLDER = f"{_HOLDERS} WHERE name = $1"
 _ME = "(SELECT backend_start FROM pg_catalog.pg_stat_activity WHERE pid = pg_backend_pid())"
 _TAKE = f"""
 INSERT INTO platform.fleet_leases AS l
@@ -168,6 +169,14 @@ async def held_lease(url: str, *, name: str, seconds: float = LEASE_S) -> AsyncG
             await _release(url, run_id)
     finally:
         lease.connection.terminate()
+
+
+async def living_holder(connection: DriverConnection) -> Any:
+    """Return who holds any lease and lives, None where no run is under way."""
+    # In a transaction, PostgreSQL shows who was there when it was first asked.
+    await connection.execute("SELECT pg_catalog.pg_stat_clear_snapshot()")
+    holders: Any = await connection.fetch(_HOLDERS)
+    return next((holder for holder in holders if not holder["is_dead"]), None)
 
 
 async def connect_for_run(url: str, run_id: UUID) -> DriverConnection:

@@ -1,0 +1,102 @@
+"""Loads the archive of a platform beside the platform, into tables like its own, and rolls it back."""
+
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass
+
+from leasehold.core.database import DriverConnection
+from leasehold.core.ids import new_id
+from leasehold.core.models import PLATFORM_SCHEMA
+from leasehold.core.vault import InstallationKey
+from leasehold.tenancy.archive.copying import FORMATS, copy_out
+from leasehold.tenancy.archive.manifest import ArchivedTable
+from leasehold.tenancy.archive.platform_exporting import PLATFORM_REVISION, moving
+from leasehold.tenancy.archive.progress import SILENT, Progress
+from leasehold.tenancy.archive.reading import PlatformArchiveFile
+from leasehold.tenancy.archive.refusals import CameBackOtherwise, DoesNotFit
+from leasehold.tenancy.archive.rewrapping import RowChange
+from leasehold.tenancy.archive.sealing import ArchiveKey
+from leasehold.tenancy.archive.shape import TableShape, table_shapes
+from leasehold.tenancy.install import connect
+from leasehold.tenancy.names import quoted
+from leasehold.tenancy.owner import NoOwner
+from leasehold.tenancy.secrets import PlatformSecretColumn
+
+_LIKE = "CREATE TABLE {scratch}.{name} (LIKE {schema}.{name} INCLUDING GENERATED INCLUDING CONSTRAINTS)"
+
+
+@dataclass(frozen=True, slots=True)
+class PlatformRehearsal:
+    """Loads archives of the platform and proves that they come back."""
+
+    owner_url: str | None
+    key: InstallationKey
+    secrets: Sequence[PlatformSecretColumn]
+
+    async def run(self, archive: PlatformArchiveFile, key: ArchiveKey, *, progress: Progress = SILENT) -> bool:
+        """Pass if the archive is whole and comes back equal in every row; return whether it could be loaded.
+
+        It cannot where the platform stands at another revision now: there are no tables like those of the archive.
+
+        Raises:
+            NoOwner: this process has no owner URL.
+            ArchiveRefused: what the archive holds cannot be had, or not whole.
+            OSError, asyncpg.PostgresError: the database does not answer, or refuses.
+        """
+        if self.owner_url is None:
+            raise NoOwner
+        progress.on_start(3 * len(archive.manifest.tables))
+        archive.verify(progress=progress)
+        connection = await connect(self.owner_url)
+        try:
+            if await connection.fetchval(PLATFORM_REVISION) != archive.manifest.revision:
+                return False
+            transaction = connection.transaction()
+            await transaction.start()
+            await self._load(connection, archive, key, progress)
+            await transaction.rollback()
+            return True
+        finally:
+            await connection.close(timeout=5)
+
+    async def _load(
+        self, connection: DriverConnection, archive: PlatformArchiveFile, key: ArchiveKey, progress: Progress
+    ) -> None:
+        scratch = f"scratch_{new_id().hex}"
+        await connection.execute(f"CREATE SCHEMA {quoted(scratch)}; SET LOCAL search_path = pg_catalog, pg_temp")
+        await connection.execute(FORMATS)
+        shapes = {shape.name: shape for shape in await table_shapes(connection, PLATFORM_SCHEMA)}
+        secrets = moving(self.secrets, self.key, key)
+        for table in archive.manifest.tables:
+            shape = shapes.get(table.name)
+            if shape is None or set(shape.columns) != set(table.columns):
+                reason = f"the table {table.name} differs"
+                raise DoesNotFit(revision=archive.manifest.revision, reason=reason)
+            names = {"scratch": quoted(scratch), "schema": PLATFORM_SCHEMA, "name": quoted(table.name)}
+            await connection.execute(_LIKE.format(**names))
+            await connection.copy_to_table(
+                table.name,
+                schema_name=scratch,
+                columns=list(table.columns),
+                source=_source(archive, table, secrets.inward(table.name, table.columns), progress),
+            )
+            progress.on_table(f"loaded {table.name}, {table.rows} rows", table.bytes)
+            query = TableShape(scratch, shape.name, shape.columns, shape.key).query(table.columns)
+            found = await copy_out(
+                connection,
+                query,
+                lambda piece: progress.on_bytes(len(piece)),
+                change=secrets.outward(table.name, table.columns),
+            )
+            if (found.rows, found.bytes, found.sha256) != (table.rows, table.bytes, table.sha256):
+                raise CameBackOtherwise(table=table.name)
+            progress.on_table(f"compared {table.name}", table.bytes)
+
+
+async def _source(
+    archive: PlatformArchiveFile, table: ArchivedTable, change: RowChange | None, progress: Progress
+) -> AsyncGenerator[bytes]:
+    for piece in archive.pieces(table):
+        progress.on_bytes(len(piece))
+        yield change.feed(piece) if change else piece
+    if change:
+        change.finish()
