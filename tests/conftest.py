@@ -165,6 +165,7 @@ def installed(admin_url: str, database: str) -> Generator[Settings]:
         password_memory_kib=64,
         password_iterations=1,
         rate_limit_address="60000/1m",  # all tests come from one
+        tenant_share=1.0,  # tests hold transactions of their own on the tenants that they ask for
         vacancies=0,  # tests that want some say so
         log_level="error",
     )

@@ -26,6 +26,8 @@ def s3_server() -> Generator[str]:
     try:
         host, port = server.get_host_and_port()
         url = f"http://{host}:{port}"
+        # What it has is in this process, and outlives the server of whoever came before.
+        httpx.post(f"{url}/moto-api/reset").raise_for_status()
         client(url).create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": _REGION})
         yield url
     finally:

@@ -27,7 +27,7 @@ def serve(settings: Settings) -> Serve:
 
     @asynccontextmanager
     async def start(**changes: object) -> AsyncGenerator[tuple[httpx.AsyncClient, Process]]:
-        app = create_app(settings.model_copy(update={"pool_size": 6, **changes}))
+        app = create_app(settings.model_copy(update={"pool_size": 6, "tenant_share": 0.5, **changes}))
         process: Process = app.app.state.process
         async with running(process):
             transport = httpx.ASGITransport(app, raise_app_exceptions=False)

@@ -26,7 +26,7 @@ KEY = ArchiveKey(PASSPHRASE, KeyDerivation(salt="00" * 16, memory_kib=8, iterati
 _TRACES = """
 SELECT (SELECT count(*) FROM platform.tenants), (SELECT count(*) FROM pg_namespace WHERE nspname LIKE 't\\_%'),
        (SELECT count(*) FROM platform.audit_events), (SELECT count(*) FROM platform.tenant_domains),
-       (SELECT count(*) FROM pg_roles), (SELECT count(*) FROM platform.former_slugs)
+       (SELECT count(*) FROM platform.former_slugs)
 """
 
 Members = dict[str, bytes]

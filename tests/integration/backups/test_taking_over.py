@@ -262,6 +262,7 @@ def test_leases_jobs_counters_and_the_change_log_stay_where_they_are() -> None:
         "quotas",
         "registry_changes",
         "tenant_clones",
+        "tenant_restores",
         "tenant_revisions",
         "usage_meters",
     }

@@ -40,7 +40,7 @@ def test_it_prints_plain_lines_and_ends_with_1_for_a_problem(env: dict[str, str]
     )
     assert lines[1].startswith("  mend: Set the key that this installation was made with.")
     assert lines[2].startswith("warning vacancies-few: 0 of 2 vacancies stand ready at ")
-    assert lines[4:] == ["15 checks, 1 problems, 1 warnings"]
+    assert lines[4:] == ["16 checks, 1 problems, 1 warnings"]
 
 
 def test_it_prints_json_and_ends_with_0_for_warnings_unless_it_is_strict(env: dict[str, str]) -> None:

@@ -9,7 +9,7 @@ from tests.integration.doctor.conftest import examined, the_only
 async def test_a_healthy_installation_gives_no_finding(healthy: Settings, admin: Any) -> None:
     report = await examined(healthy)
     assert (report.findings, report.left_out) == ([], [])
-    assert len(report.checked) == 15
+    assert len(report.checked) == 16
 
 
 async def test_a_deep_examination_looks_into_every_tenant(healthy: Settings, admin: Any) -> None:

@@ -62,7 +62,7 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Generator[Alone]:
 async def test_a_new_installation_lacks_but_its_migration(alone: Alone) -> None:
     report = await examined(alone.settings)
     assert [finding.code for finding in report.findings] == ["platform-not-migrated", "locks-too-few"]
-    assert report.left_out == ["secrets", "tenant-roles", "shapes", "runs", "jobs", "lives"]
+    assert report.left_out == ["secrets", "tenant-roles", "shapes", "runs", "jobs", "lives", "backups"]
     assert report.findings[1].says.startswith("max_locks_per_transaction is 10;")
 
 

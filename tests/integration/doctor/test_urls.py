@@ -56,5 +56,5 @@ async def test_a_database_that_takes_no_writes_is_found(healthy: Settings, admin
 async def test_without_the_database_nothing_else_is_asked(healthy: Settings) -> None:
     nowhere = SecretStr("postgresql://lh_app:secret-word@127.0.0.1:1/leasehold")
     report = await examined(healthy.model_copy(update={"database_url": nowhere}))
-    assert (report.checked, the_only(report).code, len(report.left_out)) == (["urls"], "url-unreachable", 14)
+    assert (report.checked, the_only(report).code, len(report.left_out)) == (["urls"], "url-unreachable", 15)
     assert "secret-word" not in the_only(report).says

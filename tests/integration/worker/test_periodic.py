@@ -82,6 +82,6 @@ async def test_a_task_can_ask_for_a_job_of_every_tenant(
         await enqueue_for_each_tenant(session, greet, dedupe_key="greeting")
 
     async with at_work(process, greet, tasks=[Periodic("* * * * * *", greet_all)], poll_s=0.05):
-        await until(lambda: {acme, globex} <= set(called), timeout_s=30)
+        await until(lambda: {acme, globex} <= set(called), timeout_s=60)
     async with at_work(process, greet, greet_all):
         await all_done(owner)

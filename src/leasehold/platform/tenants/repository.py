@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import and_, select
 
 from leasehold.core.errors import NotFound
 from leasehold.core.listing.filters import Between, Equal
@@ -18,7 +18,7 @@ from leasehold.tenancy.states import NOBODY
 TENANTS = Listing(
     Tenant,
     schemas.Tenant,
-    Tenant.state.not_in(NOBODY),
+    and_(*(Tenant.state != state for state in NOBODY)),
     sorts={"slug": Tenant.slug},
     filters={
         "slug": Equal(Tenant.slug, schemas.SoughtSlug),

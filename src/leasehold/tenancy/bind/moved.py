@@ -13,8 +13,13 @@ from leasehold.core.sqlstate import sqlstate_of
 from leasehold.tenancy.context import TenantPutBack, TenantRef
 from leasehold.tenancy.window import TenantNotMigrated
 
-PLACE = "SELECT revision, schema_name FROM platform.tenants WHERE id = $1"
-"""Asks where a tenant stands, and where it lives."""
+PLACE = """
+SELECT revision, schema_name,
+       EXISTS (SELECT FROM platform.tenant_restores r
+                WHERE r.tenant_id = t.id AND r.set_aside_at > now() - interval '1 minute')
+  FROM platform.tenants t WHERE id = $1
+"""
+"""Asks where a tenant stands, where it lives, and whether it was put back lately: it may have moved there and back."""
 
 _SHAPE = frozenset(
     {
@@ -41,7 +46,7 @@ def moved(tenant: TenantRef, place: Iterable[Any] | None) -> Problem | None:
     """Return what to tell whoever asked for a tenant that is elsewhere now, None if it has not moved."""
     if place is None:
         return None
-    revision, schema = place
-    if schema != tenant.schema:
+    revision, schema, was_put_back = place
+    if schema != tenant.schema or was_put_back:
         return TenantPutBack()
     return TenantNotMigrated() if revision != tenant.revision else None

@@ -7,7 +7,7 @@ from typing import Any, cast
 from uuid import UUID
 
 import asyncpg
-from sqlalchemy import Connection, event, func, select, text
+from sqlalchemy import Connection, Uuid, bindparam, event, func, select, text
 from sqlalchemy.engine.interfaces import ExecutionContext
 from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
@@ -20,14 +20,15 @@ from leasehold.core.errors import Problem
 from leasehold.core.lively import LivelyConnection
 from leasehold.core.sqlstate import ReadOnly
 from leasehold.tenancy.bind.binding import begin_bound, binding_sql
-from leasehold.tenancy.bind.moved import is_about_shape, moved
+from leasehold.tenancy.bind.moved import PLACE, is_about_shape, moved
 from leasehold.tenancy.bind.trace import Statements, remarked
 from leasehold.tenancy.context import TenantInMaintenance, TenantRef
-from leasehold.tenancy.registry import LedgerResult, Tenant, announce_change
+from leasehold.tenancy.registry import LedgerResult, announce_change
 
 RESET_ROLE = text("RESET ROLE")
 """Lets what follows in a transaction be done by the login itself; said behind a flush."""
 
+_PLACE = text(PLACE.replace("$1", ":id")).bindparams(bindparam("id", type_=Uuid()))
 _TENANT = "tenant"
 _ROLES = "tenant_roles"
 _STATEMENT_MS = "statement_ms"
@@ -231,7 +232,7 @@ async def open_tenant_session(database: Database, tenant: TenantRef) -> AsyncGen
 async def _moved(database: Database, tenant: TenantRef) -> Problem | None:
     """Return what to say if a tenant was migrated or put back since this request learned where its schema is."""
     async with platform_session(database) as session:
-        place = await session.execute(select(Tenant.revision, Tenant.schema_name).where(Tenant.id == tenant.id))
+        place = await session.execute(_PLACE, {"id": tenant.id})
         return moved(tenant, place.one_or_none())
 
 
