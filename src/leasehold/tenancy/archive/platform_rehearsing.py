@@ -1,19 +1,18 @@
 """Loads the archive of a platform beside the platform, into tables like its own, and rolls it back."""
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from leasehold.core.database import DriverConnection
 from leasehold.core.ids import new_id
 from leasehold.core.models import PLATFORM_SCHEMA
 from leasehold.core.vault import InstallationKey
-from leasehold.tenancy.archive.copying import FORMATS, copy_out
-from leasehold.tenancy.archive.manifest import ArchivedTable
+from leasehold.tenancy.archive.copying import FORMATS
+from leasehold.tenancy.archive.loading import Loading
 from leasehold.tenancy.archive.platform_exporting import PLATFORM_REVISION, moving
 from leasehold.tenancy.archive.progress import SILENT, Progress
 from leasehold.tenancy.archive.reading import PlatformArchiveFile
-from leasehold.tenancy.archive.refusals import CameBackOtherwise, DoesNotFit
-from leasehold.tenancy.archive.rewrapping import RowChange
+from leasehold.tenancy.archive.refusals import DoesNotFit
 from leasehold.tenancy.archive.sealing import ArchiveKey
 from leasehold.tenancy.archive.shape import TableShape, table_shapes
 from leasehold.tenancy.install import connect
@@ -65,7 +64,7 @@ class PlatformRehearsal:
         await connection.execute(f"CREATE SCHEMA {quoted(scratch)}; SET LOCAL search_path = pg_catalog, pg_temp")
         await connection.execute(FORMATS)
         shapes = {shape.name: shape for shape in await table_shapes(connection, PLATFORM_SCHEMA)}
-        secrets = moving(self.secrets, self.key, key)
+        loading = Loading(connection, archive, moving(self.secrets, self.key, key), progress)
         for table in archive.manifest.tables:
             shape = shapes.get(table.name)
             if shape is None or set(shape.columns) != set(table.columns):
@@ -73,30 +72,5 @@ class PlatformRehearsal:
                 raise DoesNotFit(revision=archive.manifest.revision, reason=reason)
             names = {"scratch": quoted(scratch), "schema": PLATFORM_SCHEMA, "name": quoted(table.name)}
             await connection.execute(_LIKE.format(**names))
-            await connection.copy_to_table(
-                table.name,
-                schema_name=scratch,
-                columns=list(table.columns),
-                source=_source(archive, table, secrets.inward(table.name, table.columns), progress),
-            )
-            progress.on_table(f"loaded {table.name}, {table.rows} rows", table.bytes)
-            query = TableShape(scratch, shape.name, shape.columns, shape.key).query(table.columns)
-            found = await copy_out(
-                connection,
-                query,
-                lambda piece: progress.on_bytes(len(piece)),
-                change=secrets.outward(table.name, table.columns),
-            )
-            if (found.rows, found.bytes, found.sha256) != (table.rows, table.bytes, table.sha256):
-                raise CameBackOtherwise(table=table.name)
-            progress.on_table(f"compared {table.name}", table.bytes)
-
-
-async def _source(
-    archive: PlatformArchiveFile, table: ArchivedTable, change: RowChange | None, progress: Progress
-) -> AsyncGenerator[bytes]:
-    for piece in archive.pieces(table):
-        progress.on_bytes(len(piece))
-        yield change.feed(piece) if change else piece
-    if change:
-        change.finish()
+            await loading.load(table, schema=scratch)
+            await loading.compare(TableShape(scratch, shape.name, shape.columns, shape.key), table)

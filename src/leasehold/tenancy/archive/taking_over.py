@@ -4,10 +4,9 @@ The schemas of its tenants are not in it. They come out of their own archives, e
 they are in maintenance, and are not served.
 """
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-import asyncpg
 import structlog
 from msgspec import Struct
 from sqlalchemy import MetaData
@@ -16,15 +15,15 @@ from leasehold.core.actor import Actor
 from leasehold.core.database import DriverConnection
 from leasehold.core.models import PLATFORM_SCHEMA
 from leasehold.core.vault import InstallationKey
-from leasehold.tenancy.archive.copying import FORMATS, copy_out
+from leasehold.tenancy.archive.copying import FORMATS
 from leasehold.tenancy.archive.exporting import installation_mark
-from leasehold.tenancy.archive.manifest import ArchivedTable, PlatformManifest
+from leasehold.tenancy.archive.loading import Loading
+from leasehold.tenancy.archive.manifest import PlatformManifest
 from leasehold.tenancy.archive.moving import SecretsMoving
 from leasehold.tenancy.archive.platform_exporting import PLATFORM_REVISION, moving
 from leasehold.tenancy.archive.progress import SILENT, Progress
 from leasehold.tenancy.archive.reading import PlatformArchiveFile
-from leasehold.tenancy.archive.refusals import ArchiveNewer, CameBackOtherwise, DoesNotFit, NotEmpty, StandsElsewhere
-from leasehold.tenancy.archive.rewrapping import RowChange
+from leasehold.tenancy.archive.refusals import ArchiveNewer, DoesNotFit, NotEmpty, StandsElsewhere
 from leasehold.tenancy.archive.sealing import ArchiveKey
 from leasehold.tenancy.archive.shape import TableShape, staying, table_shapes
 from leasehold.tenancy.audit.owner import record_takeover
@@ -34,7 +33,6 @@ from leasehold.tenancy.owner import NoOwner, demand_direct
 from leasehold.tenancy.registry import CHANNEL
 from leasehold.tenancy.secrets import PlatformSecretColumn
 
-_OF_ROWS = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, asyncpg.ProgramLimitExceededError)
 _IS_THERE = f"SELECT to_regclass('{PLATFORM_SCHEMA}.{VERSION_TABLE}') IS NOT NULL"
 # As migrations of the platform do, so that none begins meanwhile.
 _ALONE = "SELECT pg_advisory_xact_lock(hashtext('leasehold platform migration'))"
@@ -155,10 +153,11 @@ class _Takeover:
             await connection.execute(f"DELETE FROM {PLATFORM_SCHEMA}.{quoted(shape.name)}")
         await connection.execute(FORMATS)
         tables = {table.name: table for table in manifest.tables}
+        loading = Loading(connection, self.archive, self.secrets, self.progress)
         for shape in shapes:
-            await self._fill(shape, tables[shape.name])
+            await loading.load(tables[shape.name], schema=PLATFORM_SCHEMA)
         for shape in shapes:
-            await self._compare(shape, tables[shape.name])
+            await loading.compare(shape, tables[shape.name])
         await connection.execute(f"{_FORGET_HOMES}; {_AWAIT_SCHEMAS}")
         is_from_here = manifest.installation == installation_mark(self.importer.key)
         ended = 0 if is_from_here else await connection.fetchval(_END_CREDENTIALS)
@@ -192,36 +191,3 @@ class _Takeover:
             differing = sorted(name for name in expected | archived if expected.get(name) != archived.get(name))
             raise DoesNotFit(revision=manifest.revision, reason=f"its tables differ in {', '.join(differing)}")
         return shapes
-
-    async def _fill(self, shape: TableShape, table: ArchivedTable) -> None:
-        change = self.secrets.inward(table.name, table.columns)
-        try:
-            await self.connection.copy_to_table(
-                table.name,
-                schema_name=PLATFORM_SCHEMA,
-                columns=list(table.columns),
-                source=self._source(self.archive.pieces(table), change),
-            )
-        except _OF_ROWS as error:
-            reason = f"the table {table.name} refuses its rows ({error.args[0]})"  # without a detail, which has a row
-            raise DoesNotFit(revision=self.archive.manifest.revision, reason=reason) from error
-        self.progress.on_table(f"loaded {shape.name}, {table.rows} rows", table.bytes)
-
-    async def _source(self, pieces: Iterator[bytes], change: RowChange | None) -> AsyncGenerator[bytes]:
-        for piece in pieces:
-            self.progress.on_bytes(len(piece))
-            yield change.feed(piece) if change else piece
-        if change:
-            change.finish()
-
-    async def _compare(self, shape: TableShape, table: ArchivedTable) -> None:
-        """Read a table again, and pass if it is what was archived."""
-        change = self.secrets.outward(table.name, table.columns)
-
-        def take(piece: bytes) -> None:
-            self.progress.on_bytes(len(piece))
-
-        found = await copy_out(self.connection, shape.query(table.columns), take, change=change)
-        if (found.rows, found.bytes, found.sha256) != (table.rows, table.bytes, table.sha256):
-            raise CameBackOtherwise(table=table.name)
-        self.progress.on_table(f"compared {table.name}", table.bytes)
