@@ -8,19 +8,15 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 from rich.progress import Progress as Bar
 
-from leasehold.tenancy.archive.progress import SILENT, Progress
+from leasehold.tenancy.archive.progress import Progress
 
 
 @contextmanager
-def showing(*, on_terminals_alone: bool = False) -> Generator[Progress]:
+def showing() -> Generator[Progress]:
     """Show it on standard error while it lasts."""
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield (
-            SILENT
-            if on_terminals_alone
-            else Progress(on_table=lambda what, size: click.echo(f"{what}, {size} bytes", err=True))
-        )
+        yield Progress(on_table=lambda what, size: click.echo(f"{what}, {size} bytes", err=True))
         return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[mb]} MB"))
     with Bar(*columns, console=console, transient=True) as bar:

@@ -48,7 +48,7 @@ def drill(tenants: tuple[str, ...], sample: int | None, as_json: bool) -> None:
         wanted: dict[UUID | None, str] = {} if tenants else {None: "platform"}
         wanted |= await service.tenants(tenants, sample=sample)
         for tenant_id, slug in wanted.items():
-            with showing(on_terminals_alone=True) as progress:  # else, some fifty lines for each of a thousand
+            with showing() as progress:
                 found.append(await service.drill(tenant_id, slug, progress))
             if not as_json:
                 click.echo(_line(found[-1]))
