@@ -81,7 +81,8 @@ async def test_a_task_can_ask_for_a_job_of_every_tenant(
     async def greet_all(_arguments: NoArguments, session: PlatformSession) -> None:
         await enqueue_for_each_tenant(session, greet, dedupe_key="greeting")
 
-    async with at_work(process, greet, tasks=[Periodic("* * * * * *", greet_all)], poll_s=0.05):
-        await until(lambda: {acme, globex} <= set(called), timeout_s=60)
+    # Late in a run there are thousands of tenants that others have left.
+    async with at_work(process, greet, tasks=[Periodic("*/10 * * * * *", greet_all)], poll_s=0.05):
+        await until(lambda: {acme, globex} <= set(called), timeout_s=120)
     async with at_work(process, greet, greet_all):
-        await all_done(owner)
+        await all_done(owner, within_s=120)
