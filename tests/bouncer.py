@@ -57,6 +57,6 @@ def _wait_for(port: int) -> None:
             socket.create_connection(("127.0.0.1", port), timeout=1).close()
         except OSError:
             assert time.monotonic() < deadline, "pgbouncer does not listen"
-            time.sleep(0.02)
+            time.sleep(0.02)  # it does not say when it listens; asked again until the deadline
         else:
             return

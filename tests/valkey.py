@@ -76,4 +76,4 @@ def listening(port: int) -> None:
             socket.create_connection(("127.0.0.1", port), timeout=1).close()
             return
         assert time.monotonic() < deadline, "the server does not listen"
-        time.sleep(0.02)
+        time.sleep(0.02)  # it does not say when it listens; asked again until the deadline
