@@ -23,11 +23,11 @@ class ClientFailed(RuntimeError):
 
 
 @asynccontextmanager
-async def asking(stage: Stage, client_module: str = "client") -> AsyncGenerator[float]:
+async def asking(stage: Stage, client_module: str = "client", *, connections: int = 0) -> AsyncGenerator[float]:
     """Let a client ask for all tenants until the end of the block, and yield the moment in which it began."""
     plan, log = stage.folder / f"{client_module}.json", stage.folder / f"{client_module}.log"
     address, tenants = stage.deployment.balancer.address, list(stage.installation.tenants)
-    plan.write_bytes(msgspec.json.encode(Plan(address, tenants, RATE)))
+    plan.write_bytes(msgspec.json.encode(Plan(address, tenants, RATE, connections)))
     client = Supervised(f"faults.{client_module}", str(plan), str(stage.journal), environment={}, log=log)
     await client.start()
     try:

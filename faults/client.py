@@ -38,6 +38,8 @@ class Plan(Struct):
     tenants: list[Tenant]
     rate: float
     """Requests of each tenant in a second."""
+    connections: int
+    """How many ask at once, where it is who asks again as soon as it is answered."""
     padding: int = 1500
     """Characters of each item that is made, so that its table grows."""
 

@@ -17,7 +17,6 @@ from faults.client import Plan, token_of
 from faults.installation import Tenant
 from faults.journal import Entry, Event, Journal
 
-CONNECTIONS = 200
 FIRST = 1_000_000
 """The number of the first operation: the client that is there anyway must not use it."""
 _PATIENCE_S = 30.0
@@ -81,7 +80,7 @@ async def flood(plan: Plan, journal: Journal) -> None:
     numbers, asked = count(FIRST), list(zip(plan.tenants, tokens, strict=True))
     tasks = [
         asyncio.create_task(Asking(plan, *asked[place % len(asked)], journal).run(numbers))
-        for place in range(CONNECTIONS)
+        for place in range(plan.connections)
     ]
     await over.wait()
     for task in tasks:

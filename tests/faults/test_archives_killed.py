@@ -26,7 +26,10 @@ _TRACES = """
 SELECT (SELECT count(*) FROM platform.tenants), (SELECT count(*) FROM pg_namespace WHERE nspname LIKE 't\\_%'),
        (SELECT count(*) FROM platform.audit_events)
 """
-_ON_IT = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'leasehold import' AND pid <> pg_backend_pid()"
+_ON_IT = """
+SELECT count(*) FROM pg_stat_activity
+ WHERE datname = current_database() AND application_name = 'leasehold import' AND pid <> pg_backend_pid()
+"""
 
 
 @pytest.fixture

@@ -25,7 +25,9 @@ SELECT (SELECT count(*) FROM pg_namespace), (SELECT count(*) FROM pg_class), (SE
        (SELECT count(*) FROM pg_shdepend
          WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database()))
 """
-_ON_IT = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'leasehold import'"
+_ON_IT = """
+SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'leasehold import'
+"""
 _ITEMS = 'SELECT title FROM "{}".items ORDER BY title'
 
 

@@ -57,6 +57,9 @@ WITH late AS (
 )
 INSERT INTO items (id, title, owner_id, created_at, updated_at) SELECT id, 'Late', NULL, now(), now() FROM late
 """
+_WAITS_FOR_A_TRANSACTION = """
+SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'transactionid'
+"""
 NAMED = {
     "api_clients",
     "api_keys",
@@ -310,8 +313,7 @@ async def test_a_copy_takes_no_slug_that_another_tenant_gives_up_in_the_same_mom
     """The copy has taken its look at the database by then, and sees nothing of what the other leaves for itself."""
 
     def waits() -> bool:
-        found = owner.execute("SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'transactionid'")
-        return found.fetchone()[0] > 0
+        return owner.execute(_WAITS_FOR_A_TRANSACTION).fetchone()[0] > 0
 
     async with platform_session(process.database) as session:
         patch = TenantPatch(slug=new_slug())

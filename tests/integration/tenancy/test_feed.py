@@ -3,10 +3,13 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from typing import Any
+from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
+from pydantic import SecretStr
 
+from faults.wire import wired
 from leasehold.config import Settings
 from leasehold.core.database import driver_url
 from leasehold.core.ids import new_id
@@ -17,7 +20,7 @@ from leasehold.tenancy.directory import KnownSubjects, TenantDirectory
 from leasehold.tenancy.feed import DirectoryFeed
 from leasehold.tenancy.fleet.history import TenantHistory
 from leasehold.tenancy.signing import SigningKeyWatch
-from tests.factories import principal, provisioned, until
+from tests.factories import OPERATOR, new_slug, principal, provisioned, until
 
 _SUSPEND = "UPDATE platform.tenants SET state = 'suspended' WHERE id = $1"
 _CHANGE = """
@@ -25,18 +28,22 @@ INSERT INTO platform.registry_changes (id, tenant_id, xact) VALUES ($1, $2, pg_c
 """
 
 
+def _feed(settings: Settings, directory: TenantDirectory, *, listen: bool = False, poll_s: float) -> DirectoryFeed:
+    return DirectoryFeed(
+        directory,
+        KnownSubjects(),
+        SigningKeyWatch(InstallationKey(settings.installation_key.get_secret_value()), lambda _ring: None),
+        url=settings.database_url.get_secret_value(),
+        listen=listen,
+        poll_s=poll_s,
+    )
+
+
 @pytest.fixture(params=[True, False], ids=["LISTEN", "polling"])
 async def directory(settings: Settings, request: pytest.FixtureRequest) -> AsyncGenerator[TenantDirectory]:
     """A directory with a feed of its own."""
     made = TenantDirectory(max_age_s=5)
-    feed = DirectoryFeed(
-        made,
-        KnownSubjects(),
-        SigningKeyWatch(InstallationKey(settings.installation_key.get_secret_value()), lambda _ring: None),
-        url=settings.database_url.get_secret_value(),
-        listen=request.param,
-        poll_s=0.05,
-    )
+    feed = _feed(settings, made, listen=request.param, poll_s=0.05)
     await feed.start()
     yield made
     await feed.close()
@@ -96,6 +103,40 @@ async def test_a_lost_feed_forgets_whom_it_saw_active(process: Process, settings
     await until(lambda: _is_fresh(process.directory), timeout_s=3)
 
 
+async def test_a_feed_outlives_what_nobody_foresaw(
+    directory: TenantDirectory, process: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a state of tenants that only newer code knows: who stopped following would answer 503 for ever."""
+    asked: list[object] = []
+
+    def unreadable(row: object) -> TenantRef:
+        asked.append(row)
+        raise ValueError("'archived' is not a valid TenantState")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("leasehold.tenancy.feed.tenant_ref_of", unreadable)
+        tenant = await process.provisioner.provision(slug=new_slug(), name="A tenant", by=OPERATOR)
+        await until(lambda: len(asked) > 1, timeout_s=10)
+    await until(lambda: directory.by_id(tenant.id) is not None, timeout_s=10)
+
+
+async def test_a_feed_to_which_nothing_comes_any_more_is_given_up_and_another_made(
+    settings: Settings, process: Process, writers: list[Any], acme: TenantRef
+) -> None:
+    """After two seconds: the kernel takes eight, and a ROLLBACK would wait for them."""
+    url = urlsplit(settings.database_url.get_secret_value())
+    directory = TenantDirectory(max_age_s=5)
+    async with wired(str(url.hostname), int(url.port or 5432)) as wire:
+        through = url._replace(netloc=f"{url.username}:{url.password}@127.0.0.1:{wire.port}").geturl()
+        feed = _feed(settings.model_copy(update={"database_url": SecretStr(through)}), directory, poll_s=0.05)
+        await feed.start()
+        wire.fall_silent()
+        await writers[0].execute(_SUSPEND, acme.id)
+        await until(lambda: _state(directory, acme) is TenantState.SUSPENDED, timeout_s=5)
+        await feed.close()
+    assert feed.losses == 1
+
+
 def _state(directory: TenantDirectory, tenant: TenantRef) -> TenantState | None:
     found = directory.by_id(tenant.id)
     return found.state if found else None
@@ -110,14 +151,7 @@ async def test_a_feed_closes_at_whatever_moment_it_is_told_to(settings: Settings
     """A cancellation that is lost in the middle of a look would make the process hang at its end."""
     async with asyncio.timeout(20):
         for number in range(60):
-            feed = DirectoryFeed(
-                TenantDirectory(max_age_s=5),
-                KnownSubjects(),
-                SigningKeyWatch(InstallationKey(settings.installation_key.get_secret_value()), lambda _ring: None),
-                url=settings.database_url.get_secret_value(),
-                listen=False,
-                poll_s=0.001,
-            )
+            feed = _feed(settings, TenantDirectory(max_age_s=5), poll_s=0.001)
             await feed.start()
             await asyncio.sleep(number / 10_000)
             await feed.close()

@@ -1,6 +1,8 @@
 """Periodic tasks over several workers that look at the clock at the same time."""
 
 import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from datetime import datetime
 
 import pytest
@@ -17,6 +19,9 @@ from tests.integration.worker.crew import all_done, at_work
 _OLD = """
 INSERT INTO platform.periodic_tasks (id, name, cron, due_at, seen_at)
 VALUES (gen_random_uuid(), 'tests.old', '* * * * *', now(), now() - interval '25 hours')
+"""
+_SUSPEND_OTHERS = """
+UPDATE platform.tenants SET state = 'suspended' WHERE state = 'active' AND id <> ALL($1) RETURNING id
 """
 _DUE_AT = text("SELECT due_at FROM platform.periodic_tasks WHERE name = 'tests.tick'")
 
@@ -68,6 +73,17 @@ async def test_a_task_that_left_the_code_is_forgotten_and_one_that_was_forgotten
             await asyncio.sleep(0.02)
 
 
+@asynccontextmanager
+async def without_others(owner: DriverConnection, *tenants: TenantRef) -> AsyncGenerator[None]:
+    """Let these tenants alone be active: late in a run there are thousands that other tests have left."""
+    ids = [tenant.id for tenant in tenants]
+    others = [row["id"] for row in await owner.fetch(_SUSPEND_OTHERS, ids)]
+    try:
+        yield
+    finally:
+        await owner.execute("UPDATE platform.tenants SET state = 'active' WHERE id = ANY($1)", others)
+
+
 async def test_a_task_can_ask_for_a_job_of_every_tenant(
     process: Process, acme: TenantRef, globex: TenantRef, owner: DriverConnection
 ) -> None:
@@ -81,8 +97,8 @@ async def test_a_task_can_ask_for_a_job_of_every_tenant(
     async def greet_all(_arguments: NoArguments, session: PlatformSession) -> None:
         await enqueue_for_each_tenant(session, greet, dedupe_key="greeting")
 
-    # Late in a run there are thousands of tenants that others have left.
-    async with at_work(process, greet, tasks=[Periodic("*/10 * * * * *", greet_all)], poll_s=0.05):
-        await until(lambda: {acme, globex} <= set(called), timeout_s=120)
-    async with at_work(process, greet, greet_all):
-        await all_done(owner, within_s=120)
+    async with without_others(owner, acme, globex):
+        async with at_work(process, greet, tasks=[Periodic("* * * * * *", greet_all)], poll_s=0.05):
+            await until(lambda: {acme, globex} <= set(called), timeout_s=30)
+        async with at_work(process, greet, greet_all):
+            await all_done(owner)
