@@ -17,7 +17,7 @@ from faults.fault import Fault
 from faults.installation import Installation, Tenant
 from faults.journal import read_journal
 from faults.judge import Row, Verdict, judge
-from faults.latency import NOTICED_S, WINDOW_S, back_after_s, p99_s, slow_from_s
+from faults.latency import WINDOW_S, back_after_s, p99_s, slow_from_s
 from faults.stage import Stage
 from leasehold.tenancy.names import quoted
 
@@ -70,7 +70,7 @@ class Outcome:
         }
         if self.fault.is_unnoticed:
             left["noticed"] = self.verdict.refused + self.verdict.limited + self.verdict.cut
-            left["noticed by its time"] = int(self.harm_p99_s > NOTICED_S)
+            left["noticed by its time"] = int(self.harm_p99_s > self.fault.within_s)
         return self.verdict.broken | {name: count for name, count in left.items() if count}
 
 

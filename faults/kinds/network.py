@@ -55,6 +55,7 @@ FAULTS = (
         shown_by="struck",
         route=_through_a_wire,
         is_unnoticed=True,
+        within_s=5,  # a write goes to and fro some ten times
     ),
     Fault(
         "network-cut",
