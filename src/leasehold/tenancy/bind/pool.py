@@ -95,9 +95,10 @@ class ReaderPool:
         """How many wait for a connection."""
         return len(self._line)
 
-    def binding(self, tenant: TenantRef) -> str:
-        """Return what is said behind the BEGIN of a transaction on a tenant."""
-        return binding_sql(tenant, tenant_roles=self._tenant_roles, statement_ms=self._statement_ms)
+    def binding(self, tenant: TenantRef, *, is_hurried: bool) -> str:
+        """Return what is said behind the BEGIN of a transaction on a tenant, held to the time of statements or not."""
+        statement_ms = self._statement_ms if is_hurried else None
+        return binding_sql(tenant, tenant_roles=self._tenant_roles, statement_ms=statement_ms)
 
     async def fill(self) -> None:
         """Open all connections that the pool may hold, spread over the sub-pools."""

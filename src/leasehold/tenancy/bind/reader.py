@@ -37,10 +37,10 @@ class TenantReader:
 
     __slots__ = ("_begin", "_pool", "_tenant")
 
-    def __init__(self, pool: ReaderPool, tenant: TenantRef) -> None:
+    def __init__(self, pool: ReaderPool, tenant: TenantRef, *, is_hurried: bool) -> None:
         self._pool = pool
         self._tenant = tenant
-        self._begin = f"BEGIN READ ONLY; {pool.binding(tenant)}"
+        self._begin = f"BEGIN READ ONLY; {pool.binding(tenant, is_hurried=is_hurried)}"
 
     @property
     def tenant_id(self) -> UUID:
@@ -155,6 +155,9 @@ def _problem_with_driver(error: BaseException) -> Problem | None:
     return DatabaseUnavailable() if is_lost else None
 
 
-def tenant_reader(pool: ReaderPool, tenant: TenantRef) -> TenantReader:
-    """Return a reader of one tenant's data. It holds nothing, and needs not be closed."""
-    return TenantReader(pool, tenant)
+def tenant_reader(pool: ReaderPool, tenant: TenantRef, *, is_hurried: bool = True) -> TenantReader:
+    """Return a reader of one tenant's data. It holds nothing, and needs not be closed.
+
+    One that is not `is_hurried` may take as long as it does, though the pool hold statements to a time.
+    """
+    return TenantReader(pool, tenant, is_hurried=is_hurried)
