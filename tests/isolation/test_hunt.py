@@ -34,17 +34,23 @@ PLAN = plan_of(LONG) if LONG else Plan(operations=1600, tenants=5, told_every_s=
 
 
 @pytest.fixture(scope="module")
-def own(admin_url: str, worker_id: str) -> Generator[Settings]:
-    """An installation of these tests alone, behind a pooler where that is asked for."""
+def installation(admin_url: str, worker_id: str) -> Generator[Settings]:
+    """An installation of these tests alone."""
     with installed(admin_url, f"leasehold_hunt_{worker_id}_{new_slug()[2:]}") as made:
         migrate(made)
-        if not ASKED:
-            yield made
-            return
-        if PGBOUNCER is None:
-            pytest.skip(WHY_NOT)
-        with bouncer(made) as port:
-            yield behind(made, port)
+        yield made
+
+
+@pytest.fixture
+def own(installation: Settings) -> Generator[Settings]:
+    """The installation, behind a pooler where that is asked for: one of its own, for a product that leaks binds it."""
+    if not ASKED:
+        yield installation
+        return
+    if PGBOUNCER is None:
+        pytest.skip(WHY_NOT)
+    with bouncer(installation) as port:
+        yield behind(installation, port)
 
 
 async def test_whatever_tenants_do_at_once_none_sees_or_changes_anything_of_another(

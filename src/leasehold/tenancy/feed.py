@@ -10,8 +10,9 @@ look compares them as a whole.
 import asyncio
 import contextlib
 import time
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from uuid import UUID
 
 import asyncpg
@@ -19,6 +20,7 @@ import structlog
 
 from leasehold.core.database import DriverConnection, driver_url
 from leasehold.core.lively import LivelyConnection
+from leasehold.core.slices import each
 from leasehold.tenancy.context import Maintenance, TenantRef, TenantState
 from leasehold.tenancy.directory import KnownSubjects, TenantDirectory
 from leasehold.tenancy.registry import CHANNEL, TERMS_SQL, tenant_ref_of
@@ -29,7 +31,6 @@ HEARTBEAT_S = 1.0
 _ANSWER_TIMEOUT_S = 2.0
 _CAUGHT_UP_TIMEOUT_S = 1.0
 _RETRY_S = 0.2
-_ROWS_AT_ONCE = 500
 
 _TENANTS = f"""
 SELECT t.id, t.slug, t.schema_name, t.role_name, t.state, t.revision, t.is_read_only, t.maintenance_ends_at,
@@ -210,18 +211,13 @@ class DirectoryFeed:
 
 
 async def known_tenants(
-    rows: Iterable[asyncpg.Record], asked_at: float
+    rows: Sequence[asyncpg.Record], asked_at: float
 ) -> list[tuple[TenantRef, list[str], dict[str, float]]]:
     """Return what the directory holds of each tenant, and let others have their turn meanwhile.
 
     For reading a row takes longer than putting it into the directory, and a changed plan may be ten thousand of them.
     """
-    found: list[tuple[TenantRef, list[str], dict[str, float]]] = []
-    for row in rows:
-        found.append(_known_tenant(row, asked_at))
-        if len(found) % _ROWS_AT_ONCE == 0:
-            await asyncio.sleep(0)
-    return found
+    return await each(partial(_known_tenant, asked_at=asked_at), rows)
 
 
 def _known_tenant(row: asyncpg.Record, asked_at: float) -> tuple[TenantRef, list[str], dict[str, float]]:

@@ -1,13 +1,23 @@
 """What only Valkey does with quotas, and how it fails."""
 
+import asyncio
 import re
 import secrets
 import signal
+import ssl
 from collections.abc import Generator
 from contextlib import suppress
+from datetime import timedelta
+from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
+from leasehold.core.clock import utc_now
 from leasehold.core.quotas.limits import SECOND, Limits, Policy, Window
 from leasehold.core.quotas.memory import ProcessQuotas
 from leasehold.core.quotas.opening import open_valkey
@@ -106,3 +116,40 @@ async def test_a_valkey_that_refuses_counts_as_away(options: tuple[str, ...], ur
         quotas = SharedQuotas(opened("valkey", url), ProcessQuotas())
         assert [(await quotas.take(ONE_AN_HOUR, (key,)))[0] for _ in range(3)] == [True, False, False]
         await quotas.close()
+
+
+def certified(host: str, folder: Path) -> ssl.SSLContext:
+    """Return what a server called so speaks TLS with, whose certificate in `server.pem` is signed by itself."""
+    key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(utc_now())
+        .not_valid_after(utc_now() + timedelta(hours=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    (folder / "server.key").write_bytes(secret)
+    (folder / "server.pem").write_bytes(certificate.public_bytes(Encoding.PEM))
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(folder / "server.pem", folder / "server.key")
+    return context
+
+
+@pytest.mark.parametrize(("host", "is_asked"), [("localhost", True), ("other.example", False)])
+async def test_no_password_is_sent_to_a_server_whose_certificate_is_that_of_another_host(
+    host: str, key: str, tmp_path: Path, *, is_asked: bool
+) -> None:
+    heard: list[bytes] = []
+
+    async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heard.append(await reader.read(1000))
+        writer.close()
+
+    async with await asyncio.start_server(listen, "localhost", 0, ssl=certified(host, tmp_path)) as server:
+        port = server.sockets[0].getsockname()[1]
+        store = opened("valkey", f"valkeys://:s3cret@localhost:{port}?ssl_ca_certs={tmp_path}/server.pem")
+        with pytest.raises(StoreAway):
+            await store.take([Asked(ONE_AN_HOUR, (key,))])
+        await store.close()
+    assert [b"s3cret" in one for one in heard] == ([True] if is_asked else [])

@@ -80,7 +80,9 @@ class ValkeyQuotas:
 
     def __init__(self, url: str, *, installation: str, timeout_s: float) -> None:
         pool: Any = ConnectionPool  # its library knows types in part
-        self._pool: Any = pool.from_url(url)
+        # It would take the certificate of any host for that of this one, if an authority that is trusted has signed it.
+        tls = {"ssl_check_hostname": True} if url.startswith(("valkeys:", "rediss:")) else {}
+        self._pool: Any = pool.from_url(url, **tls)
         self._salt = f"{installation} "
         self._timeout_s = timeout_s
         self._connection: Any = None
