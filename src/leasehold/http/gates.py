@@ -73,14 +73,15 @@ class TenantGate:
                     raise NoCredential
                 # Not `startswith`: a call is half of what this may cost each request by access token.
                 if token[:3] == OPAQUE:
-                    tenant, principal = await self._by_key(token, headers)
+                    tenant, principal = await self._by_key(token, scope, headers)
                 else:
-                    principal = self._process.tokens.verify(token)
+                    # Known from here on: the log names who is refused, whatever for.
+                    principal = state["principal"] = self._process.tokens.verify(token)
                     tenant = self._tenant(headers, principal.tenant_id)
                 if tenant is None:
                     raise NoCredential
-                # Before the scopes are demanded: who is refused there is known, in the log and in what the tenant uses.
-                state["tenant"], state["principal"] = tenant, principal
+                # Before the scopes are demanded: who is refused there counts in what the tenant uses.
+                state["tenant"] = tenant
                 # And before anything is opened: a refusal costs no database.
                 shared = self._limits.hold_client(scope, tenant, principal)
                 if shared is not None:
@@ -98,15 +99,17 @@ class TenantGate:
         _demand_json(scope)
         await self._app(scope, receive, send)
 
-    async def _by_key(self, key: str, headers: Mapping[str, str]) -> tuple[TenantRef, Principal]:
+    async def _by_key(self, key: str, scope: Scope, headers: Mapping[str, str]) -> tuple[TenantRef, Principal]:
         """Return tenant and principal of an API key. Its tenant is found first: the key is looked up in its schema."""
-        process = self._process
+        process, state = self._process, scope["state"]
         principal = process.api_keys.recall(key)
+        if principal is not None:
+            state["principal"] = principal
         tenant = self._tenant(headers, principal.tenant_id if principal else process.api_keys.tenant_id_of(key))
         if tenant is None:
             raise NoCredential
         if principal is None:
-            principal = await process.api_keys.verify(key, tenant)
+            principal = state["principal"] = await process.api_keys.verify(key, tenant)
         process.key_uses.note(tenant.id, principal.subject)
         return tenant, principal
 
