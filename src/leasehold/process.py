@@ -17,6 +17,7 @@ from leasehold.core.tokens import AccessTokens
 from leasehold.core.usage import UsageMeter
 from leasehold.core.vault import InstallationKey
 from leasehold.mail.links import Links
+from leasehold.platform.tokens.verification import AdminTokens
 from leasehold.tenancy.archive.exporting import Exporter
 from leasehold.tenancy.archive.importing import Importer
 from leasehold.tenancy.archive.platform_exporting import PlatformExporter
@@ -62,6 +63,7 @@ class Process:
     links: Links
     lifetimes: Lifetimes
     api_keys: ApiKeys
+    admin_tokens: AdminTokens
     client_uses: Uses
     key_uses: Uses
     usage: UsageMeter
