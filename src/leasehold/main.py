@@ -11,6 +11,7 @@ import structlog
 from litestar import Litestar
 
 from leasehold.config import Settings
+from leasehold.core import uploads
 from leasehold.core.budget import CLAIM_CONNECTIONS, ConnectionBudget, connection_budget
 from leasehold.core.database import Database, open_engine, platform_session
 from leasehold.core.errors import Unavailable
@@ -210,6 +211,7 @@ def build_process(
         admin_tokens=AdminTokens(database, key, timeout_s=settings.pool_timeout_s),
         client_uses=Uses(note_use_of_client),
         key_uses=Uses(note_use_of_key),
+        uploads=Places(uploads.AT_ONCE, share=uploads.AT_ONCE_OF_ONE, timeout_s=settings.pool_timeout_s),
         usage=usage,
         quotas=quotas,
         shared_quotas=_shared_quotas(settings, quotas),

@@ -8,6 +8,7 @@ from leasehold.core.database import Database
 from leasehold.core.figures import Family
 from leasehold.core.pagination import Cursors
 from leasehold.core.passwords import Passwords
+from leasehold.core.places import Places
 from leasehold.core.quotas.memory import ProcessQuotas
 from leasehold.core.quotas.shared import SharedQuotas
 from leasehold.core.signed_links import SignedLinks
@@ -66,6 +67,8 @@ class Process:
     admin_tokens: AdminTokens
     client_uses: Uses
     key_uses: Uses
+    uploads: Places
+    """Who may keep a body on the disk of this process."""
     usage: UsageMeter
     quotas: ProcessQuotas
     shared_quotas: SharedQuotas | None
