@@ -11,6 +11,7 @@ import structlog
 from litestar import Litestar
 
 from leasehold.config import Settings
+from leasehold.core import uploads
 from leasehold.core.budget import CLAIM_CONNECTIONS, ConnectionBudget, connection_budget
 from leasehold.core.database import Database, open_engine, platform_session
 from leasehold.core.errors import Unavailable
@@ -47,6 +48,7 @@ from leasehold.observe.meeting import telling
 from leasehold.observe.traces import close_spans, open_spans
 from leasehold.platform.features import WRAPPED_OF_PLATFORM
 from leasehold.platform.keys.service import KeyService
+from leasehold.platform.tokens.verification import AdminTokens
 from leasehold.platform.usage.flush import flush_usage
 from leasehold.process import Process
 from leasehold.tenancy.archive.exporting import Exporter
@@ -154,15 +156,16 @@ def build_process(
         tenant_roles=settings.tenant_roles,
         base_domain=settings.base_domain,
     )
+    database = Database(
+        prepare_engine(engine, max_tenants=settings.tenants_per_connection, statements=statements),
+        tenant_roles=settings.tenant_roles,
+        usage=usage,
+        places=Places(budget.sessions, share=budget.share_of(budget.sessions), timeout_s=settings.pool_timeout_s),
+        statement_ms=statement_ms,
+    )
     return Process(
         settings=settings,
-        database=Database(
-            prepare_engine(engine, max_tenants=settings.tenants_per_connection, statements=statements),
-            tenant_roles=settings.tenant_roles,
-            usage=usage,
-            places=Places(budget.sessions, share=budget.share_of(budget.sessions), timeout_s=settings.pool_timeout_s),
-            statement_ms=statement_ms,
-        ),
+        database=database,
         readers=readers,
         directory=directory,
         subjects=subjects,
@@ -205,8 +208,10 @@ def build_process(
         cursors=Cursors(*key.derived("cursors")),
         signed_links=SignedLinks(settings.issuer, *key.derived("signed links")),
         api_keys=ApiKeys(readers, subjects, key, timeout_s=settings.pool_timeout_s),
+        admin_tokens=AdminTokens(database, key, timeout_s=settings.pool_timeout_s),
         client_uses=Uses(note_use_of_client),
         key_uses=Uses(note_use_of_key),
+        uploads=Places(uploads.AT_ONCE, share=uploads.AT_ONCE_OF_ONE, timeout_s=settings.pool_timeout_s),
         usage=usage,
         quotas=quotas,
         shared_quotas=_shared_quotas(settings, quotas),

@@ -8,6 +8,7 @@ from leasehold.core.database import Database
 from leasehold.core.figures import Family
 from leasehold.core.pagination import Cursors
 from leasehold.core.passwords import Passwords
+from leasehold.core.places import Places
 from leasehold.core.quotas.memory import ProcessQuotas
 from leasehold.core.quotas.shared import SharedQuotas
 from leasehold.core.signed_links import SignedLinks
@@ -17,6 +18,7 @@ from leasehold.core.tokens import AccessTokens
 from leasehold.core.usage import UsageMeter
 from leasehold.core.vault import InstallationKey
 from leasehold.mail.links import Links
+from leasehold.platform.tokens.verification import AdminTokens
 from leasehold.tenancy.archive.exporting import Exporter
 from leasehold.tenancy.archive.importing import Importer
 from leasehold.tenancy.archive.platform_exporting import PlatformExporter
@@ -62,8 +64,11 @@ class Process:
     links: Links
     lifetimes: Lifetimes
     api_keys: ApiKeys
+    admin_tokens: AdminTokens
     client_uses: Uses
     key_uses: Uses
+    uploads: Places
+    """Who may keep a body on the disk of this process."""
     usage: UsageMeter
     quotas: ProcessQuotas
     shared_quotas: SharedQuotas | None

@@ -1,7 +1,11 @@
 """Who sends an import slowly, too much of it, or goes away in the middle holds nothing and has done nothing."""
 
 import asyncio
+import errno
+import tempfile
 from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -18,7 +22,7 @@ from leasehold.process import Process
 from leasehold.tenancy.context import TenantRef
 from tests.api.problems import refusal_of
 from tests.api.test_items_import import NDJSON, count_of
-from tests.factories import OPERATOR, bearer, lifecycle
+from tests.factories import OPERATOR, bearer, lifecycle, provisioned
 
 PART = b'{"title": "Desk"}\n' * 50
 
@@ -40,6 +44,7 @@ class Sender:
         self._sent = 0
         self.answer = b""
         self.status = 0
+        self.headers: dict[str, str] = {}
 
     async def post(self, app: RequestLog, headers: dict[str, str]) -> None:
         named = [(b"host", b"leasehold.test"), (b"transfer-encoding", b"chunked")]
@@ -74,6 +79,7 @@ class Sender:
     async def _send(self, message: Any) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
+            self.headers = {name.decode(): value.decode() for name, value in message["headers"]}
         else:
             self.answer += message["body"]
 
@@ -92,8 +98,6 @@ async def test_while_a_client_sends_it_holds_no_connection(app: RequestLog, proc
 
 
 async def test_who_goes_away_in_the_middle_has_done_nothing(app: RequestLog, process: Process, acme: TenantRef) -> None:
-    async def nothing(_sent: int) -> None: ...
-
     sender = Sender(30, nothing, leaves=True)
     await sender.post(app, await bearer(process, acme))
     assert (sender.status, sender.problem) == (400, "body-cut-off")
@@ -172,3 +176,137 @@ async def test_a_body_that_is_too_large_is_refused_before_all_of_it_is_read(
     assert refusal_of(refused) == (413, "body-too-large")
     assert taken == (0 if says_its_length else 3)
     assert await count_of(process, acme) == 0
+
+
+@pytest.fixture
+def on_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lets no import be so short that it stays in memory."""
+    monkeypatch.setattr(uploads, "_IN_MEMORY_BYTES", len(PART))
+
+
+@asynccontextmanager
+async def hurried(settings: Settings) -> AsyncGenerator[RequestLog]:
+    """An application in which nobody waits for long."""
+    app = create_app(settings.model_copy(update={"pool_timeout_s": 0.2}))
+    async with running(app.app.state.process):
+        yield app
+
+
+class Halted:
+    """Imports that have sent all but their last part, until they are told to go on."""
+
+    def __init__(self, app: RequestLog) -> None:
+        self._app = app
+        self._begun: list[tuple[Sender, asyncio.Event, asyncio.Task[None]]] = []
+
+    async def begin(self, headers: dict[str, str], *, count: int) -> None:
+        """Begin so many imports, and wait until they halt."""
+        for _ in range(count):
+            halted, go_on = asyncio.Event(), asyncio.Event()
+
+            async def halt(sent: int, halted: asyncio.Event = halted, go_on: asyncio.Event = go_on) -> None:
+                if sent == 2:
+                    halted.set()
+                    await go_on.wait()
+
+            sender = Sender(3, halt)
+            self._begun.append((sender, go_on, asyncio.create_task(sender.post(self._app, headers))))
+            async with asyncio.timeout(10):
+                await halted.wait()
+
+    async def end(self) -> list[int]:
+        """Let one after another go on, and return how they were answered."""
+        for _, go_on, task in self._begun:
+            go_on.set()
+            await task
+        return [sender.status for sender, _, _ in self._begun]
+
+
+async def nothing(_sent: int) -> None: ...
+
+
+@pytest.mark.usefixtures("on_disk")
+async def test_a_tenant_keeps_two_imports_on_disk_at_once_and_takes_no_room_from_others(
+    settings: Settings, process: Process, acme: TenantRef, globex: TenantRef
+) -> None:
+    ours, theirs = await bearer(process, acme), await bearer(process, globex)
+    async with hurried(settings) as app:
+        halted = Halted(app)
+        await halted.begin(ours, count=2)
+        third, other, again = (Sender(3, nothing) for _ in range(3))
+        await asyncio.gather(third.post(app, ours), other.post(app, theirs))
+        assert (third.status, third.problem) == (429, "too-many-at-once")
+        assert (other.status, other.answer) == (200, b'{"imported":150}')
+        assert await halted.end() == [200, 200]
+        await again.post(app, ours)
+        assert again.status == 200
+    assert await count_of(process, acme) == 450
+
+
+@pytest.mark.usefixtures("on_disk")
+async def test_a_process_keeps_eight_imports_on_disk_at_once(settings: Settings, process: Process) -> None:
+    tenants = [await bearer(process, await provisioned(process)) for _ in range(5)]
+    async with hurried(settings) as app:
+        halted = Halted(app)
+        for headers in tenants[:4]:
+            await halted.begin(headers, count=2)
+        ninth, again = Sender(3, nothing), Sender(3, nothing)
+        await ninth.post(app, tenants[4])
+        assert (ninth.status, ninth.problem) == (503, "database-unavailable")
+        assert await halted.end() == [200] * 8
+        await again.post(app, tenants[4])
+        assert again.status == 200
+
+
+async def test_what_stays_in_memory_waits_for_no_other(app: RequestLog, process: Process, acme: TenantRef) -> None:
+    halted = Halted(app)
+    await halted.begin(await bearer(process, acme), count=10)
+    assert await halted.end() == [200] * 10
+
+
+@pytest.mark.usefixtures("on_disk")
+async def test_who_goes_away_in_the_middle_gives_its_place_back(
+    settings: Settings, process: Process, acme: TenantRef
+) -> None:
+    headers = await bearer(process, acme)
+    async with hurried(settings) as app:
+        for _ in range(3):
+            sender = Sender(3, nothing, leaves=True)
+            await sender.post(app, headers)
+            assert (sender.status, sender.problem) == (400, "body-cut-off")
+        whole = Sender(3, nothing)
+        await whole.post(app, headers)
+        assert whole.status == 200
+
+
+@pytest.mark.usefixtures("on_disk")
+@pytest.mark.parametrize("parts", [3, 200])
+async def test_where_no_room_is_left_for_it_nothing_is_done_and_the_client_is_to_come_back(
+    app: RequestLog, process: Process, acme: TenantRef, parts: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    headers = await bearer(process, acme)
+    with monkeypatch.context() as patch:
+        patch.setattr(tempfile, "TemporaryFile", lambda *_, **__: Path("/dev/full").open("w+b"))  # noqa: SIM115
+        for _ in range(3):
+            sender = Sender(parts, nothing)
+            await sender.post(app, headers)
+            assert (sender.status, sender.problem) == (503, "database-unavailable")
+            assert sender.headers["retry-after"] == "1"
+    assert await count_of(process, acme) == 0
+    sender = Sender(parts, nothing)
+    await sender.post(app, headers)
+    assert sender.status == 200
+
+
+@pytest.mark.usefixtures("on_disk")
+@pytest.mark.parametrize(("code", "status"), [(errno.EDQUOT, 503), (errno.EIO, 500)])
+async def test_no_other_fault_of_a_disk_is_taken_for_want_of_room(
+    app: RequestLog, process: Process, acme: TenantRef, monkeypatch: pytest.MonkeyPatch, code: int, status: int
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(code, "")
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", fail)
+    sender = Sender(3, nothing)
+    await sender.post(app, await bearer(process, acme))
+    assert sender.status == status

@@ -3,16 +3,22 @@
 import json
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import httpx
 import psycopg
+import pytest
+import structlog
+from structlog.testing import LogCapture, ReturnLogger
 
 from leasehold.config import Settings
-from leasehold.core.database import driver_url
+from leasehold.core.database import driver_url, platform_session
+from leasehold.http import request_log
 from leasehold.process import Process
 from leasehold.tenancy.context import TenantRef
 from leasehold.tenancy.names import quoted
-from tests.factories import bearer, item
+from tests.api.problems import on, refusal_of
+from tests.factories import OPERATOR, api_key, bearer, item, lifecycle
 from tests.faults.serving import served
 
 _PLANTED = "planted-pa55w0rd"
@@ -77,6 +83,36 @@ async def test_every_line_of_a_request_names_who_asked_and_none_repeats_what_was
     assert failed["subject"] == subject
     assert "(XX001)" in failed["exception"]
     assert "/workspace/items/service.py" in failed["exception"]
+
+
+@pytest.mark.parametrize("kind", ["access token", "API key"])
+async def test_who_is_refused_for_another_tenant_or_a_suspended_one_is_named(
+    http: httpx.AsyncClient,
+    process: Process,
+    acme: TenantRef,
+    globex: TenantRef,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: str,
+) -> None:
+    headers = await bearer(process, acme)
+    if kind == "API key":
+        headers = {"Authorization": f"Bearer {(await api_key(process, acme)).key}"}
+    subject = (await http.get("/v1/me", headers=headers)).json()["subject"]  # from now on it is remembered
+    logged = LogCapture()
+    monkeypatch.setattr(
+        request_log,
+        "_log",
+        structlog.wrap_logger(ReturnLogger(), processors=[logged], wrapper_class=structlog.BoundLogger),
+    )
+    refusals = [refusal_of(await http.get(on(globex.slug, "/v1/items"), headers=headers))]
+    async with platform_session(process.database) as session:
+        await lifecycle(session).suspend(acme.id, by=OPERATOR)
+    await process.feed.caught_up()
+    refusals.append(refusal_of(await http.get("/v1/items", headers=headers)))
+    assert refusals == [(403, "tenant-mismatch"), (403, "tenant-suspended")]
+    assert [(line["status"], line["tenant"], line["subject"]) for line in logged.entries] == [
+        (403, acme.id, UUID(subject))
+    ] * 2
 
 
 def _other(headers: dict[str, str]) -> dict[str, str]:

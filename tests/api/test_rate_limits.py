@@ -9,9 +9,12 @@ import httpx
 import pytest
 
 from leasehold.config import Settings
+from leasehold.core.credentials import new_secret
 from leasehold.main import create_app, running
+from leasehold.platform.tokens.repository import AdminTokenRepository
 from leasehold.process import Process
 from leasehold.tenancy.context import TenantRef
+from leasehold.workspace.keys.repository import ApiKeyReads
 from tests.api.problems import FIELDS
 from tests.factories import admin, api_key, bearer
 from tests.people import login
@@ -49,6 +52,22 @@ async def statuses(http: httpx.AsyncClient, headers: dict[str, str], times: int,
 
 def told(answer: httpx.Response) -> tuple[str | None, str | None]:
     return answer.headers.get("ratelimit-policy"), answer.headers.get("ratelimit")
+
+
+def carrying(secret: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {secret}"}
+
+
+def count_calls(monkeypatch: pytest.MonkeyPatch, owner: type, name: str) -> Callable[[], int]:
+    """Return what tells how often a method was called since."""
+    method, calls = getattr(owner, name), list[None]()
+
+    async def counted(*arguments: Any) -> Any:
+        calls.append(None)
+        return await method(*arguments)
+
+    monkeypatch.setattr(owner, name, counted)
+    return lambda: len(calls)
 
 
 async def test_a_refusal_waits_behind_those_who_are_let_in(
@@ -186,6 +205,58 @@ async def test_strangers_who_guess_passwords_use_up_their_address_and_not_the_te
         assert told(answers[0]) == ('"address-1h";q=3;w=3600', '"address-1h";r=2;t=1200')
         assert (await login(http, globex, "nobody@globex.example", "wrong password")).status_code == 401
         assert await statuses(http, await bearer(process, acme), 6) == [200] * 5 + [429]
+
+
+@pytest.mark.parametrize("store", ["process", "postgresql", "valkey"])
+async def test_strangers_who_guess_keys_use_up_their_address_and_are_looked_up_no_more(
+    limited: Limited,
+    process: Process,
+    acme: TenantRef,
+    globex: TenantRef,
+    store: str,
+    where: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    looked_up = count_calls(monkeypatch, ApiKeyReads, "by_digest")
+    known = carrying((await api_key(process, acme)).key)
+    async with limited(rate_limit_address="3/1h", rate_limit_store=store, valkey_url=where) as http:
+        assert await statuses(http, known, 1) == [200]
+        answers = [await http.get("/v1/me", headers=carrying(new_secret("key", tenant_id=acme.id))) for _ in range(6)]
+        assert [answer.status_code for answer in answers] == [401] * 3 + [429] * 3
+        assert answers[5].json()["violated-policies"] == ["address-1h"]
+        assert told(answers[0]) == ('"address-1h";q=3;w=3600', '"address-1h";r=2;t=1200')
+        assert told(answers[5])[0] == '"address-1h";q=3;w=3600'
+        assert 4 <= looked_up() <= 5  # that of the known one, and at most the one by which the quota is found used up
+        # What is known passes, whoever guesses beside it; and so do other tenants, and those who log in.
+        assert await statuses(http, known, 5) == [200] * 5
+        assert await statuses(http, carrying(new_secret("key", tenant_id=globex.id)), 1) == [401]
+        assert (await login(http, acme, "nobody@acme.example", "wrong password")).status_code == 401
+
+
+async def test_good_keys_do_not_count_against_their_address(
+    limited: Limited, process: Process, acme: TenantRef, globex: TenantRef
+) -> None:
+    keys = [(await api_key(process, acme)).key for _ in range(4)]
+    async with limited(rate_limit_address="1/1h") as http:
+        assert [await statuses(http, carrying(key), 2) for key in keys] == [[200, 200]] * 4
+        assert await statuses(http, carrying(new_secret("key", tenant_id=acme.id)), 2) == [401, 429]
+
+
+async def test_strangers_who_guess_admin_tokens_use_up_their_address_and_are_looked_up_no_more(
+    limited: Limited, process: Process, acme: TenantRef, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = await admin(process)
+    tenants = "/platform/v1/tenants"
+    looked_up = count_calls(monkeypatch, AdminTokenRepository, "valid")
+    async with limited(rate_limit_address="3/1h") as http:
+        assert await statuses(http, known, 5, tenants) == [200] * 5
+        guesses = [carrying(new_secret("admin", tenant_id=None)) for _ in range(5)]
+        answers = [await http.get(tenants, headers=headers) for headers in guesses]
+        assert [answer.status_code for answer in answers] == [401] * 3 + [429] * 2
+        assert answers[4].json()["violated-policies"] == ["address-1h"]
+        assert looked_up() == 5 + 3
+        body = {"name": "nobody", "password": "wrong password"}
+        assert (await http.post("/platform/v1/auth/login", json=body)).status_code == 401
 
 
 async def test_addresses_behind_a_trusted_proxy_are_told_apart(

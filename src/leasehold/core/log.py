@@ -127,6 +127,8 @@ def _with_trace(_logger: WrappedLogger, _level: str, event: EventDict) -> EventD
             event["request_id"] = trace.request_id
         tenant, principal = trace.about.get("tenant"), trace.about.get("principal")
         tenant_id = tenant.id if tenant is not None else trace.about.get("tenant_id")
+        if tenant_id is None and principal is not None:
+            tenant_id = principal.tenant_id  # of a request that is refused for its tenant, that of who asked
         if tenant_id is not None and event.get("tenant") is None:
             event["tenant"] = tenant_id
         if principal is not None:

@@ -12,6 +12,10 @@ TAKES_LINES = "takes_lines"
 MOST_LINES = 100_000
 LONGEST_LINE_BYTES = 256 * 1024
 BATCH = 1000
+AT_ONCE = 8
+"""So many bodies a process keeps on its disk at once."""
+AT_ONCE_OF_ONE = 2
+"""So many of them of one tenant."""
 RawLine = tuple[int, bytes]
 """The number of a line, from 1, and what stands there."""
 

@@ -105,7 +105,7 @@ def tenant_dependencies(process: Process) -> Mapping[str, Provide]:
 
     async def provide_session(request: AnyRequest) -> AsyncGenerator[TenantSession]:
         tenant = await _active_tenant(process, request)
-        async with received(request, max_bytes=process.settings.max_import_bytes) as upload:
+        async with received(request, process.uploads, max_bytes=process.settings.max_import_bytes) as upload:
             if upload is not None:  # which may have taken minutes
                 tenant = await _still_active_tenant(process, request, tenant.id)
             keyed = keyed_request(request)

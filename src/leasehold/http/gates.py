@@ -24,7 +24,6 @@ from leasehold.http.marks import CREDENTIAL_ENDPOINT, FEATURE, MERGE_PATCH, ONLY
 from leasehold.http.moved import MovedHosts
 from leasehold.http.refusals import NoCredential, RepeatedHeader, TenantRequired, WrongMediaType
 from leasehold.platform.auth.service import logged_in
-from leasehold.platform.tokens.service import AdminTokenService
 from leasehold.process import Process
 from leasehold.tenancy.context import TenantInMaintenance, TenantRef, UnknownTenant
 from leasehold.tenancy.entitlements import Feature
@@ -73,15 +72,16 @@ class TenantGate:
                     raise NoCredential
                 # Not `startswith`: a call is half of what this may cost each request by access token.
                 if token[:3] == OPAQUE:
-                    tenant, principal = await self._by_key(token, headers)
+                    tenant, principal = await self._by_key(token, scope, headers)
                 else:
-                    principal = self._process.tokens.verify(token)
+                    # Known from here on: the log names who is refused, whatever for.
+                    principal = state["principal"] = self._process.tokens.verify(token)
                     tenant = self._tenant(headers, principal.tenant_id)
                 if tenant is None:
                     raise NoCredential
-                # Before the scopes are demanded: who is refused there is known, in the log and in what the tenant uses.
-                state["tenant"], state["principal"] = tenant, principal
-                # And before anything is opened: a refusal costs no database.
+                # Before the scopes are demanded: who is refused there counts in what the tenant uses.
+                state["tenant"] = tenant
+                # And before the request itself opens anything: a refusal costs no database.
                 shared = self._limits.hold_client(scope, tenant, principal)
                 if shared is not None:
                     await shared
@@ -98,15 +98,18 @@ class TenantGate:
         _demand_json(scope)
         await self._app(scope, receive, send)
 
-    async def _by_key(self, key: str, headers: Mapping[str, str]) -> tuple[TenantRef, Principal]:
+    async def _by_key(self, key: str, scope: Scope, headers: Mapping[str, str]) -> tuple[TenantRef, Principal]:
         """Return tenant and principal of an API key. Its tenant is found first: the key is looked up in its schema."""
-        process = self._process
+        process, state = self._process, scope["state"]
         principal = process.api_keys.recall(key)
+        if principal is not None:
+            state["principal"] = principal
         tenant = self._tenant(headers, principal.tenant_id if principal else process.api_keys.tenant_id_of(key))
         if tenant is None:
             raise NoCredential
         if principal is None:
-            principal = await process.api_keys.verify(key, tenant)
+            async with self._limits.hold_failures(scope, tenant):
+                principal = state["principal"] = await process.api_keys.verify(key, tenant)
         process.key_uses.note(tenant.id, principal.subject)
         return tenant, principal
 
@@ -152,7 +155,7 @@ class PlatformGate:
             token = bearer_token(headers)
             if token is None:
                 raise NoCredential
-            principal = await self._admin(token)
+            principal = await self._admin(token, scope)
             scope["state"]["principal"] = principal
             shared = self._limits.hold_admin(scope, principal)
             if shared is not None:
@@ -162,13 +165,14 @@ class PlatformGate:
         _demand_json(scope)
         await self._app(scope, receive, send)
 
-    async def _admin(self, token: str) -> Principal:
+    async def _admin(self, token: str, scope: Scope) -> Principal:
         """Return the admin of a token, who is looked up each time: there are few, and they can do much."""
         process = self._process
-        claimed = None if token.startswith(OPAQUE) else process.tokens.verify_for_platform(token)
+        if token.startswith(OPAQUE):
+            async with self._limits.hold_failures(scope, None):
+                return await process.admin_tokens.verify(token)
+        claimed = process.tokens.verify_for_platform(token)
         async with platform_session(process.database) as session:
-            if claimed is None:
-                return await AdminTokenService(session, process.key).authenticate(token)
             return await logged_in(session, claimed, demands_totp=process.settings.admin_totp_required)
 
 

@@ -1,4 +1,8 @@
-"""Rate limits: holds a request to the quotas of its tenant and its client before anything is opened for it.
+"""Rate limits: holds a request to the quotas of its tenant and its client, as soon as it is known who sends it.
+
+For access tokens, and keys that the process remembers, that is before anything is opened. Another key, or the token of
+an admin, is looked up first: look-ups that find nothing are taken out of a quota of their address, and where that is
+used up, nothing is looked up.
 
 Requests to what hands out credentials are held to a quota of their address alone. They do not count against the
 tenant's, or a stranger could use that up.
@@ -6,7 +10,8 @@ tenant's, or a stranger could use that up.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Hashable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Hashable, Sequence
+from contextlib import asynccontextmanager
 from functools import lru_cache
 from typing import Any, cast
 
@@ -14,6 +19,7 @@ from litestar.types import Scope
 
 from leasehold.config import networks_of, windows_of
 from leasehold.core.attempts.rule import site_of
+from leasehold.core.errors import InvalidToken
 from leasehold.core.principal import Principal
 from leasehold.core.quotas.limits import Limits, Policy, QuotaExceeded, Window
 from leasehold.core.quotas.shared import SharedQuotas
@@ -27,6 +33,7 @@ REFUSED_AFTER_S = 0.1
 """For so long a request over its rate has to wait for its refusal."""
 
 _PLATFORM = 0
+_LOOK_UPS = "look-ups"
 _KINDS_OF_RATES = 4096
 
 
@@ -82,13 +89,50 @@ class RequestLimits:
         Raises, when it is waited for:
             QuotaExceeded: it has no room.
         """
+        return self._hold(scope, self._of_addresses, (self._site(scope, tenant),))
+
+    @asynccontextmanager
+    async def hold_failures(self, scope: Scope, tenant: TenantRef | None) -> AsyncGenerator[None]:
+        """Let a credential of a tenant, or of the platform, be looked up in a block, and count it if that finds none.
+
+        It is counted by address, apart from requests for credentials: a script whose key was revoked keeps nobody from
+        logging in.
+
+        Raises:
+            QuotaExceeded: too many of its address were none; then nothing is looked up.
+            InvalidToken: this one is none.
+        """
+        limits, keys = self._of_addresses, ((*self._site(scope, tenant), _LOOK_UPS),)
+        await self._demand_room(scope, limits, keys)
+        try:
+            yield
+        except InvalidToken:
+            shared = self._hold(scope, limits, keys)
+            if shared is not None:
+                await shared
+            raise
+
+    def _site(self, scope: Scope, tenant: TenantRef | None) -> tuple[Hashable, ...]:
         site = site_of(client_address(scope, trusted=self._trusted_proxies))
-        return self._hold(scope, self._of_addresses, ((tenant.id.int if tenant else _PLATFORM, site),))
+        return (tenant.id.int if tenant else _PLATFORM, site)
 
     def _limits_for(self, rates: Rates) -> Limits:
         client = self._settings.rate_limit_client if rates.client is None else rates.client
         tenant = self._settings.rate_limit_tenant if rates.tenant is None else rates.tenant
         return Limits(Policy("client", _windows(client)), Policy("tenant", _windows(tenant)))
+
+    async def _demand_room(self, scope: Scope, limits: Limits, keys: tuple[Hashable, ...]) -> None:
+        """Pass if quotas have room, as far as the process knows, and take nothing out of them."""
+        now = time.monotonic_ns()
+        if not limits.rates:
+            return
+        if self._shared is not None:
+            refused, now = self._shared.refused(limits, keys, now), 0
+        else:
+            refused = self._quotas.refused(limits, keys, now)
+        if refused is not None:
+            _tell(scope, limits, refused, now)
+            await _refuse(limits.refusal(refused, now))
 
     def _hold(self, scope: Scope, limits: Limits, keys: tuple[Hashable, ...]) -> Awaitable[None] | None:
         if not limits.rates:

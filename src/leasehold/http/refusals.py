@@ -1,6 +1,6 @@
 """What is refused before a route sees a request, and what no route foresaw."""
 
-from leasehold.core.errors import Problem, Unauthenticated
+from leasehold.core.errors import DatabaseUnavailable, Problem, Unauthenticated
 
 
 class TenantRequired(Problem):
@@ -53,6 +53,10 @@ class BodyCutOff(Problem):
 
     type = "body-cut-off"
     title = "Body cut off"
+
+
+class NoRoomForBody(DatabaseUnavailable):
+    """There is no room left to keep the body; nothing was done."""
 
 
 class WrongMediaType(Problem):

@@ -6,6 +6,7 @@ It writes one line about a request and counts it when it is answered.
 import re
 import time
 from typing import Any, cast
+from uuid import UUID
 
 import structlog
 from litestar import Litestar
@@ -18,7 +19,6 @@ from leasehold.core.spans import Span, Spans
 from leasehold.core.trace import Trace, trace_of, tracing
 from leasehold.core.usage import UsageMeter
 from leasehold.http.headers import AnswerHeaders
-from leasehold.tenancy.context import TenantRef
 
 REQUEST_ID = "leasehold.request_id"
 LIMITS_TOLD = "leasehold.limits_told"
@@ -110,6 +110,8 @@ class RequestLog:
                     figures.answered(scope.get("path_template"), scope["method"], status, seconds)
                 state: dict[str, Any] = cast("dict[str, Any]", scope).get("state", {})
                 tenant, principal = state.get("tenant"), state.get("principal")
+                # Of a request that is refused for its tenant, it is the tenant of who asked.
+                tenant_id = tenant.id if tenant else principal.tenant_id if principal else None
                 if tenant is not None:
                     self._usage.count_request(tenant.id, status, body.received_bytes if body else 0, sent)
                 _log.info(
@@ -120,14 +122,14 @@ class RequestLog:
                     ms=round(seconds * 1000, 2),
                     request_id=request_id,
                     trace_id=trace.trace_id,
-                    tenant=tenant.id if tenant else None,
+                    tenant=tenant_id,
                     subject=principal.subject if principal else None,
                 )
                 if span is not None:
-                    _end(span, scope, status, tenant=tenant, principal=principal)
+                    _end(span, scope, status, tenant_id=tenant_id, principal=principal)
 
 
-def _end(span: Span, scope: HTTPScope, status: int, *, tenant: TenantRef | None, principal: Principal | None) -> None:
+def _end(span: Span, scope: HTTPScope, status: int, *, tenant_id: UUID | None, principal: Principal | None) -> None:
     """End the span of a request, which is named by what OpenTelemetry's conventions for HTTP say, and by nothing else.
 
     Neither its address nor its query is told, for both may hold what is secret.
@@ -141,8 +143,8 @@ def _end(span: Span, scope: HTTPScope, status: int, *, tenant: TenantRef | None,
     }
     if route is not None:
         attributes["http.route"] = route
-    if tenant is not None:
-        attributes["leasehold.tenant.id"] = str(tenant.id)
+    if tenant_id is not None:
+        attributes["leasehold.tenant.id"] = str(tenant_id)
     if principal is not None:
         attributes["enduser.id"] = str(principal.subject)
     name = method if route is None else f"{method} {route}"

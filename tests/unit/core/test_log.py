@@ -59,14 +59,16 @@ def test_an_event_names_the_tenant_and_who_asked_as_soon_as_they_are_known(strea
     log = structlog.get_logger()
     with tracing(Trace("a" * 32, request_id="a-request", about=state)):
         log.info("token_read")
-        state["tenant"] = TenantRef(UUID(int=7), "acme", "t_7", "lh_7", TenantState.ACTIVE, "0001")
         state["principal"] = Principal("user", UUID(int=8), frozenset(), UUID(int=7), 0)
+        log.info("tenant_looked_for")
+        state["tenant"] = TenantRef(UUID(int=7), "acme", "t_7", "lh_7", TenantState.ACTIVE, "0001")
         log.info("item_added")
         log.info("platform_asked", tenant=None)
     with tracing(Trace("c" * 32, about={"tenant_id": UUID(int=9)})):
         log.info("job_called")
     assert [(line["event"], line.get("tenant"), line.get("subject")) for line in _lines(stream)] == [
         ("token_read", None, None),
+        ("tenant_looked_for", str(UUID(int=7)), str(UUID(int=8))),
         ("item_added", str(UUID(int=7)), str(UUID(int=8))),
         ("platform_asked", str(UUID(int=7)), str(UUID(int=8))),
         ("job_called", str(UUID(int=9)), None),

@@ -85,6 +85,11 @@ class ProcessQuotas:
             quota.whole_at = changed
         return True, taken
 
+    def refused(self, limits: Limits, keys: Sequence[Hashable], now: int) -> list[int] | None:
+        """Return when quotas are whole again of which one has no room, None where all have. Nothing is taken."""
+        whole_at = self._whole_at(limits, keys, now)
+        return whole_at if limits.wait(whole_at, now) > 0 else None
+
     def _whole_at(self, limits: Limits, keys: Sequence[Hashable], now: int) -> list[int]:
         quotas = [self._quota(policy, key) for policy, key in zip(limits.policies, keys, strict=True)]
         return [max(at, now) for quota in quotas for at in quota.whole_at]

@@ -105,9 +105,9 @@ class SharedQuotas:
     async def take(self, limits: Limits, keys: tuple[Hashable, ...]) -> Answer:
         """Take one request out of the quota of each key, if all have room: say whether, and how far ahead they lie."""
         now = time.monotonic_ns()
-        refused = self._refused.get(keys)
-        if refused is not None and now < refused.until and refused.limits is limits:
-            return False, [max(one - (now - refused.at), 0) for one in refused.ahead]
+        refused = self.refused(limits, keys, now)
+        if refused is not None:
+            return False, refused
         if self._is_away and (now < self._away_until or self._calling is not None):
             return self._take_alone(limits, keys, now)
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
@@ -115,6 +115,17 @@ class SharedQuotas:
         if self._calling is None:
             self._calling = asyncio.create_task(self._call(), name="quotas")
         return await future
+
+    def refused(self, limits: Limits, keys: tuple[Hashable, ...], now: int) -> list[int] | None:
+        """Return how far ahead quotas lie that had no room lately and have none yet; None of all others.
+
+        The store is not asked: that one is used up is heard by the first who wants to take something out of it.
+        """
+        refused = self._refused.get(keys)
+        if refused is not None and now < refused.until and refused.limits is limits:
+            return [max(one - (now - refused.at), 0) for one in refused.ahead]
+        alone = self._alone.refused(limits, keys, now) if now < self._away_until else None
+        return None if alone is None else [at - now for at in alone]
 
     async def forget_whole(self) -> None:
         """Let the store forget the quotas that are whole again."""

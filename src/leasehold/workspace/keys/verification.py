@@ -1,6 +1,5 @@
 """Verifies API keys. What was verified is remembered, so that a script in a loop costs the database no look-up."""
 
-import asyncio
 import hashlib
 import hmac
 import time
@@ -8,7 +7,8 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from leasehold.core.credentials import MalformedSecret, parse_secret, secret_digests
-from leasehold.core.errors import DatabaseUnavailable, InvalidToken
+from leasehold.core.errors import InvalidToken
+from leasehold.core.places import Places
 from leasehold.core.principal import Principal
 from leasehold.core.vault import InstallationKey
 from leasehold.tenancy.bind import ReaderPool, tenant_reader
@@ -21,6 +21,7 @@ from leasehold.workspace.scopes import ROLE_SCOPES
 
 _MAX_LENGTH = 100
 _LOOKUPS_AT_ONCE = 4
+_LOOKUPS_OF_ONE = 2
 _PEPPERS_AGE_S = 1.0
 
 
@@ -28,15 +29,15 @@ class ApiKeys:
     """Tells for whom an API key speaks.
 
     Keys that it does not know are looked up four at a time, or whoever sends many of them would take all connections
-    for reading. Keys that it knows, and access tokens, pass them by.
+    for reading; and those of one tenant two at a time, or a tenant that is slow would keep the keys of all others out.
+    Keys that it knows, and access tokens, pass them by.
     """
 
     def __init__(self, readers: ReaderPool, subjects: KnownSubjects, key: InstallationKey, *, timeout_s: float) -> None:
         self._readers = readers
         self._subjects = subjects
         self._peppers = Peppers(key)
-        self._timeout_s = timeout_s
-        self._lookups = asyncio.Semaphore(_LOOKUPS_AT_ONCE)
+        self._lookups = Places(_LOOKUPS_AT_ONCE, share=_LOOKUPS_OF_ONE, timeout_s=timeout_s)
 
     def recall(self, secret: str) -> Principal | None:
         """Return for whom a key speaks that was verified lately and not revoked since, None for any other text.
@@ -67,17 +68,11 @@ class ApiKeys:
 
         Raises:
             InvalidToken: there is no such key, it has expired or is disabled, or whoever it acts for is.
+            TooManyAtOnce: other keys of the tenant are looked up, or its requests hold its share of the connections.
             DatabaseUnavailable: no connection can be had, or it was lost.
         """
-        try:
-            async with asyncio.timeout(self._timeout_s):
-                await self._lookups.acquire()
-        except TimeoutError as error:
-            raise DatabaseUnavailable from error
-        try:
+        async with self._lookups.taken(tenant.id):
             return self.recall(secret) or await self._look_up(secret, tenant)
-        finally:
-            self._lookups.release()
 
     async def _look_up(self, secret: str, tenant: TenantRef) -> Principal:
         # Taken before the reads: what is revoked between a read and `remember_credential` must not be remembered.
