@@ -22,8 +22,9 @@ from leasehold.tenancy.archive.refusals import (
 )
 from leasehold.tenancy.context import TenantRef
 from leasehold.tenancy.jobs.models import PLATFORM_LANE
-from leasehold.tenancy.names import InvalidHostname, check_hostname, quoted, role_name
+from leasehold.tenancy.names import InvalidHostname, check_hostname, quoted
 from leasehold.tenancy.provision import SlugTaken
+from leasehold.tenancy.restores.homes import Home
 from leasehold.tenancy.slugs import SLUG_TAKEN, taking_sql
 
 # A tenant whose row came with a platform that was taken over has no schema yet, and its id waits for its archive.
@@ -94,17 +95,23 @@ def demand_domains(hostnames: Sequence[str], *, base_domain: str) -> None:
             raise DomainNotAllowed(hostname=hostname) from error
 
 
-async def choose_id(connection: DriverConnection, archived: UUID, *, tenant_roles: bool, anew: bool) -> UUID:
-    """Return the id of an archive if nobody has it, else a new one.
-
-    Roles are shared by all databases of a server: where another installation on it has the tenant, the id is not free.
-    """
+async def choose_id(connection: DriverConnection, archived: UUID, *, anew: bool) -> UUID:
+    """Return the id of an archive if nobody here has it, else a new one."""
     if anew or archived == PLATFORM_LANE or await connection.fetchval(_IS_KNOWN, archived):
         return new_id()
-    role = quoted(role_name(archived))
-    if tenant_roles and await connection.fetchval("SELECT pg_catalog.to_regrole($1) IS NOT NULL", role):
-        return new_id()
     return archived
+
+
+async def choose_home(connection: DriverConnection, tenant_id: UUID, *, tenant_roles: bool) -> Home:
+    """Return a home for a tenant that nobody has, called after its id where that can be.
+
+    Roles are shared by all databases of a server: another installation on it may have the tenant, and the roles of a
+    database that was dropped are still there.
+    """
+    home = Home.of(tenant_id)
+    if tenant_roles and await connection.fetchval("SELECT pg_catalog.to_regrole($1) IS NOT NULL", quoted(home.role)):
+        return Home.new()
+    return home
 
 
 async def register(connection: DriverConnection, wanted: Registration) -> None:
