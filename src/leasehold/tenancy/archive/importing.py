@@ -20,6 +20,7 @@ from leasehold.tenancy.archive.progress import SILENT, Progress
 from leasehold.tenancy.archive.reading import ArchiveFile
 from leasehold.tenancy.archive.registering import (
     Registration,
+    as_awaited,
     choose_home,
     choose_id,
     demand_domains,
@@ -182,9 +183,10 @@ class _Load:
         )
 
     async def _registered(self) -> TenantRef:
-        archived, to = self.archive.manifest.tenant, self.to
-        driver = self.connected.driver
+        archived, to, driver = self.archive.manifest.tenant, self.to, self.connected.driver
         tenant_id = await choose_id(driver, archived.id, anew=to.with_new_id)
+        if tenant_id == archived.id:
+            archived = await as_awaited(driver, archived)
         home = await choose_home(driver, tenant_id, tenant_roles=self.importer.tenant_roles)
         tenant = TenantRef(
             id=tenant_id,
