@@ -157,7 +157,8 @@ class BackupService:
             at = purged[tenant_id] if tenant_id else None
             found = await self.store.found(tenant_id)
             backups = backups_in(tenant_id, found)
-            is_over = at is not None and (all_of_purged or now - at >= self.keeping.purged)
+            is_due = at is not None and (all_of_purged or now - at >= self.keeping.purged)
+            is_over = is_due and tenant_id is not None and await self._is_purged_still(tenant_id)
             left = [] if is_over else kept(backups, self.keeping.keep, now=now)
             gone = to_delete(backups, left)
             kept_in_all += len(backups) - len(gone)
@@ -168,6 +169,11 @@ class BackupService:
         if not dry_run:
             await self._forget_runs(now)
         return Pruned(kept_in_all, tuple(deleted), unknown)
+
+    async def _is_purged_still(self, tenant_id: UUID) -> bool:
+        """Tell whether a tenant has not come back since all were asked for, of which there may be thousands."""
+        async with self.open_session() as session:
+            return await BackupTargets(session).is_purged(tenant_id)
 
     async def _delete_old(self) -> tuple[int, str | None]:
         """Return how many backups were deleted; or why not, where a store lets nobody delete anything."""
