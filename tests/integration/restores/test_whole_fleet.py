@@ -70,9 +70,10 @@ def test_one_tenant_whose_revision_fails_keeps_no_other_from_coming_back(admin_u
         migrate(settings)
         made = asyncio.run(run_with(settings, live_and_lose))
         add(newer, "9002_particular", _PARTICULAR)
-        asyncio.run(run(newer))
+        summary = asyncio.run(run(newer))
         done = asyncio.run(run_with(newer, partial(brought_back, store=tmp_path)))
 
+    assert (summary.outcome, summary.planned) == ("succeeded", 0)
     assert [(one.slug, one.reason) for one in done] == [
         (made[0].slug, None),
         (made[1].slug, "The live revision 9002 failed: LookupError: an odd item"),
