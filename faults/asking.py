@@ -28,6 +28,7 @@ async def asking(stage: Stage, client_module: str = "client", *, connections: in
     plan, log = stage.folder / f"{client_module}.json", stage.folder / f"{client_module}.log"
     address, tenants = stage.deployment.balancer.address, list(stage.installation.tenants)
     plan.write_bytes(msgspec.json.encode(Plan(address, tenants, RATE, connections)))
+    log.write_bytes(b"")  # what an earlier one has said does not tell that this one asks
     client = Supervised(f"faults.{client_module}", str(plan), str(stage.journal), environment={}, log=log)
     await client.start()
     try:

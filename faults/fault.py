@@ -3,11 +3,16 @@
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Literal
 
+from faults.latency import NOTICED_S
 from faults.stage import Stage
 
 Route = Callable[[str, Stage], AbstractAsyncContextManager[Mapping[str, str]]]
 """Puts something between the processes and PostgreSQL: takes its URL, yields settings over the usual ones."""
+
+Shown = Literal["refused", "renewed", "restarts", "struck"]
+"""The last is what the harm itself counts (`Stage.struck`), where requests need not notice it."""
 
 
 def nothing_in_the_way() -> str | None:
@@ -30,6 +35,8 @@ class Fault:
     """What is promised, in one sentence."""
     harm: Callable[[Stage], Awaitable[None]]
     """Does the harm and returns in the moment in which it is over."""
+    shown_by: Shown
+    """The figure that cannot be 0 if the harm was done: a harm that nobody could notice proves nothing."""
     why_not: Callable[[], str | None] = nothing_in_the_way
     """Why it cannot be done on this machine, None where it can."""
     route: Route = straight
@@ -41,7 +48,6 @@ class Fault:
     """Size of the disk that PostgreSQL has for itself; 0 for the machine's."""
     workers: int = 1
     is_unnoticed: bool = False
-    """Whether no request may be refused or cut off."""
-    shown_by: str = ""
-    """The figure that cannot be 0 if the harm was done, where there is one: `refused`, `renewed` or `restarts`."""
+    """Whether no request may be refused or cut off, and 99 of 100 must be answered `within_s`."""
+    within_s: float = NOTICED_S
     is_in_short_form: bool = False

@@ -7,6 +7,7 @@ import asyncio
 import signal
 import sys
 import time
+from collections.abc import Sequence
 from itertools import count
 from pathlib import Path
 
@@ -67,6 +68,14 @@ class Asking:
     def _note(self, entry: Entry, event: Event) -> None:
         entry.event, entry.at = event, time.monotonic()
         self._journal.note(entry)
+
+
+def rates_of(answers: Sequence[Entry]) -> tuple[float, float]:
+    """Return how many answers were good in a second, and how many refused, from the first of them to the last."""
+    moments = [one.at for one in answers]
+    seconds = max(moments, default=0.0) - min(moments, default=0.0)
+    well = sum(one.status == 200 for one in answers)
+    return (well / seconds, (len(answers) - well) / seconds) if seconds else (0.0, 0.0)
 
 
 async def flood(plan: Plan, journal: Journal) -> None:

@@ -36,6 +36,8 @@ class Verdict:
     """Answers 503 with Retry-After."""
     cut: int = 0
     hung: int = 0
+    limited: int = 0
+    """Answers 429."""
     renewed: int = 0
     """Answers 401, upon which the client gets another token."""
     unsure: int = 0
@@ -94,6 +96,8 @@ def _count_answer(verdict: Verdict, one: Entry) -> None:
             verdict.hung += 1
         case "answered" if one.status == 503 and one.retry_after.isdigit():
             verdict.refused += 1
+        case "answered" if one.status == 429:
+            verdict.limited += 1
         case "answered" if one.status == 401:
             verdict.renewed += 1
         case "answered" if one.status == 404 and one.kind in {"read", "change"}:

@@ -10,6 +10,8 @@ LIMIT = 2.0
 """A window is as before when its 99th percentile is within so many times that of the quiet time."""
 NOISE_S = 0.1
 """What a busy machine adds by itself: below this no window counts as slow."""
+NOTICED_S = 2.0
+"""A harm whose 99th percentile is above this is noticed; on a busy machine requests take long without any."""
 _WELL = frozenset({200, 201})
 
 
@@ -19,8 +21,8 @@ def percentile(seconds: Sequence[float], share: float) -> float:
     return ordered[max(0, -(-len(ordered) * round(share * 1000) // 1000) - 1)] if ordered else 0.0
 
 
-def quiet_p99_s(entries: Sequence[Entry], *, begins: float, ends: float) -> float:
-    """Return the 99th percentile of first attempts that were due in the quiet time."""
+def p99_s(entries: Sequence[Entry], *, begins: float, ends: float) -> float:
+    """Return the 99th percentile of first attempts that were due in a time, such as the quiet one."""
     return percentile([one.at - one.due for one in firsts(entries) if begins <= one.due < ends], 0.99)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from benchmarks.peers import ROOT
 from faults.fault import Fault
-from faults.latency import LIMIT, NOISE_S, WINDOW_S
+from faults.latency import LIMIT, NOISE_S, NOTICED_S, WINDOW_S
 
 PAGE = ROOT / "docs" / "reference" / "failures.md"
 
@@ -12,6 +12,7 @@ PAGE = ROOT / "docs" / "reference" / "failures.md"
 def page(faults: Sequence[Fault], figures: str) -> str:
     """Return the page, with the figures that were taken last."""
     promises = "\n".join(f"| `{fault.name}` | {fault.expected} |" for fault in faults)
+    patient = "".join(f" (`{one.name}`: {one.within_s:.0f} s)" for one in faults if one.within_s != NOTICED_S)
     return f"""\
 # Under failure
 
@@ -30,6 +31,10 @@ Always, under every fault:
 - **No row of another tenant** is in any answer or table: each row carries the mark of its tenant.
 - **No answer 5xx but 503 with `Retry-After`**, and no request without any answer for twelve seconds.
 - **Nothing is left over** once all processes were told to stop: no process, no connection, no temporary file.
+- **The harm was real**: requests were refused by it, processes ended, or it has counted itself what it has met.
+
+Where *nobody notices*, no request is answered 503 or 429 or cut off, and 99 of 100 of those that are due during the
+harm are answered within {NOTICED_S:.0f} s{patient}.
 
 What else is promised:
 
@@ -45,6 +50,7 @@ What else is promised:
   many of those were done.
 - *503*: with `Retry-After`. *Other answers*: any other 5xx, and any 4xx but 401, 409 and 429.
 - *cut off*: connections that broke before the answer, as those to a server that is killed.
+- *p99 meanwhile*: what 99 of 100 requests did not exceed that were due during the harm.
 - *served again after*: from the end of the harm until for {WINDOW_S:.0f} s every request was answered well, and all
   that came later. *p99 back after*: until their 99th percentile was also within {LIMIT:.0f} times that of the quiet
   time before the harm, or {NOISE_S * 1000:.0f} ms. A request counts from the moment in which it was due.

@@ -36,6 +36,8 @@ class Stage:
     """What else must be so before everything is stopped; each says what is wrong, or None."""
     afterwards: list[Callable[[], Awaitable[None]]] = field(default_factory=list[Callable[[], Awaitable[None]]])
     """What is to end, too, before anybody counts what is left."""
+    struck: int = 0
+    """How often the harm has met something that it is to harm."""
     found: list[str] = field(default_factory=list[str])
     """What was seen besides the figures."""
 

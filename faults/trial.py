@@ -17,7 +17,7 @@ from faults.fault import Fault
 from faults.installation import Installation, Tenant
 from faults.journal import read_journal
 from faults.judge import Row, Verdict, judge
-from faults.latency import WINDOW_S, back_after_s, quiet_p99_s, slow_from_s
+from faults.latency import WINDOW_S, back_after_s, p99_s, slow_from_s
 from faults.stage import Stage
 from leasehold.tenancy.names import quoted
 
@@ -34,6 +34,8 @@ class Outcome:
     verdict: Verdict
     harm_s: float
     quiet_p99_ms: float
+    harm_p99_s: float
+    """The 99th percentile of what was due during the harm."""
     served_after_s: float | None
     """How long after the harm every request was answered well again; None for not at all."""
     back_after_s: float | None
@@ -44,13 +46,15 @@ class Outcome:
     badly_ended: int
     """Processes that were told to stop, and did not end well."""
     restarts: int
+    struck: int = 0
+    """How often the harm has met something, where it counts that."""
     notes: tuple[str, ...] = ()
     found: tuple[str, ...] = ()
     words: str = ""
     """What processes printed as errors, where something is broken."""
 
     def _figure(self, name: str) -> int:
-        return getattr(self if name == "restarts" else self.verdict, name)
+        return getattr(self if name in {"restarts", "struck"} else self.verdict, name)
 
     @property
     def broken(self) -> dict[str, int]:
@@ -62,9 +66,11 @@ class Outcome:
             "ended badly": self.badly_ended,
             "never served again": int(self.served_after_s is None),
             "demands not met": len(self.notes),
-            "noticed": self.verdict.refused + self.verdict.cut if self.fault.is_unnoticed else 0,
-            "harm not seen": int(bool(self.fault.shown_by) and not self._figure(self.fault.shown_by)),
+            "harm not seen": int(not self._figure(self.fault.shown_by)),
         }
+        if self.fault.is_unnoticed:
+            left["noticed"] = self.verdict.refused + self.verdict.limited + self.verdict.cut
+            left["noticed by its time"] = int(self.harm_p99_s > self.fault.within_s)
         return self.verdict.broken | {name: count for name, count in left.items() if count}
 
 
@@ -94,7 +100,7 @@ async def try_fault(fault: Fault, installation: Installation, *, is_short: bool,
             harmed_from = time.monotonic()
             await fault.harm(stage)
             harmed_until = time.monotonic()
-            quiet_s = quiet_p99_s(read_journal(journal), begins=begun + _WARM_S, ends=harmed_from - 0.2)
+            quiet_s = p99_s(read_journal(journal), begins=begun + _WARM_S, ends=harmed_from - 0.2)
             await _until_back(journal, quiet_s, harmed_until, within_s=stage.lasts(short_s=10, long_s=60))
         entries = read_journal(journal)
         await stage.cluster.serves()
@@ -108,6 +114,7 @@ async def try_fault(fault: Fault, installation: Installation, *, is_short: bool,
             verdict=judge(entries, tables),
             harm_s=harmed_until - harmed_from,
             quiet_p99_ms=quiet_s * 1000,
+            harm_p99_s=p99_s(entries, begins=harmed_from, ends=harmed_until),
             served_after_s=back_after_s(entries, harmed_until=harmed_until),
             back_after_s=back_after_s(entries, harmed_until=harmed_until, within_s=slow_from_s(quiet_s)),
             left_processes=sum(len(one.left()) for one in stage.deployment.processes),
@@ -115,6 +122,7 @@ async def try_fault(fault: Fault, installation: Installation, *, is_short: bool,
             left_files=sum(1 for _ in stage.deployment.temporary.rglob("*")),
             badly_ended=sum(status != 0 for status in stage.deployment.statuses),
             restarts=sum(one.restarts for one in stage.deployment.processes),
+            struck=stage.struck,
             notes=tuple(wrong),
             found=tuple(stage.found),
         )

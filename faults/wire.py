@@ -21,18 +21,24 @@ class Wire:
         self.port = 0
         self.delay_s = 0.0
         """By so much each part comes later, in each direction."""
+        self.delayed = 0
+        """How many parts came later."""
         self._silent: set[_Pair] = set()
         self._pairs: set[_Pair] = set()
 
-    def cut(self) -> None:
-        """Break off all connections that there are."""
-        for pair in list(self._pairs):
+    def cut(self) -> int:
+        """Break off all connections that there are, and return how many."""
+        pairs = list(self._pairs)
+        for pair in pairs:
             pair.cut()
+        return len(pairs)
 
-    def half_close(self) -> None:
-        """Let PostgreSQL's side of all connections end, of which the processes are told by a FIN alone."""
-        for pair in list(self._pairs):
+    def half_close(self) -> int:
+        """Let PostgreSQL's side of all connections end, of which processes are told by a FIN alone; return how many."""
+        pairs = list(self._pairs)
+        for pair in pairs:
             pair.half_close()
+        return len(pairs)
 
     def fall_silent(self) -> None:
         """Hear nothing more on the connections that there are, and tell nobody; new ones work.
@@ -83,6 +89,7 @@ class _Pair:
         with suppress(OSError, RuntimeError):
             while part := await reader.read(2**16):
                 if self._wire.delay_s:
+                    self._wire.delayed += 1
                     await asyncio.sleep(self._wire.delay_s)
                 writer.write(part)
                 await writer.drain()

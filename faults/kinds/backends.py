@@ -33,9 +33,10 @@ async def _cut_feeds(stage: Stage) -> None:
     connection = await stage.admin()
     try:
         while time.monotonic() < ends:
-            await connection.fetch(
+            ended = await connection.fetch(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = $1", APPLICATION_NAME
             )
+            stage.struck += len(ended)
             await asyncio.sleep(0.5)
     finally:
         await connection.close()
@@ -73,6 +74,7 @@ FAULTS = (
         "listen-cut",
         "No request notices: the directory is read anew, and credentials are looked up again.",
         _cut_feeds,
+        shown_by="struck",
         is_unnoticed=True,
     ),
     Fault(

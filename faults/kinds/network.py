@@ -28,17 +28,18 @@ async def _delay(stage: Stage) -> None:
     stage.wire.delay_s = 0.05
     await asyncio.sleep(stage.lasts(short_s=2, long_s=20))
     stage.wire.delay_s = 0
+    stage.struck = stage.wire.delayed
 
 
 async def _cut(stage: Stage) -> None:
     for _ in range(round(stage.lasts(short_s=4, long_s=40))):
-        stage.wire.cut()
+        stage.struck += stage.wire.cut()
         await asyncio.sleep(0.5)
 
 
 async def _half_close(stage: Stage) -> None:
     for _ in range(round(stage.lasts(short_s=2, long_s=20))):
-        stage.wire.half_close()
+        stage.struck += stage.wire.half_close()
         await asyncio.sleep(0.5)
 
 
@@ -51,19 +52,23 @@ FAULTS = (
         "network-slow",
         "With 50 ms more each way requests take longer, and none fails.",
         _delay,
+        shown_by="struck",
         route=_through_a_wire,
         is_unnoticed=True,
+        within_s=5,  # a write goes to and fro some ten times
     ),
     Fault(
         "network-cut",
         "As when backends are terminated: reads are done again, writes are answered 503.",
         _cut,
+        shown_by="struck",
         route=_through_a_wire,
     ),
     Fault(
         "network-half-closed",
         "As when it is cut.",
         _half_close,
+        shown_by="struck",
         route=_through_a_wire,
     ),
     Fault(

@@ -102,7 +102,7 @@ async def _kill_a_run(stage: Stage) -> None:
                 await asyncio.sleep(0.02)
     finally:
         killed.kill()
-        await killed.wait()
+        stage.struck = int(await killed.wait() == -signal.SIGKILL)
     status = await (await _migrate(stage)).wait()
     stage.demands.append(lambda: _at_head(stage, status))
 
@@ -159,6 +159,7 @@ FAULTS = (
         "migration-killed",
         "All tenants are served throughout; the next run does what is left.",
         _kill_a_run,
+        shown_by="struck",
         is_unnoticed=True,
     ),
 )

@@ -81,7 +81,7 @@ from leasehold.workspace.uses import Uses
 _GC_THRESHOLDS = (50_000, 20, 50)
 _FLUSH_TIMEOUT_S = 5.0
 _QUOTA_TIMEOUT_S = 1.0
-"""So long a request waits at most for the store of the quotas, before its own process counts."""
+"""So long a call to the store of the quotas may take; then the store is away, and the process counts by itself."""
 
 _log = structlog.get_logger(__name__)
 

@@ -13,6 +13,7 @@ import pytest
 from sqlalchemy import text
 
 from leasehold.core.database import platform_session
+from leasehold.core.line import TooManyAtOnce
 from leasehold.core.models import TenantModel
 from leasehold.process import Process
 from leasehold.tenancy.bind import open_tenant_session
@@ -192,6 +193,21 @@ async def test_a_link_opens_nothing_while_its_tenant_is_suspended(
         await lifecycle(session).suspend(tenant.id, by=OPERATOR)
     await process.feed.caught_up()
     assert refusal_of(await http.get(export["download_url"])) == (403, "tenant-suspended")
+
+
+async def test_an_export_of_a_tenant_that_asks_for_too_much_at_once_is_not_called_failed(
+    http: httpx.AsyncClient, process: Process, worker: Mailbox, tenant: TenantRef, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def write_nothing(*_: object) -> None:
+        raise TooManyAtOnce
+
+    headers = await bearer(process, tenant)
+    asked = (await http.post(PATH, headers=headers)).json()
+    monkeypatch.setattr(jobs, "write_export", write_nothing)
+    monkeypatch.setattr(jobs, "_ATTEMPTS", 1)
+    with pytest.raises(TooManyAtOnce):
+        await worker.deliver(tenant)
+    assert (await http.get(f"{PATH}/{asked['id']}", headers=headers)).json()["state"] == "waiting"
 
 
 async def test_an_export_that_cannot_be_made_is_called_failed_and_another_can_be_asked_for(

@@ -66,6 +66,8 @@ async def test_a_server_whose_valkey_stands_still_or_is_gone_goes_on_by_itself(
                 assert await served_of(address, headers, 30) == 20
             counting.process.send_signal(signal.SIGCONT)
             await asyncio.sleep(1.1)
+            # One request finds out that it is back; those that come meanwhile are counted without it.
+            assert await served_of(address, await bearer(process, globex), 1) == 1
             # It is back, and knows what was used before, of which it may have taken up to 5 while nobody listened.
             assert 10 <= await served_of(address, await bearer(process, acme), 30) <= 15
             counting.process.kill()
@@ -88,5 +90,6 @@ async def test_a_server_that_cannot_count_with_others_goes_on_by_itself(
             finally:
                 owner.execute(f"ALTER TABLE platform.{away} RENAME TO quotas")
         await asyncio.sleep(1.1)
+        assert await served_of(address, await bearer(process, globex), 1) == 1
         # It is back, and knows what was used before.
         assert await served_of(address, await bearer(process, acme), 30) == 15

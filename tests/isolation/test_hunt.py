@@ -18,6 +18,8 @@ from tests.integration.cli.shell import PROJECT
 from tests.isolation.hunt.decisions import decisions
 from tests.isolation.hunt.hunting import Plan, hunt
 from tests.isolation.hunt.mutants import MUTANTS, Mutant, mutated
+from tests.isolation.hunt.trespasses import TRESPASSES
+from tests.isolation.hunt.weather import KINDS
 from tests.pooler import behind, bouncer
 
 
@@ -28,7 +30,7 @@ def plan_of(text: str) -> Plan:
 
 
 LONG = os.environ.get("LEASEHOLD_HUNT")
-PLAN = plan_of(LONG) if LONG else Plan(operations=1600, tenants=5)
+PLAN = plan_of(LONG) if LONG else Plan(operations=1600, tenants=5, told_every_s=0.5)
 
 
 @pytest.fixture(scope="module")
@@ -48,13 +50,25 @@ def own(admin_url: str, worker_id: str) -> Generator[Settings]:
 async def test_whatever_tenants_do_at_once_none_sees_or_changes_anything_of_another(
     own: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    found = await hunt(own, PLAN)
+    lines: list[str] = []
+
+    def tell(line: str) -> None:
+        lines.append(line)
+        if LONG:
+            with capsys.disabled():
+                print(line, flush=True)  # noqa: T201
+
+    found = await hunt(own, PLAN, tell=tell)
     if LONG:
         with capsys.disabled():
             print(f"\n{found.told}", *found.leaks, *found.faults, sep="\n")  # noqa: T201
     assert (found.leaks, found.faults) == ([], [])
     assert found.operations == PLAN.operations // PLAN.hunters * PLAN.hunters
     assert found.marks > found.operations
+    # What did not happen, or was never judged, would prove nothing.
+    assert [kind for kind in KINDS if not found.weather[kind]] == []
+    assert [act.__name__ for act in TRESPASSES if not found.judged[act.__name__]] == []
+    assert LONG or lines[0].startswith("operations ")
 
 
 def test_what_is_decided_follows_from_the_seed_alone() -> None:

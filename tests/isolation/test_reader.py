@@ -240,6 +240,29 @@ async def test_what_takes_too_long_is_a_problem(make_pool: MakePool, eight: list
         await tenant_reader(pool, eight[0]).one(SLEEP)
 
 
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ("SELECT pg_terminate_backend(pg_backend_pid()) WHERE $1::uuid IS NOT NULL", DatabaseUnavailable),
+        ("SELECT pg_sleep(5) WHERE $1::uuid IS NOT NULL", TimeoutError),
+    ],
+    ids=["lost", "cancelled"],
+)
+async def test_a_connection_that_is_lost_or_left_while_it_tells_whether_the_tenant_moved_is_used_no_more(
+    make_pool: MakePool, eight: list[TenantRef], monkeypatch: pytest.MonkeyPatch, asked: str, told: type[Exception]
+) -> None:
+    pool = make_pool(1)
+    missing = Read(select(literal_column("1").label("number")), Number)
+    missing.sql = "SELECT 1 FROM no_such_table"
+    await pool.fill()
+    monkeypatch.setattr("leasehold.tenancy.bind.reader.PLACE", asked)
+    with pytest.raises(told):
+        async with asyncio.timeout(1):
+            await tenant_reader(pool, eight[0]).one(missing)
+    assert pool.open == 0
+    assert await tenant_reader(pool, eight[1]).all(TITLES) == [Title(eight[1].slug)]
+
+
 async def test_reads_carry_the_revision_of_the_tenant(make_pool: MakePool, eight: list[TenantRef]) -> None:
     later = dataclasses.replace(eight[0], revision="feedc0de")
     query = await tenant_reader(make_pool(1), later).one(QUERY)

@@ -6,7 +6,7 @@ to give: what is slow with one tenant must not keep the others waiting.
 """
 
 import asyncio
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import count
@@ -16,6 +16,9 @@ from uuid import UUID
 from leasehold.core.errors import DatabaseUnavailable, Problem
 
 GivenT = TypeVar("GivenT")
+MOST_WAITING = 1000
+"""So many of one tenant wait in a line at most. Each holds a whole request in memory, and a longer line is seldom
+served in time: six connections, half of a pool by default, serve a thousand in five seconds if each takes 30 ms."""
 
 
 class TooManyAtOnce(Problem):
@@ -34,10 +37,14 @@ class _Turn(Generic[GivenT]):
     """The next turn of one tenant: the lower the number, the earlier it comes."""
 
     number: int
-    waiters: deque[asyncio.Future[GivenT]] = field(default_factory=deque[asyncio.Future[GivenT]])
+    waiters: OrderedDict[asyncio.Future[GivenT], None] = field(
+        default_factory=OrderedDict["asyncio.Future[GivenT]", None]
+    )
+    """In the order in which they came. Not a deque, which would look through all of them for who gives up."""
 
 
 _Turns = OrderedDict[UUID, _Turn[GivenT]]
+_First = tuple[UUID, _Turn[GivenT], "asyncio.Future[GivenT]"]
 
 
 class Line(Generic[GivenT]):
@@ -79,7 +86,8 @@ class Line(Generic[GivenT]):
         """Return what is given to a tenant for whom no more came before it; it holds one more then.
 
         Raises:
-            TooManyAtOnce: nothing came before the deadline (seconds of the loop's clock), and the tenant has its share.
+            TooManyAtOnce: nothing came before the deadline (seconds of the loop's clock), and the tenant has its share;
+                or so many of it wait already that this is said at once.
             DatabaseUnavailable: nothing came, and others have it all.
         """
         loop = asyncio.get_running_loop()
@@ -117,11 +125,10 @@ class Line(Generic[GivenT]):
         firsts = [(turns, first) for turns in self._turns if (first := self._first(turns)) is not None]
         if not firsts:
             return False
-        turns, (tenant_id, turn) = min(firsts, key=_number)
+        turns, (tenant_id, turn, waiter) = min(firsts, key=_number)
         own = None if home is None else self._first(self._turns[home])
         if home is not None and own is not None and own[1].number - turn.number <= self._patience:
-            turns, (tenant_id, turn) = self._turns[home], own
-        waiter = next(waiter for waiter in turn.waiters if not waiter.done())
+            turns, (tenant_id, turn, waiter) = self._turns[home], own
         self._leave(turns, tenant_id, waiter)
         if turn.waiters:
             turn.number = next(self._numbers)
@@ -134,7 +141,9 @@ class Line(Generic[GivenT]):
         turn = turns.get(tenant_id)
         if turn is None:
             turn = turns[tenant_id] = _Turn[GivenT](next(self._numbers))
-        turn.waiters.append(waiter)
+        elif len(turn.waiters) >= MOST_WAITING:
+            raise TooManyAtOnce
+        turn.waiters[waiter] = None
         self._waiting += 1
 
     def _leave(self, turns: _Turns[GivenT], tenant_id: UUID, waiter: asyncio.Future[GivenT]) -> None:
@@ -142,21 +151,24 @@ class Line(Generic[GivenT]):
         turn = turns.get(tenant_id)
         if turn is None or waiter not in turn.waiters:
             return
-        turn.waiters.remove(waiter)
+        del turn.waiters[waiter]
         self._waiting -= 1
         if not turn.waiters:
             del turns[tenant_id]
 
-    def _first(self, turns: _Turns[GivenT]) -> tuple[UUID, _Turn[GivenT]] | None:
-        """Return the turn that comes first among those of tenants who may have more."""
+    def _first(self, turns: _Turns[GivenT]) -> _First[GivenT] | None:
+        """Return whose turn comes first among the tenants who may have more."""
         for tenant_id, turn in turns.items():
-            # Who was cancelled just now is still in the line.
-            if self.admits(tenant_id) and not all(waiter.done() for waiter in turn.waiters):
-                return tenant_id, turn
+            if not self.admits(tenant_id):
+                continue
+            for waiter in turn.waiters:
+                # Who was cancelled just now is still in the line.
+                if not waiter.done():
+                    return tenant_id, turn, waiter
         return None
 
 
-def _number(found: tuple[object, tuple[UUID, _Turn[GivenT]]]) -> int:
+def _number(found: tuple[object, _First[GivenT]]) -> int:
     return found[1][1].number
 
 

@@ -5,7 +5,7 @@ It only holds and answers; `feed` fills it from the registry, and a test may fil
 
 import math
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from uuid import UUID
 
 from leasehold.core.errors import Unavailable
@@ -16,6 +16,8 @@ from leasehold.tenancy.credentials import KnownCredentials
 REMEMBERED_SUBJECTS = 100_000
 _Known = tuple[UUID | None, frozenset[str]]
 _NONE: Mapping[str, float] = {}
+_NAMELESS: tuple[Collection[str], Collection[str]] = ((), ())
+_NOBODY: tuple[UUID | None, float] = (None, 0.0)
 
 
 class DirectoryStale(Unavailable):
@@ -34,6 +36,8 @@ class TenantDirectory:
         self._by_slug: dict[str, TenantRef] = {}
         self._by_hostname: dict[str, UUID] = {}
         self._by_former_slug: dict[str, tuple[UUID, float]] = {}
+        # What led to each tenant when it was put here; some of it may be another's by now.
+        self._names: dict[UUID, tuple[Collection[str], Collection[str]]] = {}
         self.hits = 0
         """How many requests have found their tenant here."""
         self.misses = 0
@@ -62,7 +66,7 @@ class TenantDirectory:
 
     def by_former_slug(self, slug: str) -> TenantRef | None:
         """Return the tenant that had this slug and keeps it for a while yet, None where another has it now."""
-        tenant_id, until = self._by_former_slug.get(slug, (None, 0.0))
+        tenant_id, until = self._by_former_slug.get(slug, _NOBODY)
         if tenant_id is None or slug in self._by_slug or time.monotonic() >= until:
             return None
         return self._by_id.get(tenant_id)
@@ -73,28 +77,35 @@ class TenantDirectory:
         `former_slugs` are kept for it until a moment of the monotonic clock, in seconds.
         """
         self.remove(tenant.id)
-        self._by_id[tenant.id] = tenant
-        self._by_slug[tenant.slug] = tenant
-        self._by_hostname.update(dict.fromkeys(hostnames, tenant.id))
-        self._by_former_slug.update((slug, (tenant.id, until)) for slug, until in former_slugs.items())
+        self._add(tenant, hostnames, former_slugs)
 
     def remove(self, tenant_id: UUID) -> None:
         """Forget a tenant; nothing happens if it was not known."""
         known = self._by_id.pop(tenant_id, None)
         if known and self._by_slug.get(known.slug) is known:
             del self._by_slug[known.slug]
-        for hostname in [name for name, owner in self._by_hostname.items() if owner == tenant_id]:
-            del self._by_hostname[hostname]
-        for slug in [slug for slug, (owner, _) in self._by_former_slug.items() if owner == tenant_id]:
-            del self._by_former_slug[slug]
+        hostnames, former_slugs = self._names.pop(tenant_id, _NAMELESS)
+        for hostname in hostnames:
+            if self._by_hostname.get(hostname) == tenant_id:
+                del self._by_hostname[hostname]
+        for slug in former_slugs:
+            if self._by_former_slug.get(slug, _NOBODY)[0] == tenant_id:
+                del self._by_former_slug[slug]
 
-    def replace_all(self, tenants: Iterable[tuple[TenantRef, Iterable[str], Mapping[str, float]]]) -> None:
+    def replace_all(self, tenants: Collection[tuple[TenantRef, Iterable[str], Mapping[str, float]]]) -> None:
         """Forget everything and hold exactly these tenants, in one step that no request can see half done."""
         self._by_id, self._by_slug, self._by_hostname, self._by_former_slug = {}, {}, {}, {}
+        self._names = {}
         for tenant, hostnames, former_slugs in tenants:
-            self._by_id[tenant.id] = self._by_slug[tenant.slug] = tenant
-            self._by_hostname.update(dict.fromkeys(hostnames, tenant.id))
-            self._by_former_slug.update((slug, (tenant.id, until)) for slug, until in former_slugs.items())
+            self._add(tenant, hostnames, former_slugs)
+
+    def _add(self, tenant: TenantRef, hostnames: Iterable[str], former_slugs: Mapping[str, float]) -> None:
+        self._by_id[tenant.id] = self._by_slug[tenant.slug] = tenant
+        self._names[tenant.id] = hostnames, _ = tuple(hostnames), tuple(former_slugs)
+        for hostname in hostnames:
+            self._by_hostname[hostname] = tenant.id
+        for slug, until in former_slugs.items():
+            self._by_former_slug[slug] = tenant.id, until
 
     def confirm(self, seen_at: float) -> None:
         """Note that the directory equals what the registry held at `seen_at` (seconds of the monotonic clock)."""
@@ -114,7 +125,6 @@ class KnownSubjects:
     """Whose status this process has read in their tenant's schema, and need not read again.
 
     With them go the credentials that were looked up there, such as API keys.
-
 
     A user is known by session, for each may end alone, and by what its token says it may do, for that may become less.
     `epoch` closes a race: a status that was read before a revocation, and is remembered after it, would outlive it.

@@ -29,6 +29,7 @@ HEARTBEAT_S = 1.0
 _ANSWER_TIMEOUT_S = 2.0
 _CAUGHT_UP_TIMEOUT_S = 1.0
 _RETRY_S = 0.2
+_ROWS_AT_ONCE = 500
 
 _TENANTS = f"""
 SELECT t.id, t.slug, t.schema_name, t.role_name, t.state, t.revision, t.is_read_only, t.maintenance_ends_at,
@@ -174,10 +175,11 @@ class DirectoryFeed:
             (horizon,) = await connection.fetch(_HORIZON)
             rows = await connection.fetch(_TENANTS)
             await self._keys.follow(connection, horizon["keys"])
+        found = await known_tenants(rows, asked_at)
         self._horizon = horizon["xact"]
         self._seen = set()
         self._subjects.forget_all()
-        self._directory.replace_all(_known_tenants(rows, asked_at))
+        self._directory.replace_all(found)
         self._directory.confirm(asked_at)
 
     async def _catch_up(self, connection: DriverConnection) -> None:
@@ -193,7 +195,8 @@ class DirectoryFeed:
         for row in changes:
             if row["subject"] is not None:
                 self._subjects.forget(row["tenant_id"], row["subject"])
-        found = list(_known_tenants(tenants, asked_at))
+        found = await known_tenants(tenants, asked_at)
+        # From here on in one step: in its middle, a domain that goes from one tenant to another would be nobody's.
         for tenant, hostnames, former_slugs in found:
             known = self._directory.by_id(tenant.id)
             if known is not None and known.schema != tenant.schema:
@@ -206,17 +209,29 @@ class DirectoryFeed:
         self._directory.confirm(asked_at)
 
 
-def _known_tenants(
+async def known_tenants(
     rows: Iterable[asyncpg.Record], asked_at: float
-) -> Iterable[tuple[TenantRef, list[str], dict[str, float]]]:
-    """Return what the directory holds of each tenant.
+) -> list[tuple[TenantRef, list[str], dict[str, float]]]:
+    """Return what the directory holds of each tenant, and let others have their turn meanwhile.
+
+    For reading a row takes longer than putting it into the directory, and a changed plan may be ten thousand of them.
+    """
+    found: list[tuple[TenantRef, list[str], dict[str, float]]] = []
+    for row in rows:
+        found.append(_known_tenant(row, asked_at))
+        if len(found) % _ROWS_AT_ONCE == 0:
+            await asyncio.sleep(0)
+    return found
+
+
+def _known_tenant(row: asyncpg.Record, asked_at: float) -> tuple[TenantRef, list[str], dict[str, float]]:
+    """Return what the directory holds of one tenant.
 
     How long a former slug is kept, PostgreSQL tells in seconds from a moment that is not before `asked_at`: clocks of
     several machines need not agree, and none sends anybody on for longer than the slug is kept.
     """
-    for row in rows:
-        tenant = tenant_ref_of(row)
-        if tenant.state is TenantState.MAINTENANCE:
-            tenant = replace(tenant, maintenance=Maintenance(row["is_read_only"], row["maintenance_ends_at"]))
-        left = zip(row["former_slugs"], row["former_slugs_left_s"], strict=True)
-        yield tenant, row["hostnames"], {slug: asked_at + left_s for slug, left_s in left}
+    tenant = tenant_ref_of(row)
+    if tenant.state is TenantState.MAINTENANCE:
+        tenant = replace(tenant, maintenance=Maintenance(row["is_read_only"], row["maintenance_ends_at"]))
+    left = zip(row["former_slugs"], row["former_slugs_left_s"], strict=True)
+    return tenant, row["hostnames"], {slug: asked_at + left_s for slug, left_s in left}

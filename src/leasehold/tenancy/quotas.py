@@ -87,21 +87,27 @@ class PostgresQuotas:
                 await connection.close(timeout=2)
 
     async def _call(self, statement: str, *arguments: object) -> asyncpg.Record:
-        async with self._lock:
-            try:
-                async with asyncio.timeout(self._timeout_s):
-                    connection = self._connection
-                    if connection is None or connection.is_closed():
-                        connection = self._connection = await asyncpg.connect(
-                            self._url, connection_class=LivelyConnection, **self._options
-                        )
-                    row = await connection.fetchrow(statement, *arguments)
-            except (*LOST_CONNECTION, asyncpg.PostgresError) as error:
-                # It may be in the middle of an answer that nobody will read.
-                broken, self._connection = self._connection, None
-                if broken is not None:
-                    broken.terminate()
-                raise StoreAway from error
+        try:
+            # Around the lock too: who waits behind another call waits no longer than for one of its own.
+            async with asyncio.timeout(self._timeout_s), self._lock:
+                row = await self._fetch(statement, arguments)
+        except (*LOST_CONNECTION, asyncpg.PostgresError) as error:
+            raise StoreAway from error
         if row is None:
             raise LookupError("a function of one row returned none")
         return row
+
+    async def _fetch(self, statement: str, arguments: Sequence[object]) -> asyncpg.Record | None:
+        try:
+            connection = self._connection
+            if connection is None or connection.is_closed():
+                connection = self._connection = await asyncpg.connect(
+                    self._url, connection_class=LivelyConnection, **self._options
+                )
+            return await connection.fetchrow(statement, *arguments)
+        except BaseException:
+            # It may be in the middle of an answer that nobody will read.
+            broken, self._connection = self._connection, None
+            if broken is not None:
+                broken.terminate()
+            raise

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from functools import partial
 from traceback import walk_tb
 from typing import Any
@@ -11,6 +12,7 @@ import msgspec
 
 from leasehold.core.database import PlatformSession, platform_session
 from leasehold.core.errors import DatabaseUnavailable, Unavailable
+from leasehold.core.line import TooManyAtOnce
 from leasehold.mail.message import Mailer
 from leasehold.process import Process
 from leasehold.tenancy.bind import TenantSession, open_tenant_session, tenant_reader
@@ -49,7 +51,7 @@ class TenantNotActive(Unavailable):
     """The tenant is not active; its jobs wait until it is."""
 
 
-NOT_NOW = (TenantNotActive, TenantNotMigrated, TenantPutBack, DirectoryStale)
+NOT_NOW = (TenantNotActive, TenantNotMigrated, TenantPutBack, DirectoryStale, TooManyAtOnce)
 """What is no fault of a job: it is put off, and not counted as an attempt."""
 
 
@@ -75,6 +77,8 @@ class Caller:
             BadJob: one needs something that nobody gives.
         """
         self._process = process
+        # Statements of requests are held to a time; in a server, too, a job takes as long as it does.
+        self._database = replace(process.database, statement_ms=None)
         self._jobs = jobs
         self._mailer = mailer
         for job in jobs.values():
@@ -86,7 +90,7 @@ class Caller:
         """Call a job, and say whether it was ticked off in a transaction of its own.
 
         Raises:
-            TenantNotActive, TenantNotMigrated, TenantPutBack, DirectoryStale: not now.
+            TenantNotActive, TenantNotMigrated, TenantPutBack, DirectoryStale, TooManyAtOnce: not now.
             JobLost: it is another worker's by now, and nothing of it stays.
             DatabaseUnavailable: it met a database that is away.
             UnknownJob, WrongPlane, msgspec.ValidationError: it cannot be called.
@@ -118,8 +122,7 @@ class Caller:
         return True
 
     def _session(self, tenant: TenantRef | None) -> AbstractAsyncContextManager[TenantSession | PlatformSession]:
-        database = self._process.database
-        return platform_session(database) if tenant is None else open_tenant_session(database, tenant)
+        return platform_session(self._database) if tenant is None else open_tenant_session(self._database, tenant)
 
     def _tenant_of(self, claimed: ClaimedJob) -> TenantRef | None:
         if claimed.tenant_id is None:
@@ -136,7 +139,7 @@ class Caller:
         of_either: dict[str, Callable[[], Any]] = {"job": lambda: claimed, "mailer": lambda: self._mailer}
         if tenant is None:
             return of_either | {
-                "open_session": lambda: partial(platform_session, process.database),
+                "open_session": lambda: partial(platform_session, self._database),
                 "provisioner": lambda: process.provisioner,
                 "purger": lambda: process.purger,
                 "cloner": lambda: process.cloner,
@@ -146,8 +149,8 @@ class Caller:
             "tenant": lambda: tenant,
             "installation_key": lambda: process.key,
             "links": lambda: process.links,
-            "reader": lambda: tenant_reader(process.readers, tenant),
-            "open_session": lambda: partial(open_tenant_session, process.database, tenant),
+            "reader": lambda: tenant_reader(process.readers, tenant, is_hurried=False),
+            "open_session": lambda: partial(open_tenant_session, self._database, tenant),
         }
 
 

@@ -106,10 +106,11 @@ async def test_a_lost_feed_forgets_whom_it_saw_active(process: Process, settings
 
 
 async def test_a_feed_outlives_what_nobody_foresaw(
-    directory: TenantDirectory, process: Process, monkeypatch: pytest.MonkeyPatch
+    directory: TenantDirectory, process: Process, acme: TenantRef, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As a state of tenants that only newer code knows: who stopped following would answer 503 for ever."""
     asked: list[object] = []
+    await until(lambda: directory.by_id(acme.id) is not None, timeout_s=10)
 
     def unreadable(row: object) -> TenantRef:
         asked.append(row)
@@ -118,7 +119,8 @@ async def test_a_feed_outlives_what_nobody_foresaw(
     with monkeypatch.context() as patch:
         patch.setattr("leasehold.tenancy.feed.tenant_ref_of", unreadable)
         tenant = await process.provisioner.provision(slug=new_slug(), name="A tenant", by=OPERATOR)
-        await until(lambda: len(asked) > 1, timeout_s=10)
+        await until(lambda: len(asked) > 5, timeout_s=10)
+        assert directory.by_id(acme.id) is not None
     await until(lambda: directory.by_id(tenant.id) is not None, timeout_s=10)
 
 

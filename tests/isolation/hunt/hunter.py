@@ -87,8 +87,11 @@ class Hunter:
         self.watch.look(decision.act, ours.marked, answer)
         if answer.status in _BUSY:
             return None
+        is_unsettled = any(asked_at - one.renamed_at < UNSETTLED_S for one in unsettled)
+        if trespass and not is_unsettled:
+            self.watch.judged[decision.act] += 1
         if answer.status not in expected:
-            if any(asked_at - one.renamed_at < UNSETTLED_S for one in unsettled):
+            if is_unsettled:
                 return None
             what = f"{decision.act}: {method} {path} of {ours.slug}: {answer.status} {answer.body[:300]!r}"
             self.watch.leak(what) if trespass and answer.status < 500 else self.watch.fault(what)

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import time
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from tempfile import TemporaryFile
@@ -45,6 +46,8 @@ class Plan:
     hunters: int = 16
     has_weather: bool = True
     is_over_at_a_leak: bool = False
+    told_every_s: float = 60.0
+    """So often it is said how far it has come, where somebody listens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +58,21 @@ class Found:
     faults: list[str]
     operations: int
     marks: int
+    judged: Mapping[str, int]
+    """How many trespasses were answered so that a leak would have been seen, by their names."""
+    weather: Mapping[str, int]
+    """What happened meanwhile, and how often."""
     decided: str
     """A digest of all decisions: the same for the same plan."""
     told: str
     """All of it, for people."""
 
 
-async def hunt(settings: Settings, plan: Plan, **others: str) -> Found:
-    """Hunt in an installation; `others` are settings of the servers, as the environment has them."""
+async def hunt(settings: Settings, plan: Plan, *, tell: Callable[[str], None] | None = None, **others: str) -> Found:
+    """Hunt in an installation; `others` are settings of the servers, as the environment has them.
+
+    `tell` is told now and then how far it has come.
+    """
     process = build_process(settings)
     async with running(process):
         tenants = await settle(process, plan.tenants, seed=plan.seed)
@@ -87,30 +97,39 @@ async def hunt(settings: Settings, plan: Plan, **others: str) -> Found:
             weather = Weather(settings, ports[0], headers, tenants, plan.seed)
             blowing = asyncio.create_task(weather.blow()) if plan.has_weather else None
             began, worked = time.monotonic(), time.process_time()
+            telling = asyncio.create_task(_tell(watch, tell, plan.told_every_s)) if tell is not None else None
             async with asyncio.TaskGroup() as group:
                 for hunter in hunters:
                     of_it = decisions(plan.seed, hunter.number, tenants=plan.tenants, weights=_WEIGHTS)
                     group.create_task(hunter.hunt(_ACTS, of_it, plan.operations // plan.hunters))
             seconds, worked = time.monotonic() - began, time.process_time() - worked
-            if blowing is not None:
-                await _ended(blowing)
+            for task in filter(None, (blowing, telling)):
+                await _ended(task)
             said.seek(0)
             errors = [line.decode(errors="replace") for line in said if b"request_failed" in line]
     watch.leaks += await strangers(settings, tenants, hunters)
     decided = hashlib.sha256(b"".join(hunter.decided.digest() for hunter in hunters)).hexdigest()[:16]
-    done = sum(watch.operations.values())
     told = (
-        f"operations {done}, per second {done / seconds:.0f}, leaks {len(watch.leaks)}, faults {len(watch.faults)}\n"
+        f"{watch.progress(seconds)}\n"
         f"seed {plan.seed}, decisions {decided}, tenants {plan.tenants}, servers {plan.servers}\n"
         f"{seconds:.0f} s, of which the hunters themselves have worked {worked:.0f}\n"
         f"marks seen {watch.marks}, requests left alone {watch.cut}, answers {dict(sorted(watch.statuses.items()))}\n"
+        f"trespasses that were judged {dict(watch.judged)}\n"
         f"meanwhile {dict(weather.done)}\n" + "".join(errors[:_MOST_TOLD])
     )
-    return Found(watch.leaks, watch.faults, done, watch.marks, decided, told)
+    done = sum(watch.operations.values())
+    return Found(watch.leaks, watch.faults, done, watch.marks, watch.judged, weather.done, decided, told)
+
+
+async def _tell(watch: Watch, tell: Callable[[str], None], every_s: float) -> None:
+    began = time.monotonic()
+    while True:
+        await asyncio.sleep(every_s)
+        tell(watch.progress(time.monotonic() - began))
 
 
 async def _ended(task: asyncio.Task[None]) -> None:
-    """Stop the weather; what went wrong with it is raised."""
+    """Stop the weather, or who tells of it; what went wrong is raised."""
     if not task.done():
         task.cancel()
     with suppress(asyncio.CancelledError):

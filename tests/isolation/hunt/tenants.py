@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from leasehold.core.ids import new_id
 from leasehold.process import Process
 from leasehold.tenancy.bind import open_tenant_session
 from leasehold.workspace.clients.schemas import NewApiClient
@@ -69,6 +68,6 @@ async def _settled(process: Process, mark: str, place: int) -> Hunted:
     return Hunted(tenant.id, tenant.schema, tenant.slug, mark, client, key.key or "", user.id, token)
 
 
-def picked(of: Sequence[tuple[str, str]] | deque[tuple[str, str]], pick: float) -> tuple[str, str]:
-    """Return one of some items, or one that nobody has if there is none yet."""
-    return of[int(pick * len(of))] if of else (str(new_id()), '"0"')
+def picked(of: Sequence[tuple[str, str]] | deque[tuple[str, str]], pick: float) -> tuple[str, str] | None:
+    """Return one of some items, None if there is none yet."""
+    return of[int(pick * len(of))] if of else None

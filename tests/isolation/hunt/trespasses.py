@@ -11,7 +11,9 @@ from tests.isolation.hunt.tenants import Hunted, picked
 
 async def foreign_item(hunter: Hunter, decision: Decision, ours: Hunted, theirs: Hunted) -> None:
     """Read, change, delete or restore an item of another, with its own entity tag."""
-    name, etag = picked(theirs.items, decision.pick)
+    if (found := picked(theirs.items, decision.pick)) is None:
+        return
+    name, etag = found
     ways = (
         ("GET", f"/v1/items/{name}", None, {"If-None-Match": etag}),
         ("PATCH", f"/v1/items/{name}", {"title": ours.mark}, {"If-Match": etag}),
@@ -26,7 +28,9 @@ async def foreign_item(hunter: Hunter, decision: Decision, ours: Hunted, theirs:
 
 async def foreign_items(hunter: Hunter, decision: Decision, ours: Hunted, theirs: Hunted) -> None:
     """Change items of another among many."""
-    lines = [{"id": picked(theirs.items, decision.pick)[0], "title": ours.mark}]
+    if (found := picked(theirs.items, decision.pick)) is None:
+        return
+    lines = [{"id": found[0], "title": ours.mark}]
     answer = await hunter.ask(decision, ours, "PATCH", "/v1/items/bulk", {"items": lines}, trespass=True)
     if answer is not None and [line["status"] for line in outcomes_of(answer)] != [404]:
         hunter.watch.leak(f"foreign_items of {ours.mark}: {answer.body!r}")
@@ -65,7 +69,7 @@ async def foreign_proxy(hunter: Hunter, decision: Decision, ours: Hunted, theirs
     """Name another tenant where a proxy might: nothing of it counts."""
     host = hunter.host_of(theirs)
     headers = {"X-Forwarded-Host": host, "Forwarded": f"host={host}", "X-Tenant-Id": str(theirs.id), "Referer": host}
-    await hunter.ask(decision, ours, "GET", f"/v1/items?limit=5&q={ours.mark}", headers=headers)
+    await hunter.ask(decision, ours, "GET", f"/v1/items?limit=5&q={ours.mark}", headers=headers, trespass=True)
 
 
 async def foreign_secret(hunter: Hunter, decision: Decision, ours: Hunted, theirs: Hunted) -> None:
@@ -94,9 +98,10 @@ async def foreign_plane(hunter: Hunter, decision: Decision, ours: Hunted, theirs
 
 async def foreign_tag(hunter: Hunter, decision: Decision, ours: Hunted, theirs: Hunted) -> None:
     """Ask for an own item with the entity tag of another's: 304 would say that they are the same."""
-    if (mine := hunter.own(decision)) is None:
+    mine, found = hunter.own(decision), picked(theirs.items, decision.more)
+    if mine is None or found is None:
         return await create(hunter, decision, ours, theirs)
-    headers = {"If-None-Match": picked(theirs.items, decision.more)[1]}
+    headers = {"If-None-Match": found[1]}
     await hunter.ask(decision, ours, "GET", f"/v1/items/{mine[0]}", headers=headers, trespass=True)
     return None
 
@@ -104,7 +109,8 @@ async def foreign_tag(hunter: Hunter, decision: Decision, ours: Hunted, theirs: 
 async def foreign_words(hunter: Hunter, decision: Decision, ours: Hunted, theirs: Hunted) -> None:
     """Look for what only another has."""
     words = (f"q={theirs.mark}", f"tag={theirs.mark}", f"owner_id={theirs.user_id}")
-    answer = await hunter.ask(decision, ours, "GET", f"/v1/items?{words[int(decision.pick * len(words))]}")
+    path = f"/v1/items?{words[int(decision.pick * len(words))]}"
+    answer = await hunter.ask(decision, ours, "GET", path, trespass=True)
     if answer is not None and json.loads(answer.body)["items"]:
         hunter.watch.leak(f"foreign_words of {ours.mark}: {answer.body!r}")
 

@@ -16,6 +16,8 @@ class Watch:
     def __init__(self, *, is_over_at_a_leak: bool) -> None:
         self._is_over_at_a_leak = is_over_at_a_leak
         self.operations: Counter[str] = Counter()
+        self.judged: Counter[str] = Counter()
+        """How many trespasses were answered so that a leak would have been seen."""
         self.statuses: Counter[int] = Counter()
         self.marks = 0
         """How many marks were looked at: a hunt that sees none would find nothing."""
@@ -29,6 +31,11 @@ class Watch:
     def is_over(self) -> bool:
         """Whether there is nothing more to be found out."""
         return self._is_over_at_a_leak and bool(self.leaks)
+
+    def progress(self, seconds: float) -> str:
+        """Return in a line how far it has come in so many seconds."""
+        done = sum(self.operations.values())
+        return f"operations {done}, per second {done / seconds:.0f}, leaks {len(self.leaks)}, faults {len(self.faults)}"
 
     def look(self, act: str, mark: bytes, answer: Answer) -> None:
         """Look for marks of others than the tenant that has asked."""

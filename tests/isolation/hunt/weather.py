@@ -29,6 +29,9 @@ _WITHIN_S = 120
 """It may wait for all hunters, where all share one connection of a pooler."""
 
 
+KINDS = ("terminated", "swapped", "provisioned")
+
+
 class Weather:
     """Does harm and makes changes, one after the other, as long as it blows."""
 
@@ -36,7 +39,9 @@ class Weather:
         self, settings: Settings, port: int, admin: dict[str, str], tenants: Sequence[Hunted], seed: int
     ) -> None:
         self.done: Counter[str] = Counter()
-        self._settings, self._admin, self._tenants = settings, admin, tenants
+        self._settings, self._admin = settings, admin
+        # The others keep their slugs: what is tried with a name counts only where it was not changed lately.
+        self._moving = tenants[: len(tenants) // 2]
         self._wire = Wire(port)
         self._drawn = random.Random(f"weather of {seed}")
         self._names = (f"{new_slug()}-{number}" for number in count())
@@ -45,12 +50,13 @@ class Weather:
         """Go on until it is cancelled."""
         connection: Any = await asyncpg.connect(driver_url(direct(self._settings)))
         try:
-            while True:
-                kind = self._drawn.choice(("terminated", "terminated", "swapped", "provisioned"))
+            for turn in count():
+                # Each once, before the hunters are done.
+                kind = KINDS[turn] if turn < len(KINDS) else self._drawn.choice(("terminated", *KINDS))
                 if kind == "terminated":
                     await connection.execute(_TERMINATE, next(self._names))
                 elif kind == "swapped":
-                    await self._swap(*self._drawn.sample(self._tenants, 2))
+                    await self._swap(*self._drawn.sample(self._moving, 2))
                 else:
                     await self._ask("POST", "", {"slug": next(self._names), "name": "Newcomer"})
                 self.done[kind] += 1

@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 
 from leasehold.core.errors import DatabaseUnavailable
-from leasehold.core.line import Line, TooManyAtOnce
+from leasehold.core.line import MOST_WAITING, Line, TooManyAtOnce
 
 ACME, GLOBEX, INITECH = UUID(int=1), UUID(int=2), UUID(int=3)
 
@@ -129,3 +129,47 @@ async def test_who_waits_in_vain_is_told_whether_its_own_tenant_is_the_reason(he
     with pytest.raises(told):
         await (await waiting.join(ACME, for_s=0.01))
     assert len(waiting.line) == 0
+
+
+async def test_who_comes_when_too_many_of_its_own_tenant_wait_already_is_refused_at_once() -> None:
+    waiting = Waiting()
+    flood = [await waiting.join(ACME) for _ in range(MOST_WAITING)]
+    refused, other = await waiting.join(ACME), await waiting.join(GLOBEX)
+    await asyncio.sleep(0)
+    assert isinstance(refused.exception(), TooManyAtOnce)
+    assert len(waiting.line) == MOST_WAITING + 1
+    assert await waiting.given(0, 0) == [True, True]
+    later = await waiting.join(ACME)
+    assert await _done(flood[0], other, later, *flood[1:]) == [True, True] + [False] * MOST_WAITING
+
+
+async def test_who_is_served_or_leaves_is_looked_for_among_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the flood of one tenant takes the processor from all: the more of it waits, the longer each takes."""
+    compared: list[object] = []
+
+    class Waiter(asyncio.Future[str]):
+        def __eq__(self, other: object) -> bool:
+            compared.append(other)
+            return self is other
+
+        def __hash__(self) -> int:
+            return id(self)
+
+    loop = asyncio.get_running_loop()
+    monkeypatch.setattr(loop, "create_future", lambda: Waiter(loop=loop))
+    waiting = Waiting(share=99)
+    tasks = [await waiting.join(ACME) for _ in range(50)]
+    tasks[40].cancel()
+    assert await waiting.given(0, 0, 0) == [True] * 3
+    assert [number for number, task in enumerate(tasks) if task.done()] == [0, 1, 2, 40]
+    assert compared == []
+    assert len(waiting.line) == 46
+    await _done(*tasks)
+
+
+async def test_who_leaves_the_middle_of_the_line_changes_nobodys_turn() -> None:
+    waiting = Waiting()
+    first, gone, third = [await waiting.join(ACME) for _ in range(3)]
+    gone.cancel()
+    assert await waiting.given(0, 0, 0) == [True, True, False]
+    assert await _done(first, third) == [True, True]

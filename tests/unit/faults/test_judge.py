@@ -74,3 +74,7 @@ def test_only_503_with_retry_after_is_an_answer_of_a_service_in_trouble() -> Non
         *wrote("hung", 4, kind="list"),
     ]
     assert judge(entries, made()).broken == {"no answer": 1, "500 internal-error": 1, "503": 1}
+
+
+def test_those_who_ask_too_much_are_counted() -> None:
+    assert judge(wrote("answered", status=429, retry_after="1"), made()).limited == 1

@@ -164,6 +164,57 @@ def test_the_former_slugs_of_one_tenant_change_without_those_of_another(director
     assert found == [_ACME, None]
 
 
+def test_a_domain_that_another_tenant_has_now_stays_when_its_former_owner_changes_again(
+    directory: TenantDirectory,
+) -> None:
+    directory.put(_GLOBEX, ["globex.example", "acme.example"])
+    directory.put(_ACME, ["app.acme.example"])
+    directory.remove(_ACME.id)
+    assert _seen(directory, "acme.example", "app.acme.example") == ["globex", None]
+
+
+def test_a_former_slug_that_another_tenant_has_now_stays_when_its_former_owner_changes_again(
+    directory: TenantDirectory,
+) -> None:
+    later = time.monotonic() + 60
+    directory.put(_ACME, (), {"initech": later})
+    directory.put(_GLOBEX, (), {"initech": later})
+    directory.put(_ACME)
+    assert directory.by_former_slug("initech") is _GLOBEX
+
+
+def test_a_tenant_that_was_there_when_everything_was_replaced_is_forgotten_with_all_its_names(
+    directory: TenantDirectory,
+) -> None:
+    directory.replace_all([(_ACME, iter(["acme.example"]), {"acme-0": time.monotonic() + 60})])
+    directory.remove(_ACME.id)
+    assert _seen(directory, "acme.example") == [None]
+    directory.put(_ACME)
+    assert _seen(directory, "acme.example") == [None]
+    assert directory.by_former_slug("acme-0") is None
+
+
+def test_a_change_of_one_tenant_looks_at_no_name_of_another() -> None:
+    """A changed plan puts all of its tenants at once: if each looked at all, thousands would stop the process."""
+    compared: list[int] = []
+
+    class Id(UUID):
+        def __eq__(self, other: object) -> bool:
+            compared.append(self.int)
+            return super().__eq__(other)
+
+        __hash__ = UUID.__hash__
+
+    directory, later = TenantDirectory(max_age_s=10), time.monotonic() + 60
+    for number in range(100):
+        tenant = replace(_tenant(number, f"t-{number}"), id=Id(int=number))
+        directory.put(tenant, [f"{number}.example"], {f"former-{number}": later})
+    compared.clear()
+    directory.put(_tenant(50, "t-50"), ["50.example"], {"former-50": later})
+    directory.remove(UUID(int=50))
+    assert set(compared) == {50}
+
+
 @pytest.mark.parametrize("age_s", [0, 9])
 def test_a_directory_that_was_confirmed_lately_is_fresh(directory: TenantDirectory, age_s: float) -> None:
     directory.confirm(time.monotonic() - age_s)

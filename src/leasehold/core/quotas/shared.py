@@ -7,7 +7,7 @@ A quota that is used up becomes whole with time alone, whoever asks. So a refusa
 again, and a flood that is refused does not reach the store.
 
 While the store is away, each process counts by itself: a limit that holds for each is better than none, and than
-turning everybody away because the counter is broken.
+turning everybody away because the counter is broken. One request at a time finds out whether it is back.
 """
 
 import asyncio
@@ -108,7 +108,7 @@ class SharedQuotas:
         refused = self._refused.get(keys)
         if refused is not None and now < refused.until and refused.limits is limits:
             return False, [max(one - (now - refused.at), 0) for one in refused.ahead]
-        if now < self._away_until:
+        if self._is_away and (now < self._away_until or self._calling is not None):
             return self._take_alone(limits, keys, now)
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._waiting.append((Asked(limits, keys), future))
@@ -137,26 +137,35 @@ class SharedQuotas:
 
     async def _ask(self, waiting: Sequence[tuple[Asked, "asyncio.Future[Answer]"]]) -> None:
         try:
-            answers = await self._store.take([asked for asked, _ in waiting])
-        except StoreAway as error:
-            self._note_away(error)
-            now = time.monotonic_ns()
-            answers = [self._take_alone(asked.limits, asked.keys, now) for asked, _ in waiting]
+            answers = await self._answers([asked for asked, _ in waiting])
         except Exception as error:  # noqa: BLE001  # whatever it is, nobody may wait for ever
             for _, future in waiting:
                 if not future.done():
                     future.set_exception(error)
             return
-        else:
-            self._note_back()
-            now = time.monotonic_ns()
-            for (asked, _), answer in zip(waiting, answers, strict=True):
-                if not answer[0]:
-                    until = now + asked.limits.wait(answer[1])
-                    self._refused.keep(asked.keys, _Refused(asked.limits, now, until, answer[1]))
         for (_, future), answer in zip(waiting, answers, strict=True):
             if not future.done():
                 future.set_result(answer)
+
+    async def _answers(self, asked: Sequence[Asked]) -> Sequence[Answer]:
+        # Who has waited behind the call that has failed has waited enough.
+        if time.monotonic_ns() >= self._away_until:
+            try:
+                answers = await self._store.take(asked)
+            except StoreAway as error:
+                self._note_away(error)
+            else:
+                self._note_back()
+                self._remember_refusals(asked, answers)
+                return answers
+        now = time.monotonic_ns()
+        return [self._take_alone(one.limits, one.keys, now) for one in asked]
+
+    def _remember_refusals(self, asked: Sequence[Asked], answers: Sequence[Answer]) -> None:
+        now = time.monotonic_ns()
+        for one, (granted, ahead) in zip(asked, answers, strict=True):
+            if not granted:
+                self._refused.keep(one.keys, _Refused(one.limits, now, now + one.limits.wait(ahead), ahead))
 
     def _take_alone(self, limits: Limits, keys: tuple[Hashable, ...], now: int) -> Answer:
         granted, whole_at = self._alone.take(limits, keys, now)

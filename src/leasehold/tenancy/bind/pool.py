@@ -73,8 +73,9 @@ class ReaderPool:
         self._options: dict[str, Any] = {} if prepared_statements else {"statement_cache_size": 0}
         self._idle: list[list[ReaderConnection]] = [[] for _ in range(max(1, min(sub_pools, size)))]
         self._open_of = [0] * len(self._idle)
-        # Given a connection, or None where there is room to open one.
-        self._line = Line[ReaderConnection | None](
+        # Given a connection, or a place for one, by its sub-pool. The place stays counted among the open ones, or a
+        # newcomer would have it before whoever was given it has woken.
+        self._line = Line[ReaderConnection | int](
             len(self._idle), share=share or size, unwanted=self._take_back, patience=4 * size
         )
         self._closed = False
@@ -94,23 +95,26 @@ class ReaderPool:
         """How many wait for a connection."""
         return len(self._line)
 
-    def binding(self, tenant: TenantRef) -> str:
-        """Return what is said behind the BEGIN of a transaction on a tenant."""
-        return binding_sql(tenant, tenant_roles=self._tenant_roles, statement_ms=self._statement_ms)
+    def binding(self, tenant: TenantRef, *, is_hurried: bool) -> str:
+        """Return what is said behind the BEGIN of a transaction on a tenant, held to the time of statements or not."""
+        statement_ms = self._statement_ms if is_hurried else None
+        return binding_sql(tenant, tenant_roles=self._tenant_roles, statement_ms=statement_ms)
 
     async def fill(self) -> None:
         """Open all connections that the pool may hold, spread over the sub-pools."""
         while self.open < self.size:
-            self.release(await self._connect())
+            self.release(await self._opened(self._new_place()))
 
     async def close(self) -> None:
         """Close all idle connections; one that is in use is closed when it comes back."""
         self._closed = True
+        closing: list[ReaderConnection] = []
         for idle in self._idle:
             while idle:
-                connection = idle.pop()
-                self._free_place(connection.home)
-                await connection.close(timeout=2)
+                closing.append(idle.pop())
+                self._free_place(closing[-1].home)
+        # One that does not answer in time has been broken off, and that is as good.
+        await asyncio.gather(*(connection.close(timeout=2) for connection in closing), return_exceptions=True)
 
     async def acquire(self, tenant_id: UUID) -> ReaderConnection:
         """Return a connection for one transaction of a tenant; hand it back by `release` or `discard`.
@@ -185,12 +189,12 @@ class ReaderPool:
             self._line.gave_back(tenant_id)
         return tenant_id
 
-    def _take_back(self, connection: ReaderConnection | None) -> None:
-        """Take back what nobody wants: a connection, or room for one."""
-        if connection is None:
-            self._line.give(None, None)
+    def _take_back(self, given: ReaderConnection | int) -> None:
+        """Take back what nobody wants: a connection, or a place for one."""
+        if isinstance(given, int):
+            self._free_place(given)
         else:
-            self.release(connection)
+            self.release(given)
 
     def _take(self, home: int) -> ReaderConnection | None:
         """Return an idle connection, of the tenant's own sub-pool if it has one."""
@@ -207,36 +211,40 @@ class ReaderPool:
         return None
 
     async def _connect_or_wait(self, tenant_id: UUID, home: int) -> ReaderConnection:
-        deadline = asyncio.get_running_loop().time() + self._timeout_s
-        has_turn = self._line.admits(tenant_id) and self.open < self.size
-        if has_turn:
+        if self._line.admits(tenant_id) and self.open < self.size:
             self._line.took(tenant_id)
-        while not has_turn:
-            try:
-                connection = await self._line.wait(tenant_id, deadline, home=home)
-            except DatabaseUnavailable:
-                self.timeouts += 1
-                raise
-            if connection is not None:
-                return connection
-            has_turn = self.open < self.size
-            if not has_turn:
-                self._line.gave_back(tenant_id)
+            return await self._opened(self._new_place(), tenant_id)
+        deadline = asyncio.get_running_loop().time() + self._timeout_s
         try:
-            return await self._connect()
-        except BaseException:
-            self._line.gave_back(tenant_id)
-            # The place was offered while this tenant was still thought to hold it, and so not to others of the same.
-            self._line.give(None, None)
+            given = await self._line.wait(tenant_id, deadline, home=home)
+        except DatabaseUnavailable:
+            self.timeouts += 1
             raise
+        return await self._opened(given, tenant_id) if isinstance(given, int) else given
 
-    async def _connect(self) -> ReaderConnection:
-        """Return a new connection, of the sub-pool that has fewest, so that none is left without."""
+    def _new_place(self) -> int:
+        """Take a place for one more connection, in the sub-pool that has fewest, so that none is left without."""
         home = self._open_of.index(min(self._open_of))
         self._open_of[home] += 1
+        return home
+
+    def _free_place(self, home: int) -> None:
+        """Give a place to who waits; if nobody does, there is one connection less."""
+        if not self._line.give(home, None):
+            self._open_of[home] -= 1
+
+    async def _opened(self, home: int, tenant_id: UUID | None = None) -> ReaderConnection:
+        """Return a new connection in a place that was taken for it, or given to a tenant; if this raises, it is free.
+
+        Raises:
+            DatabaseUnavailable: the database does not answer.
+        """
         try:
             return await self._dial(home)
         except BaseException:
+            # In this order, or the place would be offered to nobody of a tenant that is still thought to hold it.
+            if tenant_id is not None:
+                self._line.gave_back(tenant_id)
             self._free_place(home)
             raise
 
@@ -250,7 +258,3 @@ class ReaderPool:
         connection.home = home
         connection.tenants = set()
         return connection
-
-    def _free_place(self, home: int) -> None:
-        self._open_of[home] -= 1
-        self._line.give(None, None)

@@ -37,10 +37,10 @@ class TenantReader:
 
     __slots__ = ("_begin", "_pool", "_tenant")
 
-    def __init__(self, pool: ReaderPool, tenant: TenantRef) -> None:
+    def __init__(self, pool: ReaderPool, tenant: TenantRef, *, is_hurried: bool) -> None:
         self._pool = pool
         self._tenant = tenant
-        self._begin = f"BEGIN READ ONLY; {pool.binding(tenant)}"
+        self._begin = f"BEGIN READ ONLY; {pool.binding(tenant, is_hurried=is_hurried)}"
 
     @property
     def tenant_id(self) -> UUID:
@@ -112,14 +112,24 @@ class TenantReader:
         return connection
 
     async def _moved(self) -> Problem | None:
-        """Return what to say if the tenant was migrated or put back since this request learned where its schema is."""
+        """Return what to say if the tenant was migrated or put back since this request learned where its schema is.
+
+        Raises:
+            DatabaseUnavailable: no connection can be had, or it was lost.
+        """
         connection = await self._pool.acquire(self._tenant.id)
         try:
             if connection.is_in_transaction():
                 await connection.execute("COMMIT")
-            return moved(self._tenant, await connection.fetchrow(PLACE, self._tenant.id))
-        finally:
-            self._pool.release(connection)
+            place = await connection.fetchrow(PLACE, self._tenant.id)
+        except BaseException as error:
+            self._pool.discard(connection)
+            problem = _problem_with_driver(error)
+            if problem is None:
+                raise
+            raise problem from error
+        self._pool.release(connection)
+        return moved(self._tenant, place)
 
     async def _fetched(
         self,
@@ -135,7 +145,7 @@ class TenantReader:
             self._pool.statements.ended(sql, self._tenant, started=started)
 
 
-def _problem_with_driver(error: Exception) -> Problem | None:
+def _problem_with_driver(error: BaseException) -> Problem | None:
     """Return what an error of the driver or of the network is to the client, None for what is no such error."""
     if isinstance(error, asyncpg.ReadOnlySQLTransactionError):
         return None  # only a reader that writes meets it
@@ -145,6 +155,9 @@ def _problem_with_driver(error: Exception) -> Problem | None:
     return DatabaseUnavailable() if is_lost else None
 
 
-def tenant_reader(pool: ReaderPool, tenant: TenantRef) -> TenantReader:
-    """Return a reader of one tenant's data. It holds nothing, and needs not be closed."""
-    return TenantReader(pool, tenant)
+def tenant_reader(pool: ReaderPool, tenant: TenantRef, *, is_hurried: bool = True) -> TenantReader:
+    """Return a reader of one tenant's data. It holds nothing, and needs not be closed.
+
+    One that is not `is_hurried` may take as long as it does, though the pool hold statements to a time.
+    """
+    return TenantReader(pool, tenant, is_hurried=is_hurried)

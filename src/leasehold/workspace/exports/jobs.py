@@ -7,6 +7,7 @@ from msgspec import Struct
 from leasehold.core.actor import Actor
 from leasehold.core.changes import created
 from leasehold.core.errors import DatabaseUnavailable
+from leasehold.core.line import TooManyAtOnce
 from leasehold.tenancy.audit import AuditLog
 from leasehold.tenancy.bind import OpenSession, TenantSession
 from leasehold.tenancy.jobs.definition import SPARE_ATTEMPTS, GivenUp, NoArguments, tenant_job
@@ -33,7 +34,7 @@ async def make_export(arguments: AskedExport, open_session: OpenSession, job: Cl
     try:
         async with open_session() as session:
             await _make(session, arguments.export_id)
-    except DatabaseUnavailable:
+    except (DatabaseUnavailable, TooManyAtOnce):
         raise  # which does not count as an attempt
     except Exception as error:
         if job.attempt == _ATTEMPTS:
