@@ -11,6 +11,7 @@ from leasehold.cli.archive_progress import showing
 from leasehold.cli.fleet_run import fleet_run
 from leasehold.cli.installation import installation, owner_url_of
 from leasehold.cli.operator import operator
+from leasehold.cli.progress import summary_lines
 from leasehold.cli.session import run_with, show
 from leasehold.cli.taking_over import platform_importer
 from leasehold.config import Settings
@@ -43,8 +44,10 @@ async def _restore(settings: Settings, *, at: datetime | None, secret: str) -> W
     store, is_new = open_store(settings), not await has_tenants(owner_url_of(settings))
     if is_new:
         await _take_over(settings, store, at=at, secret=secret)
-    # What is not at head has no schema yet, and is made at head.
-    await fleet_run(settings, RunOptions(max_failures=1)).run()
+    # Who has no schema yet is made at head, and is none of this run's.
+    summary = await fleet_run(settings, RunOptions()).run()
+    if summary.outcome != "succeeded":
+        click.echo("\n".join(summary_lines(summary)), err=True)
     tenants = await run_with(settings, partial(_bring_back, store=store, at=at, secret=secret))
     failed = sum(one.reason is not None for one in tenants)
     return Whole(is_new, len(tenants) - failed, failed, tuple(tenants))

@@ -64,14 +64,15 @@ async def test_an_archive_goes_through_revisions_that_are_live_or_concurrent_in_
     newer, connection = build_process(elsewhere), await as_owner(elsewhere)
 
     # Roles are those of the whole server, on which the tenant still has its own.
-    beside = await imported(newer, tmp_path / "acme.archive", slug="beside")
-    await purged(process, acme.id)
     done = await imported(newer, tmp_path / "acme.archive")
+    await purged(process, acme.id)
 
-    assert (beside.has_kept_id, done.has_kept_id) == (False, True)
-    assert (done.archive_revision, done.revision) == (HEAD, "9004")
-    assert await connection.fetchval(f'SELECT colour FROM "{acme.schema}".items') == "one of 1"
-    assert await connection.fetchval("SELECT to_regclass($1) IS NOT NULL", f"{acme.schema}.ix_items_colour")
+    assert (done.has_kept_id, done.archive_revision, done.revision) == (True, HEAD, "9004")
+    schema, role = await connection.fetchrow("SELECT schema_name, role_name FROM platform.tenants")
+    assert role != acme.role
+    assert await connection.fetchval("SELECT to_regrole($1) IS NOT NULL", role)
+    assert await connection.fetchval(f'SELECT colour FROM "{schema}".items') == "one of 1"
+    assert await connection.fetchval("SELECT to_regclass($1) IS NOT NULL", f"{schema}.ix_items_colour")
     await connection.close()
     await newer.database.close()
 

@@ -1,23 +1,19 @@
 """Runs of backups over an installation of their own: what they make, go on with, and leave alone."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Generator
 from datetime import timedelta
-from functools import partial
 from pathlib import Path
 
 import pytest
 
-from leasehold.config import Settings, keep_of
 from leasehold.core.clock import utc_now
 from leasehold.core.database import platform_session
-from leasehold.main import build_process
 from leasehold.platform.backups.names import begun_path, record_path
 from leasehold.platform.backups.objects import open_objects
 from leasehold.platform.backups.progress import RunProgress
 from leasehold.platform.backups.refusals import BackupExchanged, BackupRunning, UnknownTenants
 from leasehold.platform.backups.schemas import Result, RunBegun
-from leasehold.platform.backups.service import BackupService, Keeping
+from leasehold.platform.backups.service import BackupService
 from leasehold.platform.backups.store import BackupStore
 from leasehold.platform.figures.repository import FigureRepository
 from leasehold.process import Process
@@ -25,58 +21,16 @@ from leasehold.tenancy.archive.reading import ArchiveFile, PlatformArchiveFile
 from leasehold.tenancy.archive.sealing import ArchiveKey
 from leasehold.tenancy.context import TenantRef
 from tests.archives import PASSPHRASE, purged
-from tests.conftest import installed, migrate
 from tests.factories import OPERATOR, api_key, item, lifecycle, new_slug
 from tests.integration.archives.conftest import as_owner
+from tests.integration.backups.conftest import service_of
 from tests.stores import BUCKET, guarded, use
-
-KEEP = keep_of("all=3d,daily=30d")
-
-
-@pytest.fixture(scope="module")
-def alone(admin_url: str) -> Generator[Settings]:
-    """An installation of these tests alone, for a run is over all tenants of one."""
-    with installed(admin_url, f"leasehold_runs_{new_slug()[2:]}") as made:
-        migrate(made)
-        yield made
-
-
-@pytest.fixture
-async def parts(alone: Settings) -> AsyncGenerator[Process]:
-    """The parts of a process of it."""
-    process = build_process(alone)
-    yield process
-    await process.owner.close()
-    await process.provisioner.app.close()
-    process.passwords.close()
-    await process.database.close()
-
-
-@pytest.fixture
-async def acme(parts: Process) -> AsyncGenerator[TenantRef]:
-    """The one tenant of the installation, which is gone at the end of the test."""
-    tenant = await parts.provisioner.provision(slug=new_slug(), name="Acme", by=OPERATOR)
-    yield tenant
-    owner = await as_owner(parts.settings)
-    if await owner.fetchval("SELECT state FROM platform.tenants WHERE id = $1", tenant.id) not in ("purged", "deleted"):
-        await purged(parts, tenant.id)
-    await owner.close()
 
 
 @pytest.fixture
 def backups(parts: Process, store: BackupStore) -> BackupService:
     """The service over an empty store, of each kind."""
     return service_of(parts, store)
-
-
-def service_of(process: Process, store: BackupStore) -> BackupService:
-    return BackupService(
-        partial(platform_session, process.database),
-        store,
-        process.exporter,
-        process.platform_exporter,
-        Keeping(KEEP, purged=timedelta(days=30)),
-    )
 
 
 async def last_told(process: Process) -> float:
@@ -345,41 +299,6 @@ async def test_a_store_in_which_nothing_can_be_deleted_fails_no_run(
 
     assert (done.has_succeeded, done.made, done.deleted) == (True, 2, 0)
     assert "AccessDenied" in str(done.undeleted)
-
-
-async def test_backups_of_a_purged_tenant_go_when_their_time_is_over_and_at_once_if_asked_for(
-    parts: Process, acme: TenantRef, tmp_path: Path
-) -> None:
-    backups = service_of(parts, BackupStore(open_objects(f"file://{tmp_path}")))
-    await backups.run(PASSPHRASE, by=OPERATOR)
-    await purged(parts, acme.id)
-
-    assert (await backups.prune(by=OPERATOR)).deleted == ()
-    planned = await backups.prune(all_of_purged=True, dry_run=True, by=OPERATOR)
-    (backup,) = await backups.store.backups(acme.id)
-    assert planned.deleted == (backup.path,)
-
-    owner = await as_owner(parts.settings)
-    await owner.execute(
-        "UPDATE platform.tenant_purges SET finished_at = now() - interval '31 days' WHERE tenant_id = $1", acme.id
-    )
-    await owner.close()
-    assert (await backups.prune(by=OPERATOR)).deleted == (backup.path,)
-    assert await backups.store.backups(acme.id) == []
-    assert len(await backups.store.backups(None)) == 1
-
-
-async def test_what_is_of_no_tenant_of_the_installation_is_left_alone(
-    parts: Process, acme: TenantRef, tmp_path: Path
-) -> None:
-    store = BackupStore(open_objects(f"file://{tmp_path}"))
-    strange = "tenants/019ac000-0000-7000-8000-00000000acce/20010101T000000.000000Z.zip"
-    with store.objects.writing(strange) as sink:
-        sink.write(b"of another installation")
-
-    done = await service_of(parts, store).prune(all_of_purged=True, by=OPERATOR)
-
-    assert (done.unknown, done.deleted) == (1, ())
 
 
 async def test_deleted_tenants_are_backed_up_as_long_as_they_can_be_restored(

@@ -55,6 +55,15 @@ async def test_backups_are_listed_the_newest_first_and_found_by_time(store: Back
     assert platform.path == "platform/20261124T030000.000007Z.zip"
 
 
+async def test_a_marker_whose_archive_is_missing_hides_no_older_backup(store: BackupStore) -> None:
+    put(store, archive_path(ACME, MONDAY), b"monday")
+    put(store, marker_path(ACME, WEDNESDAY, same_as=TUESDAY), b"{}")
+
+    newest = await store.newest(ACME)
+    assert newest is not None
+    assert newest.at == MONDAY
+
+
 async def test_an_empty_store_has_nothing(store: BackupStore) -> None:
     assert await store.tenants() == []
     assert await store.backups(ACME) == []

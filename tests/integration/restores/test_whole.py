@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from leasehold.cli.session import run_with
+from leasehold.config import Settings
 from leasehold.core.database import platform_session
 from leasehold.process import Process
 from tests.archives import seen
@@ -63,6 +64,37 @@ def test_platform_and_tenants_come_back_and_one_without_a_backup_is_named_until_
             await owner.close()
 
         asyncio.run(look())
+
+
+def test_a_server_that_still_has_the_roles_gives_tenants_their_ids_and_other_homes(
+    admin_url: str, tmp_path: Path
+) -> None:
+    async def live(process: Process) -> Any:
+        tenant = await process.provisioner.provision(slug=new_slug(), name="A tenant", by=OPERATOR)
+        await item(process, tenant, "Desk")
+        await said_by(process.settings, tmp_path, "backup")
+        return tenant
+
+    async def look(settings: Settings, tenant: Any) -> None:
+        owner = await as_owner(settings)
+        row = await owner.fetchrow("SELECT * FROM platform.tenants WHERE slug = $1", tenant.slug)
+        assert (row["id"], row["state"]) == (tenant.id, "active")
+        assert row["role_name"] != tenant.role
+        assert await owner.fetchval(f'SELECT title FROM "{row["schema_name"]}".items') == "Desk"
+        await owner.close()
+
+    with (
+        installed(admin_url, f"leasehold_whole_{new_slug()[2:]}") as production,
+        installed(admin_url, f"leasehold_whole_{new_slug()[2:]}") as beside,
+    ):
+        migrate(production)
+        tenant = asyncio.run(run_with(production, live))
+        rehearsed = beside.model_copy(update={"installation_key": production.installation_key})
+        done = json.loads(asyncio.run(said_by(rehearsed, tmp_path, "restore", "--everything", "--json")))
+        assert [(one["slug"], one["tenant_id"], one["reason"]) for one in done["tenants"]] == [
+            (tenant.slug, str(tenant.id), None)
+        ]
+        asyncio.run(look(rehearsed, tenant))
 
 
 async def _key(settings: Any) -> Any:

@@ -14,6 +14,7 @@ _TIME = "%Y%m%dT%H%M%S.%fZ"
 _STAMP = r"[0-9]{8}T[0-9]{6}\.[0-9]{6}Z"
 _ARCHIVE = re.compile(rf"^({_STAMP})\.zip$")
 _BEGUN = re.compile(rf"^({_STAMP})\.begun\.json$")
+_UNFINISHED = re.compile(rf"^({_STAMP})\.(zip|json|begun\.json|same-as\.{_STAMP}\.json)\.partial$")
 _MARKER = re.compile(rf"^({_STAMP})\.same-as\.({_STAMP})\.json$")
 
 
@@ -66,6 +67,12 @@ def runs_in(found: Iterable[str]) -> list[tuple[datetime, bool]]:
     names = {path.rpartition("/")[2] for path in found}
     begun = [match[1] for name in names if (match := _BEGUN.match(name))]
     return [(time_of(text), f"{text}.json" in names) for text in sorted(begun, reverse=True)]
+
+
+def unfinished_in(found: Iterable[str], *, before: datetime) -> list[str]:
+    """Return what was begun before a time and is not whole: who was killed left it in a folder, and nobody goes on."""
+    matches = ((path, _UNFINISHED.match(path.rpartition("/")[2])) for path in found)
+    return [path for path, match in matches if match and time_of(match[1]) < before]
 
 
 def backups_in(tenant_id: UUID | None, found: Iterable[tuple[str, int]]) -> list[Backup]:

@@ -37,6 +37,11 @@ class BackupTargets:
         """Return the slugs of all tenants that there are."""
         return {target.id: target.slug for target in await self.all()}
 
+    async def is_purged(self, tenant_id: UUID) -> bool:
+        """Tell whether a tenant is purged, and nobody is about to bring it back: who is holds its row until then."""
+        row = select(Tenant.id).where(Tenant.id == tenant_id, Tenant.state == TenantState.PURGED)
+        return await self._session.scalar(row.with_for_update(read=True, skip_locked=True)) is not None
+
     async def purged(self) -> dict[UUID, datetime | None]:
         """Return for each tenant that was ever there when it was purged; None for one that was not."""
         rows = await self._session.execute(

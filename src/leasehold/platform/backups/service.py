@@ -14,7 +14,7 @@ from leasehold.core.changes import created
 from leasehold.core.clock import utc_now
 from leasehold.core.database import PlatformSession
 from leasehold.platform.backups.making import Maker, Stop
-from leasehold.platform.backups.names import begun_path, record_path
+from leasehold.platform.backups.names import backups_in, begun_path, record_path, unfinished_in
 from leasehold.platform.backups.progress import UNSEEN, RunProgress
 from leasehold.platform.backups.refusals import BackupRunning, StoreRefuses, UnknownTenants
 from leasehold.platform.backups.repository import BackupTargets
@@ -31,6 +31,8 @@ from leasehold.tenancy.audit import AuditLog
 GOES_ON = timedelta(hours=12)
 """A run that was cut off is gone on with for so long; after that there is a new one."""
 _WHAT = "leasehold backup"
+# No other run is under way, but for one that has lost the connection by which that is known.
+_WRITTEN_BY_THEN = timedelta(days=1)
 
 OpenSession = Callable[[], AbstractAsyncContextManager[PlatformSession]]
 
@@ -153,17 +155,25 @@ class BackupService:
                 unknown += 1  # another installation's, or one whose platform was put back to before it was made
                 continue
             at = purged[tenant_id] if tenant_id else None
-            backups = await self.store.backups(tenant_id)
-            is_over = at is not None and (all_of_purged or now - at >= self.keeping.purged)
+            found = await self.store.found(tenant_id)
+            backups = backups_in(tenant_id, found)
+            is_due = at is not None and (all_of_purged or now - at >= self.keeping.purged)
+            is_over = is_due and tenant_id is not None and await self._is_purged_still(tenant_id)
             left = [] if is_over else kept(backups, self.keeping.keep, now=now)
             gone = to_delete(backups, left)
             kept_in_all += len(backups) - len(gone)
+            gone += unfinished_in([path for path, _ in found], before=now if is_over else now - _WRITTEN_BY_THEN)
             deleted += gone
             if not dry_run:
                 await self.store.objects.delete(gone)
         if not dry_run:
             await self._forget_runs(now)
         return Pruned(kept_in_all, tuple(deleted), unknown)
+
+    async def _is_purged_still(self, tenant_id: UUID) -> bool:
+        """Tell whether a tenant has not come back since all were asked for, of which there may be thousands."""
+        async with self.open_session() as session:
+            return await BackupTargets(session).is_purged(tenant_id)
 
     async def _delete_old(self) -> tuple[int, str | None]:
         """Return how many backups were deleted; or why not, where a store lets nobody delete anything."""
@@ -174,6 +184,7 @@ class BackupService:
 
     async def _forget_runs(self, now: datetime) -> None:
         """Delete what runs have written that are older than all that is kept; never what the next one needs."""
+        await self.store.objects.delete(await self.store.unfinished_runs(before=now - _WRITTEN_BY_THEN))
         longest = max(self.keeping.keep.values())
         for started_at, _ in (await self.store.runs())[1:]:
             if now - started_at >= longest:

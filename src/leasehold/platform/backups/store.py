@@ -24,6 +24,7 @@ from leasehold.platform.backups.names import (
     folder,
     record_path,
     runs_in,
+    unfinished_in,
 )
 from leasehold.platform.backups.refusals import BackupExchanged, BackupGone, StoreRefuses
 from leasehold.platform.backups.schemas import Backup, Marker, RunBegun, RunRecord
@@ -102,16 +103,26 @@ class BackupStore:
         Raises:
             StoreRefuses: the store does not answer, or refuses.
         """
-        return backups_in(tenant_id, [found async for found in self.objects.below(folder(tenant_id))])
+        return backups_in(tenant_id, await self.found(tenant_id))
+
+    async def found(self, tenant_id: UUID | None) -> list[tuple[str, int]]:
+        """Return all that is kept for a tenant, or for the platform (None), with the sizes, backups or not.
+
+        Raises:
+            StoreRefuses: the store does not answer, or refuses.
+        """
+        return [found async for found in self.objects.below(folder(tenant_id))]
 
     async def newest(self, tenant_id: UUID | None, *, at: datetime | None = None) -> Backup | None:
         """Return the newest backup of a tenant or of the platform, or the newest that was made at a time or before it.
+
+        A marker whose archive is missing is none.
 
         Raises:
             StoreRefuses: the store does not answer, or refuses.
         """
         backups = await self.backups(tenant_id)
-        return next((backup for backup in backups if at is None or backup.at <= at), None)
+        return next((backup for backup in backups if backup.bytes and (at is None or backup.at <= at)), None)
 
     async def fetch(self, backup: Backup, to: Path) -> None:
         """Write the archive of a backup to a file that is not there yet, and that is there as a whole or not at all.
@@ -192,6 +203,10 @@ class BackupStore:
     async def runs(self) -> list[tuple[datetime, bool]]:
         """Return when runs began, the latest first, and whether they have ended."""
         return runs_in([path async for path, _ in self.objects.below(RUNS)])
+
+    async def unfinished_runs(self, *, before: datetime) -> list[str]:
+        """Return what runs began to write before a time, and were killed at."""
+        return unfinished_in([path async for path, _ in self.objects.below(RUNS)], before=before)
 
     async def begun(self, started_at: datetime) -> RunBegun | None:
         """Return what a run wrote at its beginning, None if nobody can read that."""

@@ -7,11 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-import asyncpg
-
-from leasehold.core.errors import Problem
 from leasehold.platform.backups.schemas import Backup
 from leasehold.platform.backups.store import BackupStore
+from leasehold.platform.restores.reasons import NO_BACKUP, REASONS, reason_of
 from leasehold.platform.restores.refusals import NobodyCalled
 from leasehold.platform.restores.repository import RestoreReads
 from leasehold.platform.restores.schemas import Drilled
@@ -19,15 +17,8 @@ from leasehold.platform.restores.service import OpenSession
 from leasehold.tenancy.archive.platform_rehearsing import PlatformRehearsal
 from leasehold.tenancy.archive.progress import SILENT, Progress
 from leasehold.tenancy.archive.reading import ArchiveFile
-from leasehold.tenancy.archive.refusals import ArchiveRefused
 from leasehold.tenancy.archive.rehearsing import Rehearsal
-from leasehold.tenancy.fleet.live import LiveRevisionFailed
-from leasehold.tenancy.fleet.rendering import Unrenderable
 from leasehold.tenancy.owner import NoOwner
-from leasehold.tenancy.provision import FingerprintMismatch
-
-NO_BACKUP = "there is no backup"
-_REASONS = (Problem, ArchiveRefused, FingerprintMismatch, LiveRevisionFailed, Unrenderable, asyncpg.PostgresError)
 
 
 class DrillService:
@@ -82,8 +73,8 @@ class DrillService:
                 done = await self._restored(backup, progress)
         except NoOwner:
             raise
-        except _REASONS as error:
-            reason = (error.detail if isinstance(error, Problem) else str(error)).rstrip(".")
+        except REASONS as error:
+            reason = reason_of(error)
         seconds = round(time.monotonic() - began, 3)
         at = backup.at if backup else None
         return Drilled(what, tenant_id, at, done.rows, done.bytes, seconds, reason, done.is_loaded)

@@ -1,7 +1,7 @@
 """What the operator does to put a tenant back. Each step lasts, so each is a unit of work of its own."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import datetime
 from pathlib import Path
@@ -9,6 +9,7 @@ from uuid import UUID
 
 from leasehold.core.actor import Actor
 from leasehold.core.database import PlatformSession
+from leasehold.platform.backups.refusals import StoreRefuses
 from leasehold.platform.backups.schemas import Backup
 from leasehold.platform.backups.store import BackupStore
 from leasehold.platform.restores.refusals import NoBackup, NoBackupOfTime, NobodyCalled
@@ -17,6 +18,7 @@ from leasehold.platform.restores.schemas import Waiting
 from leasehold.tenancy.archive.importing import Destination, Imported, Importer
 from leasehold.tenancy.archive.progress import SILENT, Progress
 from leasehold.tenancy.archive.reading import ArchiveFile
+from leasehold.tenancy.archive.refusals import ArchiveRefused
 from leasehold.tenancy.restores.restoring import Exchanged, PutBack, Restorer
 
 OpenSession = Callable[[], AbstractAsyncContextManager[PlatformSession]]
@@ -36,14 +38,14 @@ class RestoreService:
     ) -> AsyncGenerator[tuple[ArchiveFile, Backup]]:
         """Lend the newest archive of a tenant, or the newest as it was at a time or before; by its slug or its id.
 
-        Of a purged tenant it is found by the slug that it had.
+        Of a purged tenant it is found by the slug that it had, then if a time is given.
 
         Raises:
             NobodyCalled: no tenant and no backup is called so.
             NoBackup, NoBackupOfTime: there is none, or none of that time.
             BackupRefused, ArchiveRefused: the store does not give it, or it is no archive.
         """
-        tenant_id = await self._find(store, tenant)
+        tenant_id = await self._find(store, tenant, at=at)
         backup = await store.newest(tenant_id, at=at)
         if backup is None and at is not None:
             raise NoBackupOfTime(tenant=tenant, at=at.isoformat(timespec="seconds"))
@@ -127,27 +129,44 @@ class RestoreService:
             found = await RestoreReads(session).find(tenant)
         return found or _id_in(tenant)
 
-    async def _find(self, store: BackupStore, tenant: str) -> UUID:
+    async def _find(self, store: BackupStore, tenant: str, *, at: datetime | None) -> UUID:
         if found := await self._living(tenant):
             return found
         async with self._open_session() as session:
             living = await RestoreReads(session).with_data()
-        called: list[tuple[datetime, UUID]] = []
-        for tenant_id in await store.tenants():
-            backup = await store.newest(tenant_id) if tenant_id not in living else None
-            if backup is not None and await asyncio.to_thread(_slug_in, store, backup) == tenant:
-                called.append((backup.at, tenant_id))
+        gone = [tenant_id for tenant_id in await store.tenants() if tenant_id not in living]
+        called = await _called(store, tenant, gone, at=at)
+        if not called and at is not None:  # so who has none of that time is told that
+            called = await _called(store, tenant, gone, at=None)
         if not called:
             raise NobodyCalled(tenant=tenant)
         return max(called)[1]
 
 
+async def _called(
+    store: BackupStore, slug: str, tenant_ids: Sequence[UUID], *, at: datetime | None
+) -> list[tuple[datetime, UUID]]:
+    """Return which tenants had a slug when they were last backed up, or at a time, and when that was."""
+    called: list[tuple[datetime, UUID]] = []
+    for tenant_id in tenant_ids:
+        for backup in await store.backups(tenant_id):
+            if not backup.is_marker and (at is None or backup.at <= at):
+                found = await asyncio.to_thread(_slug_in, store, backup)
+                if found == slug:
+                    called.append((backup.at, tenant_id))
+                if found is not None:
+                    break
+    return called
+
+
 def _slug_in(store: BackupStore, backup: Backup) -> str | None:
-    """Return the slug that a tenant had; None where the store has not the archive any more."""
+    """Return the slug that a tenant had; None where the archive is gone or damaged, as an older one need not be."""
     try:
         with store.objects.open(backup.archive) as stream, ArchiveFile(Path(backup.archive), stream) as archive:
             return archive.manifest.tenant.slug
-    except FileNotFoundError:
+    except StoreRefuses:
+        raise
+    except (FileNotFoundError, ArchiveRefused):
         return None
 
 

@@ -8,19 +8,15 @@ from collections.abc import Callable
 from datetime import datetime
 from uuid import UUID
 
-import asyncpg
-
 from leasehold.core.actor import Actor
-from leasehold.core.errors import Problem
 from leasehold.platform.backups.store import BackupStore
-from leasehold.platform.restores.drills import NO_BACKUP
+from leasehold.platform.restores.reasons import NO_BACKUP, REASONS, reason_of
 from leasehold.platform.restores.repository import RestoreReads
 from leasehold.platform.restores.schemas import CameBack
 from leasehold.platform.restores.service import OpenSession
 from leasehold.tenancy.archive.importing import Destination, Importer
 from leasehold.tenancy.archive.progress import Progress
 from leasehold.tenancy.archive.reading import ArchiveFile
-from leasehold.tenancy.archive.refusals import ArchiveRefused
 from leasehold.tenancy.owner import NoOwner
 
 Report = Callable[[CameBack], object]
@@ -59,7 +55,6 @@ class WholeService:
                 done = await self._importer.load(archive, key, to=Destination(), by=by, progress=progress)
         except NoOwner:
             raise
-        except (Problem, ArchiveRefused, asyncpg.PostgresError) as error:
-            reason = error.detail if isinstance(error, Problem) else str(error)
-            return CameBack(slug, tenant_id, None, 0, reason.rstrip("."))
+        except REASONS as error:
+            return CameBack(slug, tenant_id, None, 0, reason_of(error))
         return CameBack(done.slug, done.id, backup.at, done.rows, None)

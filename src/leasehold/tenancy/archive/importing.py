@@ -20,6 +20,8 @@ from leasehold.tenancy.archive.progress import SILENT, Progress
 from leasehold.tenancy.archive.reading import ArchiveFile
 from leasehold.tenancy.archive.registering import (
     Registration,
+    as_awaited,
+    choose_home,
     choose_id,
     demand_domains,
     demand_terms,
@@ -32,7 +34,7 @@ from leasehold.tenancy.audit.owner import record_import
 from leasehold.tenancy.context import TenantRef, TenantState
 from leasehold.tenancy.fleet.live import begun
 from leasehold.tenancy.fleet.replay import SchemaTarget
-from leasehold.tenancy.names import APP_ROLE, check_slug, role_name, schema_name
+from leasehold.tenancy.names import APP_ROLE, check_slug
 from leasehold.tenancy.owner import NoOwner, demand_direct
 from leasehold.tenancy.provision import empty_schema_sql, memberships_sql
 from leasehold.tenancy.registry import announcement_sql
@@ -181,15 +183,16 @@ class _Load:
         )
 
     async def _registered(self) -> TenantRef:
-        archived, to = self.archive.manifest.tenant, self.to
-        tenant_id = await choose_id(
-            self.connected.driver, archived.id, tenant_roles=self.importer.tenant_roles, anew=to.with_new_id
-        )
+        archived, to, driver = self.archive.manifest.tenant, self.to, self.connected.driver
+        tenant_id = await choose_id(driver, archived.id, anew=to.with_new_id)
+        if tenant_id == archived.id:
+            archived = await as_awaited(driver, archived)
+        home = await choose_home(driver, tenant_id, tenant_roles=self.importer.tenant_roles)
         tenant = TenantRef(
             id=tenant_id,
             slug=to.slug or archived.slug,
-            schema=schema_name(tenant_id),
-            role=role_name(tenant_id),
+            schema=home.schema,
+            role=home.role,
             state=TenantState.SUSPENDED if archived.is_suspended else TenantState.ACTIVE,
             revision=self.importer.filler.history.head,
         )
@@ -197,8 +200,7 @@ class _Load:
         demand_terms(archived)
         demand_domains(domains, base_domain=self.importer.base_domain)
         await register(
-            self.connected.driver,
-            Registration(tenant, archived, to.name or archived.name, to.plan or archived.plan, domains),
+            driver, Registration(tenant, archived, to.name or archived.name, to.plan or archived.plan, domains)
         )
         return tenant
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 import asyncpg
+from msgspec.structs import replace
 from sqlalchemy.exc import DBAPIError
 
 from leasehold.config import windows_of
@@ -22,13 +23,21 @@ from leasehold.tenancy.archive.refusals import (
 )
 from leasehold.tenancy.context import TenantRef
 from leasehold.tenancy.jobs.models import PLATFORM_LANE
-from leasehold.tenancy.names import InvalidHostname, check_hostname, quoted, role_name
+from leasehold.tenancy.names import InvalidHostname, check_hostname, quoted
 from leasehold.tenancy.provision import SlugTaken
+from leasehold.tenancy.restores.homes import Home
 from leasehold.tenancy.slugs import SLUG_TAKEN, taking_sql
 
 # A tenant whose row came with a platform that was taken over has no schema yet, and its id waits for its archive.
 _IS_HOMELESS = "t.state = 'purged' OR pg_catalog.to_regnamespace(quote_ident(t.schema_name)) IS NULL"
 _IS_KNOWN = f"SELECT 1 FROM platform.tenants t WHERE t.id = $1 AND NOT ({_IS_HOMELESS})"
+_AWAITED = f"""
+SELECT t.slug, t.name, t.plan, t.limits::text, t.features::text, t.rate_limits::text,
+       'suspended' IN (t.state, coalesce(t.deleted_from, '')) AS is_suspended,
+       ARRAY(SELECT d.hostname FROM platform.tenant_domains d WHERE d.tenant_id = t.id ORDER BY d.hostname) AS domains
+  FROM platform.tenants t WHERE t.id = $1 AND t.state NOT IN ('purging', 'purged') AND ({_IS_HOMELESS})
+   FOR UPDATE
+"""
 _PLAN = "SELECT 1 FROM platform.plans WHERE name = $1"
 # The row of a tenant that was purged is all that is left of it, and is taken over with the id.
 _ROW = f"""
@@ -48,7 +57,7 @@ RETURNING id
 """
 # Its certificate stays in the audit log; without this, a second purge would add to the first one.
 _FORGET_PURGE = "DELETE FROM platform.tenant_purges WHERE tenant_id = $1"
-# Those that it had when the platform was archived; it has those that its own archive knows.
+# Those that it shall have are written anew.
 _FORGET_DOMAINS = "DELETE FROM platform.tenant_domains WHERE tenant_id = $1"
 _DOMAIN = """
 INSERT INTO platform.tenant_domains (id, tenant_id, hostname, created_at) VALUES ($1, $2, $3, now())
@@ -94,17 +103,40 @@ def demand_domains(hostnames: Sequence[str], *, base_domain: str) -> None:
             raise DomainNotAllowed(hostname=hostname) from error
 
 
-async def choose_id(connection: DriverConnection, archived: UUID, *, tenant_roles: bool, anew: bool) -> UUID:
-    """Return the id of an archive if nobody has it, else a new one.
-
-    Roles are shared by all databases of a server: where another installation on it has the tenant, the id is not free.
-    """
+async def choose_id(connection: DriverConnection, archived: UUID, *, anew: bool) -> UUID:
+    """Return the id of an archive if nobody here has it, else a new one."""
     if anew or archived == PLATFORM_LANE or await connection.fetchval(_IS_KNOWN, archived):
         return new_id()
-    role = quoted(role_name(archived))
-    if tenant_roles and await connection.fetchval("SELECT pg_catalog.to_regrole($1) IS NOT NULL", role):
-        return new_id()
     return archived
+
+
+async def choose_home(connection: DriverConnection, tenant_id: UUID, *, tenant_roles: bool) -> Home:
+    """Return a home for a tenant that nobody has, called after its id where that can be.
+
+    Roles are shared by all databases of a server: another installation on it may have the tenant, and the roles of a
+    database that was dropped are still there.
+    """
+    home = Home.of(tenant_id)
+    if tenant_roles and await connection.fetchval("SELECT pg_catalog.to_regrole($1) IS NOT NULL", quoted(home.role)):
+        return Home.new()
+    return home
+
+
+async def as_awaited(connection: DriverConnection, archived: ArchivedTenant) -> ArchivedTenant:
+    """Return a tenant as its row says, where that came with a platform that was taken over, else as its archive does.
+
+    Its archive may be of long ago. Whom either of the two knows as suspended is that.
+    """
+    row = await connection.fetchrow(_AWAITED, archived.id)
+    if row is None:
+        return archived
+    return replace(
+        archived,
+        **{name: row[name] for name in ("slug", "name", "plan")},
+        **{name: json.loads(row[name]) for name in ("limits", "features", "rate_limits")},
+        is_suspended=archived.is_suspended or row["is_suspended"],
+        domains=tuple(row["domains"]),
+    )
 
 
 async def register(connection: DriverConnection, wanted: Registration) -> None:

@@ -8,7 +8,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from uuid import UUID
 
 import asyncpg
@@ -20,7 +20,7 @@ from leasehold.tenancy.bind import TenantSession, open_tenant_session, record_ca
 from leasehold.tenancy.context import TenantRef
 from leasehold.tenancy.fleet.lease import LEASE_LOST, Lease, LeaseLost, connect_for_run, held_lease, raise_if_lost
 from leasehold.tenancy.fleet.ledger import TenantResult, finish_run, gone_among, record_failure, start_run
-from leasehold.tenancy.fleet.plan import UnknownTenantSlug
+from leasehold.tenancy.fleet.plan import HAS_HOME, UnknownTenantSlug
 from leasehold.tenancy.fleet.run import Report, RunSummary
 from leasehold.tenancy.registry import TERMS_SQL, tenant_ref_of
 from leasehold.tenancy.window import RevisionWindow
@@ -28,20 +28,36 @@ from leasehold.tenancy.window import RevisionWindow
 TenantCall = Callable[[TenantSession, TenantRef], Awaitable[object]]
 """What is called for each tenant; its session is committed afterwards."""
 
+# What is set aside for a tenant has the secrets of that tenant, whose it may be again.
 _TENANTS = f"""
-SELECT t.id, t.slug, t.schema_name, t.role_name, t.state, t.revision, {TERMS_SQL}, r.served_by
+SELECT t.id, t.slug, t.schema_name, t.role_name, t.state, t.revision, {TERMS_SQL}, r.served_by,
+       coalesce(x.tenant_id, t.id) AS owner_id
   FROM platform.tenants t
   JOIN platform.plans p ON p.name = t.plan
   LEFT JOIN platform.tenant_revisions r ON r.revision = t.revision
- WHERE t.state NOT IN ('purging', 'purged') ORDER BY t.id
+  LEFT JOIN platform.tenant_restores x ON x.aside_id = t.id
+ WHERE t.state NOT IN ('purging', 'purged') AND {HAS_HOME} ORDER BY t.id
 """
-# Of the runs since the last one that reached its end.
+# Of the runs since the last one that reached its end. What was done before a tenant was put back, is set aside.
 _DONE = """
-SELECT r.tenant_id FROM platform.fleet_results r JOIN platform.fleet_runs f ON f.id = r.run_id
+SELECT coalesce(x.aside_id, r.tenant_id) AS tenant_id
+  FROM platform.fleet_results r JOIN platform.fleet_runs f ON f.id = r.run_id
+  LEFT JOIN platform.tenant_restores x
+         ON x.tenant_id = r.tenant_id AND x.set_aside_at > r.finished_at AND NOT x.is_undone
  WHERE f.kind = 'call' AND f.target = $1 AND r.error IS NULL
    AND f.started_at > coalesce((SELECT max(started_at) FROM platform.fleet_runs
                                  WHERE kind = 'call' AND target = $1 AND outcome = 'succeeded'), '-infinity')
 """
+
+
+@dataclass(frozen=True, slots=True)
+class _Callee:
+    """For whom a function is called."""
+
+    tenant: TenantRef
+    """Whose schema is bound, and who stands in the ledger."""
+    named: TenantRef
+    """Who the function is told that it is: the tenant for whom its secrets are wrapped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +111,7 @@ class FleetCall:
                 await finish_run(connection, lease.run_id, summary.outcome, summary.reason)
         return summary
 
-    async def _tenants(self, connection: DriverConnection) -> tuple[int, list[TenantRef]]:
+    async def _tenants(self, connection: DriverConnection) -> tuple[int, list[_Callee]]:
         rows = await connection.fetch(_TENANTS)
         known = {row["slug"] for row in rows}
         for slug in (*self.only, *self.exclude):
@@ -103,27 +119,27 @@ class FleetCall:
                 raise UnknownTenantSlug(slug)
         done = set[UUID]() if self.anew else {row["tenant_id"] for row in await connection.fetch(_DONE, self.name)}
         return len(rows), [
-            tenant_ref_of(row)
+            _callee(row)
             for row in rows
             if row["id"] not in done and (not self.only or row["slug"] in self.only) and row["slug"] not in self.exclude
         ]
 
     async def _call_all(
-        self, tenants: list[TenantRef], lease: Lease, results: list[TenantResult], skipped: list[str]
+        self, tenants: list[_Callee], lease: Lease, results: list[TenantResult], skipped: list[str]
     ) -> None:
         queue = iter(tenants)
 
         async def work() -> None:
-            for tenant in queue:
+            for callee in queue:
                 if sum(result.error is not None for result in results) >= self.max_failures:
                     return
                 lease.demand()
-                if result := await self._call(tenant, lease):
+                if result := await self._call(callee, lease):
                     results.append(result)
                     self.report.on_result(result)
                 else:
-                    skipped.append(tenant.slug)
-                    self.report.on_skip(tenant.slug)
+                    skipped.append(callee.tenant.slug)
+                    self.report.on_skip(callee.tenant.slug)
 
         try:
             async with asyncio.TaskGroup() as group:
@@ -133,9 +149,9 @@ class FleetCall:
             raise_if_lost(group)
             raise
 
-    async def _call(self, tenant: TenantRef, lease: Lease) -> TenantResult | None:
+    async def _call(self, callee: _Callee, lease: Lease) -> TenantResult | None:
         """Return what a call came to; None for a tenant that is being purged, or was."""
-        started = time.monotonic()
+        started, tenant = time.monotonic(), callee.tenant
 
         def result(error: str | None = None) -> TenantResult:
             ms = round((time.monotonic() - started) * 1000)
@@ -144,7 +160,7 @@ class FleetCall:
         try:
             self.window.demand(tenant)
             async with open_tenant_session(self.database, tenant) as session:
-                await self.function(session, tenant)
+                await self.function(session, callee.named)
                 await record_call(session, run_id=lease.run_id, target=self.name, ms=result().duration_ms)
         except Exception as error:  # whatever somebody's function may raise
             if sqlstate_of(error) == LEASE_LOST:
@@ -159,3 +175,8 @@ class FleetCall:
                 connection.terminate()
             return failed
         return result()
+
+
+def _callee(row: asyncpg.Record) -> _Callee:
+    tenant = tenant_ref_of(row)
+    return _Callee(tenant, replace(tenant, id=row["owner_id"]))

@@ -19,12 +19,15 @@ from leasehold.tenancy.fleet.replay import SchemaTarget
 from leasehold.tenancy.fleet.segments import Rendering
 from leasehold.tenancy.names import APP_ROLE
 
+# After a platform was taken over, tenants wait for their archives without a schema, and come out of them at head. One
+# that is served has lost its schema, which shall be heard of.
+HAS_HOME = "(t.state = 'active' OR pg_catalog.to_regnamespace(quote_ident(t.schema_name)) IS NOT NULL)"
 # A platform that is older than this code has no column `is_canary` yet.
-_TENANTS = """
+_TENANTS = f"""
 SELECT t.id, t.slug, t.schema_name, t.role_name, t.revision,
        coalesce((to_jsonb(t) ->> 'is_canary')::boolean, false) AS is_canary
   FROM platform.tenants t
- WHERE t.state NOT IN ('purging', 'purged') AND t.revision IS DISTINCT FROM $1 ORDER BY t.id
+ WHERE t.state NOT IN ('purging', 'purged') AND t.revision IS DISTINCT FROM $1 AND {HAS_HOME} ORDER BY t.id
 """
 _SLUGS = "SELECT slug FROM platform.tenants WHERE slug = ANY($1)"
 _COUNT = "SELECT count(*) FROM platform.tenants WHERE state NOT IN ('purging', 'purged')"
