@@ -96,9 +96,9 @@ class Restorer:
     ) -> PutBack:
         """Give a tenant what an archive of it has, and keep what it had until that is confirmed or undone.
 
-        It is served all the time. While the last step is taken, requests that write wait for less than a second, or where
-        autovacuum has to give way for a second and a half;
-        afterwards a request that was in the middle, or in a process that has not heard of it, is asked to come back.
+        It is served all the time. While the last step is taken, requests that write wait for less than a second; where
+        autovacuum has to give way, for a second and a half. Afterwards a request that was in the middle, or in a
+        process that has not heard of it, is asked to come back.
 
         Raises:
             AnotherTenants: the archive is of another tenant.
