@@ -1,11 +1,13 @@
 """`python -m benchmarks.noise PORT CONNECTIONS SECONDS`: one noisy client, a program of its own.
 
 It reads requests from its standard input as JSON strings, one a line, asks for them in turn on each connection as soon
-as the last answer is there, whatever that was, and prints how many answers had which status.
+as the last answer is there, whatever that was, and prints how many answers had which status. It gives way to all
+others: who makes noise has a machine of its own, and the quiet ones need not share that.
 """
 
 import asyncio
 import json
+import os
 import sys
 from collections import Counter
 from itertools import cycle
@@ -44,6 +46,7 @@ async def _make_noise(port: int, connections: int, seconds: float, requests: lis
 
 def main() -> None:
     """Make the noise that the command line and the standard input describe."""
+    os.nice(19)
     port, connections, seconds = int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
     requests = [json.loads(line).encode() for line in sys.stdin]
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

@@ -38,7 +38,9 @@ async def test_two_processes_obey_within_a_second(
 ) -> None:
     headers = await bearer(process, acme)
     async with AsyncExitStack() as stack:
-        addresses = [await stack.enter_async_context(served(settings, listen=listen, log_level="warning")) for _ in range(2)]
+        addresses = [
+            await stack.enter_async_context(served(settings, listen=listen, log_level="warning")) for _ in range(2)
+        ]
 
         async def change(verb: str, status: int, *how: MaintenanceBegin) -> None:
             async with platform_session(process.database) as session:

@@ -44,7 +44,10 @@ async def test_two_processes_know_the_names_of_a_tenant_within_a_second(
     hostname, new = f"app.{acme.slug}.example", new_slug()
     async with AsyncExitStack() as stack:
         trusting = {"trusted_proxies": "127.0.0.0/8"}
-        addresses = [await stack.enter_async_context(served(settings, listen=listen, log_level="warning", **trusting)) for _ in range(2)]
+        addresses = [
+            await stack.enter_async_context(served(settings, listen=listen, log_level="warning", **trusting))
+            for _ in range(2)
+        ]
 
         def service_on(session: object) -> TenantService:
             return TenantService(

@@ -10,7 +10,7 @@ look compares them as a whole.
 import asyncio
 import contextlib
 import time
-from collections.abc import Generator, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
 from uuid import UUID
 
@@ -117,7 +117,7 @@ class DirectoryFeed:
                             await self._wake.wait()
                     self._wake.clear()
                     waiters, self._waiters = self._waiters, []
-                    with _ended_after(_ANSWER_TIMEOUT_S, connection):
+                    async with asyncio.timeout(_ANSWER_TIMEOUT_S):
                         await self._catch_up(connection)
                     for waiter in waiters:
                         waiter.set()
@@ -204,19 +204,6 @@ class DirectoryFeed:
         self._seen = {row["id"] for row in rows}
         self._horizon = horizon["xact"]
         self._directory.confirm(asked_at)
-
-
-@contextlib.contextmanager
-def _ended_after(seconds: float, connection: DriverConnection) -> Generator[None]:
-    """Break a connection off unless the block ends in time; what is asked on it then fails.
-
-    Not `asyncio.timeout`: the transaction would wait for an answer to its ROLLBACK from a server that gives none.
-    """
-    timer = asyncio.get_running_loop().call_later(seconds, connection.terminate)
-    try:
-        yield
-    finally:
-        timer.cancel()
 
 
 def _known_tenants(

@@ -17,7 +17,7 @@ from leasehold.core.vault import InstallationKey
 from leasehold.process import Process
 from leasehold.tenancy.context import TenantRef, TenantState
 from leasehold.tenancy.directory import KnownSubjects, TenantDirectory
-from leasehold.tenancy.feed import DirectoryFeed
+from leasehold.tenancy.feed import APPLICATION_NAME, DirectoryFeed
 from leasehold.tenancy.fleet.history import TenantHistory
 from leasehold.tenancy.signing import SigningKeyWatch
 from tests.factories import OPERATOR, new_slug, principal, provisioned, until
@@ -25,6 +25,11 @@ from tests.factories import OPERATOR, new_slug, principal, provisioned, until
 _SUSPEND = "UPDATE platform.tenants SET state = 'suspended' WHERE id = $1"
 _CHANGE = """
 INSERT INTO platform.registry_changes (id, tenant_id, xact) VALUES ($1, $2, pg_current_xact_id()::text::bigint)
+"""
+
+_TERMINATE = """
+SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+ WHERE application_name = $1 AND datname = current_database()
 """
 
 
@@ -94,10 +99,7 @@ async def test_a_lost_feed_forgets_whom_it_saw_active(process: Process, settings
     seen = principal(acme, acme.id)
     process.subjects.remember(acme.id, seen, epoch=process.subjects.epoch)
     connection: Any = await asyncpg.connect(driver_url(settings.database_url.get_secret_value()))
-    await connection.execute(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-        " WHERE application_name = 'leasehold-directory' AND datname = current_database()"
-    )
+    await connection.fetchval(_TERMINATE, APPLICATION_NAME)
     await connection.close()
     await until(lambda: not process.subjects.knows(acme.id, seen), timeout_s=3)
     await until(lambda: _is_fresh(process.directory), timeout_s=3)
@@ -120,10 +122,29 @@ async def test_a_feed_outlives_what_nobody_foresaw(
     await until(lambda: directory.by_id(tenant.id) is not None, timeout_s=10)
 
 
+async def test_a_feed_outlives_the_end_of_its_backend_at_whatever_moment_that_comes(
+    settings: Settings, process: Process, writers: list[Any], acme: TenantRef
+) -> None:
+    """The driver tells it in three ways, one of which is no error of a connection: it had not read the farewell yet."""
+    directory = TenantDirectory(max_age_s=5)
+    feed = _feed(settings, directory, poll_s=0.0005)
+    await feed.start()
+    async with asyncio.timeout(60):
+        while feed.losses < 30:
+            await feed.caught_up()
+            await asyncio.sleep(feed.losses % 7 / 1000)
+            await writers[0].fetchval(_TERMINATE, APPLICATION_NAME)
+    await writers[0].execute(_SUSPEND, acme.id)
+    async with writers[0].transaction():
+        await writers[0].execute(_CHANGE, new_id(), acme.id)
+    await until(lambda: _state(directory, acme) is TenantState.SUSPENDED, timeout_s=3)
+    await feed.close()
+
+
 async def test_a_feed_to_which_nothing_comes_any_more_is_given_up_and_another_made(
     settings: Settings, process: Process, writers: list[Any], acme: TenantRef
 ) -> None:
-    """After two seconds: the kernel takes eight, and a ROLLBACK would wait for them."""
+    """After two seconds: the kernel alone would take eight."""
     url = urlsplit(settings.database_url.get_secret_value())
     directory = TenantDirectory(max_age_s=5)
     async with wired(str(url.hostname), int(url.port or 5432)) as wire:

@@ -1,6 +1,7 @@
-"""What can be done with many items at once. Each statement is sent once, with the values of all lines."""
+"""What can be done with many items at once, in slices: a thousand lines in one go would keep everybody else waiting."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -12,7 +13,8 @@ from leasehold.core.clock import utc_now
 from leasehold.core.errors import MOST_FAULTS, FieldError, Invalid, NotFound, Problem
 from leasehold.core.ids import new_id
 from leasehold.core.preconditions import PreconditionFailed, PreconditionRequired
-from leasehold.core.uploads import Upload
+from leasehold.core.slices import WRITTEN, each, slices
+from leasehold.core.uploads import RawLine, Upload
 from leasehold.core.validation import UNREADABLE, converted, within
 from leasehold.tenancy.bind import TenantSession
 from leasehold.workspace.catalogue import ITEMS
@@ -45,29 +47,29 @@ class ItemBulk:
             LimitExceeded: the tenant may have no more bytes.
         """
         await self._limits.demand_storage()
-        checked = await self._with_active_owners([_row_of(line, schemas.ItemCreate) for line in lines])
+        checked = await self._with_active_owners(await each(partial(_row_of, struct=schemas.ItemCreate), lines))
         rows = await self._inserted(await self._within_limit(checked))
-        shown = [row if isinstance(row, Problem) else msgspec.convert(row, schemas.Item) for row in rows]
-        return lines_of(shown, status=201)
+        return lines_of(await each(_made, rows), status=201)
 
     async def change(self, lines: Sequence[object]) -> Outcomes[schemas.Item]:
         """Change the items that the lines name, and return what became of each. An item is changed by one line only."""
-        patches = [_patch_of(line) for line in lines]
+        patches = await each(_patch_of, lines)
         rows = await self._repository.locked_many({each.id for each in patches if isinstance(each, schemas.ItemChange)})
         needs_version = await SettingsRepository(session=self._session).requires_if_match()
         changes = [_change_of(patch, rows, needs_version=needs_version) for patch in _each_once(patches)]
         inactive = await self._inactive(_new_owner(change) for change in changes)
         results: list[models.Item | Problem] = []
-        for change in changes:
-            if isinstance(change, Problem):
-                results.append(change)
-            elif _new_owner(change) in inactive:
-                results.append(InvalidOwner())
-            else:
-                write(*change)
-                results.append(change[0])
-        await self._session.flush()
-        return lines_of([row if isinstance(row, Problem) else _shown(row) for row in results], status=200)
+        async for some in slices(changes, WRITTEN):
+            for change in some:
+                if isinstance(change, Problem):
+                    results.append(change)
+                elif _new_owner(change) in inactive:
+                    results.append(InvalidOwner())
+                else:
+                    write(*change)
+                    results.append(change[0])
+            await self._session.flush()
+        return lines_of(await each(_shown, results), status=200)
 
     async def take(self, upload: Upload) -> schemas.Imported:
         """Make an item of each line of an upload, or none at all.
@@ -80,7 +82,7 @@ class ItemBulk:
         imported, faults = 0, list[FieldError]()
         try:
             async for batch in upload.batches():
-                rows = [_row_of(_decoded(line), schemas.ItemLine) for _, line in batch]
+                rows = await each(_imported, batch)
                 # Once there is a fault nothing is kept, and the rest is only looked through.
                 rows = await self._inserted(await self._with_active_owners(rows)) if not faults else rows
                 for (number, _), row in zip(batch, rows, strict=True):
@@ -118,8 +120,8 @@ class ItemBulk:
 
     async def _inserted(self, rows: list[Row | Problem]) -> list[Row | Problem]:
         """Insert those of some rows that were not refused, and return all."""
-        if made := [row for row in rows if not isinstance(row, Problem)]:
-            await self._repository.insert_many(made)
+        async for some in slices([row for row in rows if not isinstance(row, Problem)], WRITTEN):
+            await self._repository.insert_many(some)
         return rows
 
     async def _inactive(self, owner_ids: Iterable[UUID | None]) -> set[UUID]:
@@ -133,6 +135,10 @@ def _decoded(line: bytes) -> object:
         return msgspec.json.decode(line)
     except UNREADABLE:
         return Invalid(errors=[FieldError("", "is not valid JSON, or nested too deeply")])
+
+
+def _imported(line: RawLine) -> Row | Problem:
+    return _row_of(_decoded(line[1]), schemas.ItemLine)
 
 
 def _row_of(line: object, struct: type[schemas.ItemCreate]) -> Row | Problem:
@@ -194,5 +200,11 @@ def _new_owner(change: Change | Problem) -> UUID | None:
     return owner_id if owner_id != row.owner_id else None
 
 
-def _shown(row: models.Item) -> schemas.Item:
+def _made(row: Row | Problem) -> schemas.Item | Problem:
+    return row if isinstance(row, Problem) else msgspec.convert(row, schemas.Item)
+
+
+def _shown(row: models.Item | Problem) -> schemas.Item | Problem:
+    if isinstance(row, Problem):
+        return row
     return schemas.Item(*(getattr(row, name) for name in schemas.Item.__struct_fields__))

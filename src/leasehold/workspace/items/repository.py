@@ -14,6 +14,7 @@ from leasehold.core.listing.listing import Listing
 from leasehold.core.pagination import Page, Pager
 from leasehold.core.reads import OpenReader, Read, Reader, columns_of
 from leasehold.core.repository import KeysetRepository
+from leasehold.core.slices import WRITTEN, slices
 from leasehold.workspace.items import models, schemas
 from leasehold.workspace.users.models import User
 
@@ -94,8 +95,11 @@ class ItemRepository(KeysetRepository[models.Item]):
         statement = select(models.Item).where(models.Item.id == any_(_IDS)).order_by(models.Item.id)
         if not or_deleted:
             statement = statement.where(IS_PRESENT)
-        rows = await self.session.scalars(statement.with_for_update(), {"ids": list(ids)})
-        return {row.id: row for row in rows}
+        found: dict[UUID, models.Item] = {}
+        async for some in slices(sorted(ids), WRITTEN):
+            rows = await self.session.scalars(statement.with_for_update(), {"ids": some})
+            found |= {row.id: row for row in rows}
+        return found
 
     async def insert_many(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Insert rows that have a value for each column, by one prepared statement in a few messages."""
