@@ -114,7 +114,7 @@ async def test_a_domain_that_is_removed_while_the_tenant_moves_is_recorded_where
             await tenants.remove_domain(acme.id, hostname, by=OPERATOR)
 
     async with mover.transaction():
-        await process.restorer._move(mover, acme.id).exchange(acme.slug, is_undone=True)
+        await process.restorer.move(mover, acme.id).exchange(acme.slug, is_undone=True)
         removing = asyncio.create_task(remove())
         async with asyncio.timeout(30):
             while not await mover.fetchval(WAITING):

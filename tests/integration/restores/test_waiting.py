@@ -47,7 +47,7 @@ async def written_to(settings: Settings, tenant: TenantRef, *tables: str) -> Asy
     """Write to tables of a tenant in a transaction that does not end."""
     with psycopg.connect(_url(settings)) as writing:
         for table in tables:
-            writing.execute(f'LOCK TABLE "{tenant.schema}"."{table}" IN ROW EXCLUSIVE MODE')
+            writing.execute(f'LOCK TABLE "{tenant.schema}"."{table}" IN ROW EXCLUSIVE MODE'.encode())
         yield writing
         if not writing.closed:
             writing.rollback()
@@ -80,7 +80,7 @@ async def test_a_restore_that_stands_still_with_the_tables_locked_is_ended_and_h
     yesterday: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(moving, "_LETS_GO", moving._LETS_GO.replace("10s", "300ms"))
+    monkeypatch.setattr(moving, "LETS_GO", moving.LETS_GO.replace("10s", "300ms"))
     before = await rows_of(process, owner, acme.id)
     async with written_to(settings, acme, "items") as writing:
         moving_in = asyncio.create_task(put_back(process, yesterday, acme.id))
@@ -143,7 +143,7 @@ async def test_a_confirmation_behind_an_undo_is_recorded_where_the_tenant_lives_
     await put_back(process, yesterday, acme.id)
     served = await owner.fetchval("SELECT schema_name FROM platform.tenants WHERE id = $1", acme.id)
     other: Any = await asyncpg.connect(_url(settings))
-    undoing = process.restorer._move(other, acme.id)
+    undoing = process.restorer.move(other, acme.id)
     async with other.transaction():
         await undoing.exchange(acme.slug, is_undone=True)
         confirming = asyncio.create_task(process.restorer.confirm(acme.id, by=OPERATOR))

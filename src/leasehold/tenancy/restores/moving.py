@@ -43,7 +43,7 @@ _ATTEMPT_MS = 700
 _BEHIND_THE_TABLES = "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '200ms'"
 # Autovacuum is told to give way when PostgreSQL has looked for deadlocks, and then goes within milliseconds.
 _FOR_AUTOVACUUM_MS = 500
-_LETS_GO = "SET LOCAL idle_in_transaction_session_timeout = '10s'"
+LETS_GO = "SET LOCAL idle_in_transaction_session_timeout = '10s'"
 """Whoever is stopped in the middle must not keep others from the tables that it locked."""
 # Whoever would begin a run waits until this has ended, and then reads where the tenant lives.
 _NO_RUN = "LOCK TABLE platform.fleet_leases IN SHARE MODE"
@@ -185,7 +185,7 @@ class Move:
         """Do `work` with the locked row of the tenant, as soon as nobody writes to it; then all is to be committed."""
         loop, connection = asyncio.get_running_loop(), self.connection
         deadline, attempt_ms = loop.time() + self.patience_s, _ATTEMPT_MS
-        await connection.execute(_LETS_GO)
+        await connection.execute(LETS_GO)
         while True:
             try:
                 async with connection.transaction():

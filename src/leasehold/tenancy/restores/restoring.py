@@ -110,7 +110,7 @@ class Restorer:
         manifest, importer = archive.manifest, self.importer
         async with importer.begun(archive, progress=progress) as connected:
             driver = connected.driver
-            move = self._move(driver, tenant_id)
+            move = self.move(driver, tenant_id)
             row = await move.begin()
             if manifest.tenant.id != tenant_id:
                 raise AnotherTenants(archived=manifest.tenant.slug, slug=row["slug"])
@@ -158,7 +158,7 @@ class Restorer:
 
     async def _exchange(self, tenant_id: UUID, by: Actor, *, is_undone: bool) -> Exchanged:
         async with self.owner.connection() as connection, connection.transaction():
-            move = self._move(connection, tenant_id)
+            move = self.move(connection, tenant_id)
             row = await move.begin()
             noted = await move.exchange(row["slug"], is_undone=is_undone)
             await connection.execute(binding(noted["schema_name"]))
@@ -193,5 +193,6 @@ class Restorer:
         await self.purger.purge(noted["aside_id"], by=by)
         return Exchanged(tenant_id, row["slug"], noted["made_at"], noted["is_undone"], noted["aside_id"])
 
-    def _move(self, connection: DriverConnection, tenant_id: UUID) -> Move:
+    def move(self, connection: DriverConnection, tenant_id: UUID) -> Move:
+        """Return a move of a tenant, on a connection that is in a transaction."""
         return Move(connection, tenant_id, self.tenant_roles, self.importer.filler.history, self.patience_s)
