@@ -65,6 +65,7 @@ def command(
     environment |= {"LEASEHOLD_BACKUP_PASSPHRASE": passphrase, "LEASEHOLD_BACKUP_URL": f"file://{store}"}
     return subprocess.Popen(
         [sys.executable, "-m", "leasehold", *map(str, arguments)],
+        stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env=environment,

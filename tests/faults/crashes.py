@@ -39,8 +39,8 @@ class OwnServer:
 
 
 @contextmanager
-def own_server(folder: Path) -> Generator[OwnServer]:
-    """Run a server until the end of the block."""
+def own_server(folder: Path, **parameters: str) -> Generator[OwnServer]:
+    """Run a server until the end of the block, with settings besides."""
     home = Home(folder, major=18)
-    with EmbeddedPostgres(home.folder, parameters=_PARAMETERS) as admin_url:
+    with EmbeddedPostgres(home.folder, parameters=_PARAMETERS | parameters) as admin_url:
         yield OwnServer(admin_url, home)

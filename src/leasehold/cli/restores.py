@@ -135,9 +135,11 @@ def list_all(as_json: bool) -> None:
 @as_json
 def confirm(tenant: str, yes: bool, as_json: bool) -> None:
     """Destroy what is kept for a tenant that was put back, with a certificate in the audit log."""
+    seen = run(lambda process: restores_of(process).waiting_for(tenant))
     if not yes:
-        click.confirm(f"Destroy what is kept for {tenant}? Nothing brings it back.", abort=True, err=True)
-    done = run(lambda process: restores_of(process).confirm(tenant, by=operator()))
+        click.echo(_waiting(seen), err=True)
+        click.confirm("Destroy what is kept? Nothing brings it back.", abort=True, err=True)
+    done = run(lambda process: restores_of(process).confirm(seen, by=operator()))
     what = "the earlier state" if done.is_undone else "what it had before"
     show(done, [f"{done.slug}: {what} is destroyed; its id was {done.aside_id}."], as_json=as_json)
 

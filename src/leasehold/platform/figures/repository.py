@@ -53,10 +53,12 @@ IS_RUNNING: _Statement = select(
     )
 )
 _NOW = func.statement_timestamp()
+# What is kept with a state that is set aside waits for that state, and for no worker.
+_IS_TO_BE_DONE = QueuedJob.lane.not_in(select(Tenant.id).where(Tenant.state == TenantState.SET_ASIDE))
 OVERDUE: _Statement = (
     # They wait for a worker to find that their time has come.
     select(func.extract("epoch", _NOW - QueuedJob.run_at))
-    .where(QueuedJob.state == literal("delayed", literal_execute=True), QueuedJob.run_at <= _NOW)
+    .where(QueuedJob.state == literal("delayed", literal_execute=True), QueuedJob.run_at <= _NOW, _IS_TO_BE_DONE)
     .order_by(QueuedJob.run_at)
     .limit(1)
 )
@@ -65,9 +67,12 @@ LIVING_WORKERS: _Statement = select(func.count()).select_from(WORKERS.order_by(N
 
 
 def _some_in(state: str, column: ColumnElement[Any]) -> Subquery:
-    """Return a column of the jobs of a state, which is written out, as the partial indexes want it."""
+    """Return a column of the jobs of a state, but for those that are kept with what is set aside.
+
+    The state is written out, as the partial indexes want it.
+    """
     is_in = QueuedJob.state == literal(state, literal_execute=True)
-    return select(column).where(is_in).limit(literal(MOST_JOBS, literal_execute=True)).subquery()
+    return select(column).where(is_in, _IS_TO_BE_DONE).limit(literal(MOST_JOBS, literal_execute=True)).subquery()
 
 
 # No column is asked for, so that an index alone can answer.

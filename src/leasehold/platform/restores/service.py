@@ -19,7 +19,8 @@ from leasehold.tenancy.archive.importing import Destination, Imported, Importer
 from leasehold.tenancy.archive.progress import SILENT, Progress
 from leasehold.tenancy.archive.reading import ArchiveFile
 from leasehold.tenancy.archive.refusals import ArchiveRefused
-from leasehold.tenancy.restores.restoring import Exchanged, PutBack, Restorer
+from leasehold.tenancy.restores.refusals import NothingWaits
+from leasehold.tenancy.restores.restoring import Exchanged, Kept, PutBack, Restorer
 
 OpenSession = Callable[[], AbstractAsyncContextManager[PlatformSession]]
 
@@ -109,14 +110,26 @@ class RestoreService:
         """
         return await self._restorer.redo(await self._demand(tenant), by=by)
 
-    async def confirm(self, tenant: str, *, by: Actor) -> Exchanged:
-        """Destroy what is kept for a tenant.
+    async def waiting_for(self, tenant: str) -> Waiting:
+        """Return what is kept for a tenant.
 
         Raises:
             NobodyCalled: there is no such tenant.
+            NothingWaits: nothing is.
+        """
+        tenant_id = await self._demand(tenant)
+        found = next((one for one in await self.waiting() if one.tenant_id == tenant_id), None)
+        if found is None:
+            raise NothingWaits(slug=tenant)
+        return found
+
+    async def confirm(self, seen: Waiting, *, by: Actor) -> Exchanged:
+        """Destroy what is kept for a tenant, if it is still what was seen.
+
+        Raises:
             ArchiveRefused, NoOwner: see `Restorer.confirm`.
         """
-        return await self._restorer.confirm(await self._demand(tenant), by=by)
+        return await self._restorer.confirm(seen.tenant_id, by=by, seen=Kept(seen.aside_id, seen.is_undone))
 
     async def _demand(self, tenant: str) -> UUID:
         found = await self._living(tenant)

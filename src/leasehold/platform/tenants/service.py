@@ -197,12 +197,13 @@ class TenantService(SQLAlchemyAsyncRepositoryService[registry.Tenant, TenantRepo
         """Take a custom domain from a tenant.
 
         Raises:
-            advanced_alchemy.exceptions.NotFoundError: the tenant has no such domain.
+            NotFound, advanced_alchemy.exceptions.NotFoundError: there is no such tenant, or it has no such domain.
         """
+        tenant = await self.repository.locked(tenant_id)
         domains = TenantDomainRepository(session=self._session)
         row = await domains.get_one(tenant_id=tenant_id, hostname=hostname, with_for_update=True)
         await domains.delete(row.id)
-        tenant, changes = await self.get(tenant_id), {"hostname": {"from": hostname, "to": None}}
+        changes = {"hostname": {"from": hostname, "to": None}}
         await AuditLog(self._session, by).record_to(tenant_ref(tenant), "tenant.domain_removed", changes=changes)
         await announce_tenant(self._session, tenant_id)
 

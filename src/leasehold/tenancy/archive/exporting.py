@@ -17,6 +17,7 @@ from leasehold.tenancy.archive.copying import copy_out
 from leasehold.tenancy.archive.manifest import FORMAT, ArchivedTable, Manifest
 from leasehold.tenancy.archive.moving import SecretsMoving
 from leasehold.tenancy.archive.progress import SILENT, Progress
+from leasehold.tenancy.archive.refusals import PutBackMeanwhile
 from leasehold.tenancy.archive.rewrapping import RowChange
 from leasehold.tenancy.archive.sealing import ArchiveKey
 from leasehold.tenancy.archive.shape import TableShape, staying
@@ -68,9 +69,19 @@ class Exporter:
         platform knows of the tenant. That takes one pass over the rows, and a second one from the first difference on,
         both of them in one snapshot. The same key must have made both: only then are equal secrets wrapped alike.
 
+        A tenant that is put back in the middle is exported once more.
+
         Raises:
             As for `export`, and what `open_sink` raises.
         """
+        try:
+            return await self._changed(tenant_id, open_sink, key, since, progress)
+        except PutBackMeanwhile:
+            return await self._changed(tenant_id, open_sink, key, since, progress)
+
+    async def _changed(
+        self, tenant_id: UUID, open_sink: OpenSink, key: ArchiveKey, since: Manifest | None, progress: Progress
+    ) -> tuple[datetime, Manifest | None]:
         async with snapshot(self.url, tenant_id, tenant_roles=self.tenant_roles) as seen:
             at = utc_now()
             if since is not None and await self._is_as(since, seen, at, key, progress):

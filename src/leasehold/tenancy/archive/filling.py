@@ -11,7 +11,7 @@ from leasehold.core.database import DriverConnection
 from leasehold.core.vault import InstallationKey
 from leasehold.tenancy.archive.building import Way, build, go_on
 from leasehold.tenancy.archive.copying import FORMATS
-from leasehold.tenancy.archive.indexes import set_aside
+from leasehold.tenancy.archive.indexes import put_away
 from leasehold.tenancy.archive.loading import Loading
 from leasehold.tenancy.archive.manifest import Manifest
 from leasehold.tenancy.archive.moving import SecretsMoving
@@ -92,7 +92,7 @@ class Filling:
         shapes = await build(driver, self.target, way, manifest)
         await driver.execute(FORMATS)
         archived = {table.name: table for table in manifest.tables}
-        indexes = await set_aside(driver, self.target.schema)
+        indexes = await put_away(driver, self.target.schema)
         loading = Loading(driver, self.archive, self._secrets, self.progress)
         for shape in shapes:
             await loading.load(archived[shape.name], schema=shape.schema)

@@ -1,4 +1,4 @@
-"""Sets indexes aside while tables are filled: one that is built afterwards costs a fraction of one that grows.
+"""Puts indexes away while tables are filled: one that is built afterwards costs a fraction of one that grows.
 
 Those that hold a rule stay. That all are back is seen by the fingerprint, in which every index is a line.
 """
@@ -20,7 +20,7 @@ SELECT format('DROP INDEX %I.%I', n.nspname, c.relname) AS gone, pg_catalog.pg_g
 """
 
 
-async def set_aside(connection: DriverConnection, schema: str) -> str:
+async def put_away(connection: DriverConnection, schema: str) -> str:
     """Drop the indexes of a schema that hold no rule, and return the statements that make them again."""
     rows = await connection.fetch(_PLAIN, schema)
     await connection.execute(message(*(row["gone"] for row in rows)))

@@ -74,8 +74,8 @@ async def snapshot(url: str, tenant_id: UUID, *, tenant_roles: bool) -> AsyncGen
         driver_url(url), connection_class=LivelyConnection, timeout=10, statement_cache_size=0
     )
     try:
-        for _ in range(_LOOKS):
-            if found := await _look(connection, tenant_id, tenant_roles=tenant_roles):
+        for is_last in (*[False] * (_LOOKS - 1), True):
+            if found := await _look(connection, tenant_id, tenant_roles=tenant_roles, is_last=is_last):
                 try:
                     yield found
                 except asyncpg.UndefinedTableError as error:  # all were there, and no migration can touch them
@@ -87,13 +87,29 @@ async def snapshot(url: str, tenant_id: UUID, *, tenant_roles: bool) -> AsyncGen
         connection.terminate()
 
 
-async def _look(connection: DriverConnection, tenant_id: UUID, *, tenant_roles: bool) -> Snapshot | None:
-    """Begin the transaction, and return what it sees; None where tables came or went in the last moment."""
+async def _look(connection: DriverConnection, tenant_id: UUID, *, tenant_roles: bool, is_last: bool) -> Snapshot | None:
+    """Begin the transaction, and return what it sees; None where tables came or went in the last moment.
+
+    A tenant that is put back in the middle is as good as drifted, for PostgreSQL describes it by its names of now: so
+    that counts in the last look alone.
+    """
+    try:
+        return await _seen(connection, tenant_id, tenant_roles=tenant_roles)
+    except _MOVING:
+        return None
+    except Drifted:
+        if is_last:
+            raise
+        return None
+
+
+async def _seen(connection: DriverConnection, tenant_id: UUID, *, tenant_roles: bool) -> Snapshot | None:
     async with connection.transaction(readonly=True):
         ref = _ref(await _row(connection, tenant_id))
         names = await table_names(connection, ref.schema)
-    if not names or not await _begin(connection, ref, names, tenant_roles=tenant_roles):
+    if not names:
         return None
+    await _begin(connection, ref, names, tenant_roles=tenant_roles)
     row = await _row(connection, tenant_id)
     if row["revision"] != ref.revision or await table_names(connection, ref.schema) != names:
         return None
@@ -107,10 +123,8 @@ async def _look(connection: DriverConnection, tenant_id: UUID, *, tenant_roles: 
     return Snapshot(connection, ref, _archived(row), tables)
 
 
-async def _begin(connection: DriverConnection, ref: TenantRef, names: Sequence[str], *, tenant_roles: bool) -> bool:
-    """Lock all tables; the snapshot is taken by the first query behind that. Return False if that was not to be had:
-    the tenant is being purged, or migrated.
-    """
+async def _begin(connection: DriverConnection, ref: TenantRef, names: Sequence[str], *, tenant_roles: bool) -> None:
+    """Lock all tables; the snapshot is taken by the first query behind that."""
     listed = ", ".join(f"{quoted(ref.schema)}.{quoted(name)}" for name in names)
     binding = binding_sql(ref, tenant_roles=tenant_roles)
     locks = f"SET LOCAL lock_timeout = '{_WAIT}'; LOCK TABLE {listed} IN ACCESS SHARE MODE; SET LOCAL ROLE none"
@@ -119,9 +133,6 @@ async def _begin(connection: DriverConnection, ref: TenantRef, names: Sequence[s
         await begin_bound(connection.execute, begin)
     except asyncpg.LockNotAvailableError as error:
         raise BeingMigrated(slug=ref.slug) from error
-    except _MOVING:
-        return False
-    return True
 
 
 async def _row(connection: DriverConnection, tenant_id: UUID) -> asyncpg.Record:

@@ -35,9 +35,12 @@ _HAS_WORKER = """
 SELECT EXISTS (SELECT FROM platform.job_workers
                 WHERE seen_at BETWEEN now() - make_interval(secs => $1) AND now() + make_interval(secs => $1))
 """
-_DEAD = (
-    "SELECT name, count(*) AS jobs FROM platform.jobs WHERE state = 'dead' GROUP BY name ORDER BY count(*) DESC, name"
-)
+# Those that are kept with what was set aside come back with it, or go; until then nobody can try them again.
+_DEAD = """
+SELECT name, count(*) AS jobs FROM platform.jobs j
+ WHERE state = 'dead' AND NOT EXISTS (SELECT FROM platform.tenants t WHERE t.id = j.lane AND t.state = 'set_aside')
+ GROUP BY name ORDER BY count(*) DESC, name
+"""
 # Each lane that has something ready is found by one look into the index, as workers find it. The jobs of a tenant that
 # is not active wait rightly.
 _NEXT = f"""

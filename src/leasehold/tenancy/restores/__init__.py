@@ -1,4 +1,4 @@
 """Restores: one tenant is put back to an earlier state, in its place or beside it, and what it had is kept meanwhile.
 
-To read it in order: refusals, homes, moving, restoring, ending.
+To read it in order: refusals, homes, holders, moving, restoring.
 """

@@ -38,8 +38,26 @@ class FleetUnderWay(ArchiveRefused):
 
 
 class StillBusy(ArchiveRefused):
-    """The tables of the tenant {slug} were written to all the time for {seconds} seconds; nothing was changed. Let it
-    rest by `leasehold tenants maintain {slug}`, or try again.
+    """The tables of the tenant {slug} were held by others all the time for {seconds} seconds, at last by {holders};
+    nothing was changed. Let it rest by `leasehold tenants maintain {slug}`, or try again.
+    """
+
+
+class MigratedBeyond(ArchiveRefused):
+    """The tenant {slug} stands at revision {revision}, and this release knows none beyond {head}; nothing was changed.
+    Take the release that migrated it.
+    """
+
+
+class BeingDestroyed(ArchiveRefused):
+    """What was kept for the tenant {slug} is being destroyed: `leasehold restores confirm {slug}` waits for the end of
+    that, or goes on with it if it was cut off.
+    """
+
+
+class ChangedMeanwhile(ArchiveRefused):
+    """What is kept for the tenant {slug} is no longer what you were asked about; nothing was destroyed. Ask again:
+    `leasehold restores confirm {slug}`.
     """
 
 

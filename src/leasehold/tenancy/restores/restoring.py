@@ -25,7 +25,7 @@ from leasehold.tenancy.provision import empty_schema_sql, memberships_sql
 from leasehold.tenancy.purge import Purger, condemn
 from leasehold.tenancy.restores.homes import Home
 from leasehold.tenancy.restores.moving import Move
-from leasehold.tenancy.restores.refusals import AnotherTenants, LeftBehind, NothingWaits
+from leasehold.tenancy.restores.refusals import AnotherTenants, ChangedMeanwhile, NothingWaits
 
 _PATIENCE_S = 60.0
 # One whose platform was taken over has no schema yet, and nothing that could be kept.
@@ -34,13 +34,9 @@ SELECT 1 FROM platform.tenants t
  WHERE id = $1 AND state NOT IN ('purging', 'purged')
    AND pg_catalog.to_regnamespace(quote_ident(t.schema_name)) IS NOT NULL
 """
-_NOTED = """
-SELECT r.aside_id, r.made_at, r.is_undone, a.state, a.revision, t.slug, t.schema_name
-  FROM platform.tenant_restores r
-  JOIN platform.tenants a ON a.id = r.aside_id
-  JOIN platform.tenants t ON t.id = r.tenant_id
- WHERE r.tenant_id = $1 FOR UPDATE OF r, a
-"""
+# First of all, as a move does it: behind one that is just ending, all that is read is as it left it.
+_TENANT = "SELECT slug, schema_name FROM platform.tenants WHERE id = $1 FOR UPDATE"
+_NOTED = "SELECT aside_id, made_at, is_undone FROM platform.tenant_restores WHERE tenant_id = $1"
 
 _log = structlog.get_logger(__name__)
 
@@ -58,6 +54,14 @@ class PutBack(Struct, frozen=True):
     bytes: int
     aside_id: UUID
     """Under which what it had is kept."""
+
+
+class Kept(Struct, frozen=True):
+    """What was set aside for a tenant when somebody looked."""
+
+    aside_id: UUID
+    is_undone: bool
+    """Whether it is the earlier state, and not what the tenant had before."""
 
 
 class Exchanged(Struct, frozen=True):
@@ -80,7 +84,7 @@ class Restorer:
     purger: Purger
     tenant_roles: bool
     patience_s: float = field(default=_PATIENCE_S)
-    """Seconds for which it waits for those who write, and for as many again."""
+    """Seconds for which it waits for those who write, or a little longer."""
 
     async def lives(self, tenant_id: UUID) -> bool:
         """Tell whether there is a tenant in whose place something could be put."""
@@ -92,19 +96,21 @@ class Restorer:
     ) -> PutBack:
         """Give a tenant what an archive of it has, and keep what it had until that is confirmed or undone.
 
-        It is served all the time. While the last step is taken, requests that write wait for less than a second;
-        afterwards a request that was in the middle, or in a process that has not heard of it, is asked to come back.
+        It is served all the time. While the last step is taken, requests that write wait for less than a second; where
+        autovacuum has to give way, for a second and a half. Afterwards a request that was in the middle, or in a
+        process that has not heard of it, is asked to come back.
 
         Raises:
             AnotherTenants: the archive is of another tenant.
-            NotInPlace, WaitsForConfirmation, RestoreUnderWay, FleetUnderWay, StillBusy: it cannot be put back now.
+            NotInPlace, WaitsForConfirmation, BeingDestroyed, RestoreUnderWay, FleetUnderWay, StillBusy, MigratedBeyond:
+            it cannot be put back now.
             NoOwner, ArchiveRefused, FleetNotReady, FingerprintMismatch, LiveRevisionFailed, Unrenderable,
             DatabaseUnavailable: as for an import.
         """
         manifest, importer = archive.manifest, self.importer
         async with importer.begun(archive, progress=progress) as connected:
             driver = connected.driver
-            move = self._move(driver, tenant_id)
+            move = self.move(driver, tenant_id)
             row = await move.begin()
             if manifest.tenant.id != tenant_id:
                 raise AnotherTenants(archived=manifest.tenant.slug, slug=row["slug"])
@@ -119,10 +125,9 @@ class Restorer:
             changes = {"made_at": manifest.made_at, "revision": manifest.revision}
             await record_restore(driver, tenant_id, by, "tenant.put_back", changes=changes)
             await filling.demand(expected)
-            if self.tenant_roles:
-                await driver.execute(memberships_sql(target))
-            head = importer.filler.history.head
-            aside_id = await move.move_in(home, revision=head, made_at=manifest.made_at)
+            memberships = memberships_sql(target) if self.tenant_roles else ""
+            aside_id = await move.move_in(home, memberships=memberships, made_at=manifest.made_at)
+        head = importer.filler.history.head
         _log.info("tenant_put_back", tenant=str(tenant_id), aside=str(aside_id))
         return PutBack(
             tenant_id, row["slug"], manifest.made_at, head, manifest.revision, manifest.rows, manifest.bytes, aside_id
@@ -135,7 +140,8 @@ class Restorer:
             UndoneAlready: it has that.
             NothingWaits: nothing is kept.
             LeftBehind: what is set aside was not migrated to the head of this code.
-            NotInPlace, RestoreUnderWay, FleetUnderWay, StillBusy: it cannot be done now.
+            BeingDestroyed, NotInPlace, RestoreUnderWay, FleetUnderWay, StillBusy, MigratedBeyond: it cannot be done
+            now.
             NoOwner, DatabaseUnavailable: as for any change of the owner.
         """
         return await self._exchange(tenant_id, by, is_undone=True)
@@ -145,16 +151,15 @@ class Restorer:
 
         Raises:
             NotUndone: it has that.
-            NothingWaits, LeftBehind, NotInPlace, RestoreUnderWay, FleetUnderWay, StillBusy, NoOwner,
-            DatabaseUnavailable: as for `undo`.
+            NothingWaits, LeftBehind, BeingDestroyed, NotInPlace, RestoreUnderWay, FleetUnderWay, StillBusy,
+            MigratedBeyond, NoOwner, DatabaseUnavailable: as for `undo`.
         """
         return await self._exchange(tenant_id, by, is_undone=False)
 
     async def _exchange(self, tenant_id: UUID, by: Actor, *, is_undone: bool) -> Exchanged:
         async with self.owner.connection() as connection, connection.transaction():
-            move = self._move(connection, tenant_id)
+            move = self.move(connection, tenant_id)
             row = await move.begin()
-            await self._demand_at_head(connection, tenant_id, row["slug"])
             noted = await move.exchange(row["slug"], is_undone=is_undone)
             await connection.execute(binding(noted["schema_name"]))
             action = "tenant.put_back_undone" if is_undone else "tenant.put_back_redone"
@@ -162,32 +167,32 @@ class Restorer:
         _log.info("tenant_exchanged", tenant=str(tenant_id), aside=str(noted["aside_id"]))
         return Exchanged(tenant_id, row["slug"], noted["made_at"], is_undone, noted["aside_id"])
 
-    async def confirm(self, tenant_id: UUID, *, by: Actor) -> Exchanged:
+    async def confirm(self, tenant_id: UUID, *, by: Actor, seen: Kept | None = None) -> Exchanged:
         """Destroy what is set aside for a tenant, with a certificate; who was killed in the middle asks again.
+
+        `seen` is what whoever confirms it has seen; without it, it is whatever is set aside.
 
         Raises:
             NothingWaits: nothing is set aside.
+            ChangedMeanwhile: it is something else than what was seen.
             NoOwner, DatabaseUnavailable: as for any change of the owner.
             asyncpg.PostgresError: as for `Purger.purge`.
         """
         async with self.owner.connection() as connection, connection.transaction():
             await connection.execute("SET LOCAL lock_timeout = '10s'")
+            row: Any = await connection.fetchrow(_TENANT, tenant_id)
             noted: Any = await connection.fetchrow(_NOTED, tenant_id)
             if noted is None:
-                slug = await connection.fetchval("SELECT slug FROM platform.tenants WHERE id = $1", tenant_id)
-                raise NothingWaits(slug=slug or tenant_id)
+                raise NothingWaits(slug=row["slug"] if row else tenant_id)
+            if seen is not None and seen != Kept(noted["aside_id"], noted["is_undone"]):
+                raise ChangedMeanwhile(slug=row["slug"])
             if await condemn(connection, noted["aside_id"]):
-                await connection.execute(binding(noted["schema_name"]))
+                await connection.execute(binding(row["schema_name"]))
                 changes = {"made_at": noted["made_at"], "aside_id": str(noted["aside_id"])}
                 await record_restore(connection, tenant_id, by, "tenant.put_back_confirmed", changes=changes)
         await self.purger.purge(noted["aside_id"], by=by)
-        return Exchanged(tenant_id, noted["slug"], noted["made_at"], noted["is_undone"], noted["aside_id"])
+        return Exchanged(tenant_id, row["slug"], noted["made_at"], noted["is_undone"], noted["aside_id"])
 
-    async def _demand_at_head(self, connection: DriverConnection, tenant_id: UUID, slug: str) -> None:
-        noted: Any = await connection.fetchrow(_NOTED, tenant_id)
-        head = self.importer.filler.history.head
-        if noted is not None and noted["revision"] != head:
-            raise LeftBehind(slug=slug, revision=noted["revision"], head=head)
-
-    def _move(self, connection: DriverConnection, tenant_id: UUID) -> Move:
-        return Move(connection, tenant_id, self.tenant_roles, self.patience_s)
+    def move(self, connection: DriverConnection, tenant_id: UUID) -> Move:
+        """Return a move of a tenant, on a connection that is in a transaction."""
+        return Move(connection, tenant_id, self.tenant_roles, self.importer.filler.history, self.patience_s)
