@@ -66,7 +66,7 @@ async def _open_pool(url: str, *, size: int, prepared_statements: bool) -> Drive
             reset=_leave_as_it_is,
             **options,
         )
-    except (OSError, asyncpg.PostgresError) as error:
+    except (*LOST_CONNECTION, asyncpg.PostgresError) as error:
         raise DatabaseUnavailable from error
 
 

@@ -14,6 +14,7 @@ import structlog
 from leasehold.core.clock import utc_now
 from leasehold.core.errors import Problem
 from leasehold.core.failures import kind_of
+from leasehold.core.sqlstate import LOST_CONNECTION
 from leasehold.core.vault import UnwrapFailed
 from leasehold.platform.backups.names import archive_path, archive_time, marker_path
 from leasehold.platform.backups.progress import RunProgress
@@ -85,7 +86,7 @@ class Maker:
             is_out_of_order, result = True, Result(target, "failed", reason=str(error))
         except (ArchiveRefused, Problem, UnwrapFailed) as error:
             result = Result(target, "failed", reason=_sentence(error))
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except (*LOST_CONNECTION, asyncpg.PostgresError) as error:
             reason = f"the database does not answer, or refuses: {kind_of(error)}"
             is_out_of_order, result = True, Result(target, "failed", reason=reason)
         except Exception as error:  # noqa: BLE001  # whatever is wrong with one of them, the others want theirs

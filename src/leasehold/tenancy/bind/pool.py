@@ -19,6 +19,7 @@ from leasehold.core.errors import DatabaseUnavailable
 from leasehold.core.figures import Histogram
 from leasehold.core.line import Line
 from leasehold.core.lively import LivelyConnection
+from leasehold.core.sqlstate import LOST_CONNECTION
 from leasehold.core.usage import UsageMeter
 from leasehold.tenancy.bind.binding import binding_sql
 from leasehold.tenancy.bind.trace import Statements
@@ -253,7 +254,7 @@ class ReaderPool:
             connection: ReaderConnection = await asyncpg.connect(
                 self._url, connection_class=ReaderConnection, timeout=5, **self._options
             )
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
+        except (*LOST_CONNECTION, asyncpg.PostgresError) as error:
             raise DatabaseUnavailable from error
         connection.home = home
         connection.tenants = set()

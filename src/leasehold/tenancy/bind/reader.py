@@ -10,21 +10,14 @@ import asyncpg
 
 from leasehold.core.errors import DatabaseUnavailable, Problem
 from leasehold.core.reads import Read, StructT
-from leasehold.core.sqlstate import problem_of_driver
+from leasehold.core.sqlstate import LOST_CONNECTION, problem_of_driver
 from leasehold.tenancy.bind.binding import begin_bound
 from leasehold.tenancy.bind.moved import PLACE, is_about_shape, moved
 from leasehold.tenancy.bind.pool import ReaderConnection, ReaderPool
 from leasehold.tenancy.bind.trace import remarked
 from leasehold.tenancy.context import TenantRef
 
-# InternalClientError is how the driver meets the farewell of a backend that it has not read yet.
-_DEAD = (
-    OSError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.OperatorInterventionError,
-)
+_DEAD = (*LOST_CONNECTION, asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError)
 RowsT = TypeVar("RowsT")
 
 
@@ -151,8 +144,7 @@ def _problem_with_driver(error: BaseException) -> Problem | None:
         return None  # only a reader that writes meets it
     if isinstance(error, asyncpg.PostgresError):
         return problem_of_driver(error)
-    is_lost = isinstance(error, (OSError, asyncpg.InterfaceError, asyncpg.InternalClientError))
-    return DatabaseUnavailable() if is_lost else None
+    return DatabaseUnavailable() if isinstance(error, LOST_CONNECTION) else None
 
 
 def tenant_reader(pool: ReaderPool, tenant: TenantRef, *, is_hurried: bool = True) -> TenantReader:

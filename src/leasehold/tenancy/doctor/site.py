@@ -147,7 +147,7 @@ async def open_site(settings: Settings, code: Code, key: InstallationKey, *, is_
                 continue
             try:
                 connections[setting] = await open_plainly(url.get_secret_value())
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
+            except (*LOST_CONNECTION, asyncpg.PostgresError) as error:
                 failures[setting] = str(error) or type(error).__name__
             else:
                 stack.push_async_callback(_close, connections[setting])
