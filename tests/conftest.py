@@ -36,10 +36,10 @@ from leasehold.tenancy.context import TenantRef
 from leasehold.tenancy.fleet.plan import RunOptions
 from leasehold.tenancy.install import install, with_login
 from leasehold.tenancy.names import APP_ROLE, OWNER_ROLE
-from tests.bouncer import ASKED, PGBOUNCER, WHY_NOT
+from tests.bouncer import ASKED
 from tests.documented import Documented
 from tests.factories import provisioned
-from tests.pooler import behind, bouncer
+from tests.pooler import as_asked
 
 pytest_plugins = ["pytest_databases.docker", "pytest_databases.docker.postgres"]
 
@@ -139,13 +139,8 @@ def settings(admin_url: str) -> Generator[Settings]:
     worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
     with installed(admin_url, f"leasehold_test_{worker}_{os.getpid()}") as made:
         migrate(made)
-        if not ASKED:
-            yield made
-            return
-        if PGBOUNCER is None:
-            pytest.skip(WHY_NOT)
-        with bouncer(made) as port:
-            yield behind(made, port)
+        with as_asked(made) as used:
+            yield used
 
 
 @contextmanager

@@ -11,10 +11,11 @@ from contextlib import contextmanager
 from functools import cache
 from urllib.parse import urlsplit
 
+import pytest
 from pydantic import SecretStr
 
 from leasehold.config import Settings
-from tests.bouncer import PGBOUNCER, bouncing
+from tests.bouncer import ASKED, PGBOUNCER, WHY_NOT, bouncing
 
 # Who waits longer waits for somebody who waits for it.
 _DEADLOCK_S = 8
@@ -45,6 +46,18 @@ def bouncer(settings: Settings) -> Generator[int]:
     )
     with bouncing(ini, f'"{parts.username}" "{parts.password}"\n') as port:
         yield port
+
+
+@contextmanager
+def as_asked(settings: Settings) -> Generator[Settings]:
+    """Yield the settings of an installation, behind a pooler of its own where that is asked for."""
+    if not ASKED:
+        yield settings
+        return
+    if PGBOUNCER is None:
+        pytest.skip(WHY_NOT)
+    with bouncer(settings) as port:
+        yield behind(settings, port)
 
 
 def behind(settings: Settings, port: int) -> Settings:

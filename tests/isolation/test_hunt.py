@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from leasehold.config import Settings
-from tests.bouncer import ASKED, PGBOUNCER, WHY_NOT
+from tests.bouncer import ASKED
 from tests.conftest import installed, migrate
 from tests.factories import new_slug
 from tests.integration.cli.shell import PROJECT
@@ -20,7 +20,7 @@ from tests.isolation.hunt.hunting import Plan, hunt
 from tests.isolation.hunt.mutants import MUTANTS, Mutant, mutated
 from tests.isolation.hunt.trespasses import TRESPASSES
 from tests.isolation.hunt.weather import KINDS
-from tests.pooler import behind, bouncer
+from tests.pooler import as_asked
 
 
 def plan_of(text: str) -> Plan:
@@ -44,13 +44,8 @@ def installation(admin_url: str, worker_id: str) -> Generator[Settings]:
 @pytest.fixture
 def own(installation: Settings) -> Generator[Settings]:
     """The installation, behind a pooler where that is asked for: one of its own, for a product that leaks binds it."""
-    if not ASKED:
-        yield installation
-        return
-    if PGBOUNCER is None:
-        pytest.skip(WHY_NOT)
-    with bouncer(installation) as port:
-        yield behind(installation, port)
+    with as_asked(installation) as used:
+        yield used
 
 
 async def test_whatever_tenants_do_at_once_none_sees_or_changes_anything_of_another(
