@@ -22,7 +22,7 @@ from leasehold.workspace.keys.jobs import note_use as note_use_of_key
 from leasehold.workspace.uses import LastUses, Uses
 from tests.api.problems import on
 from tests.factories import api_client, api_key
-from tests.integration.worker.crew import all_done, at_work
+from tests.integration.worker.crew import all_done, at_work, empty_queue
 
 _MOMENT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -170,6 +170,8 @@ async def test_a_key_that_opened_something_was_used_and_an_expired_one_was_not(
 ) -> None:
     server: Process = app.app.state.process
     await server.feed.caught_up()
+    await server.key_uses.flush(server.database)  # of all keys that other tests have used
+    await empty_queue(owner)
     keys = [await api_key(process, acme) for _ in range(2)]
     past = f"UPDATE \"{acme.schema}\".api_keys SET expires_at = now() - interval '1 second' WHERE id = $1"
     await owner.execute(past, keys[1].id)
