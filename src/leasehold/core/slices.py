@@ -21,6 +21,8 @@ async def slices(items: Sequence[ItemT], size: int) -> AsyncGenerator[Sequence[I
         yield items[start : start + size]
 
 
-async def each(function: Callable[[ItemT], ResultT], items: Sequence[ItemT]) -> list[ResultT]:
+async def each(
+    function: Callable[[ItemT], ResultT], items: Sequence[ItemT], *, size: int = _LOOKED_AT
+) -> list[ResultT]:
     """Return what a function says of each item; others have their turns meanwhile."""
-    return [function(item) async for some in slices(items, _LOOKED_AT) for item in some]
+    return [function(item) async for some in slices(items, size) for item in some]

@@ -31,6 +31,8 @@ HEARTBEAT_S = 1.0
 _ANSWER_TIMEOUT_S = 2.0
 _CAUGHT_UP_TIMEOUT_S = 1.0
 _RETRY_S = 0.2
+# Some milliseconds. Fewer would be so many turns of others that a look at ten thousand would not be done in time.
+_ROWS_AT_ONCE = 500
 
 _TENANTS = f"""
 SELECT t.id, t.slug, t.schema_name, t.role_name, t.state, t.revision, t.is_read_only, t.maintenance_ends_at,
@@ -217,7 +219,7 @@ async def known_tenants(
 
     For reading a row takes longer than putting it into the directory, and a changed plan may be ten thousand of them.
     """
-    return await each(partial(_known_tenant, asked_at=asked_at), rows)
+    return await each(partial(_known_tenant, asked_at=asked_at), rows, size=_ROWS_AT_ONCE)
 
 
 def _known_tenant(row: asyncpg.Record, asked_at: float) -> tuple[TenantRef, list[str], dict[str, float]]:
