@@ -5,7 +5,6 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Literal
 
-from faults.latency import NOTICED_S
 from faults.stage import Stage
 
 Route = Callable[[str, Stage], AbstractAsyncContextManager[Mapping[str, str]]]
@@ -48,6 +47,5 @@ class Fault:
     """Size of the disk that PostgreSQL has for itself; 0 for the machine's."""
     workers: int = 1
     is_unnoticed: bool = False
-    """Whether no request may be refused or cut off, and 99 of 100 must be answered `within_s`."""
-    within_s: float = NOTICED_S
+    """Whether no request may be refused or cut off, and 99 of 100 must be answered within `NOTICED_S`."""
     is_in_short_form: bool = False

@@ -51,13 +51,16 @@ class Journal:
         os.close(self._descriptor)
 
 
-def read_journal(path: Path) -> list[Entry]:
-    """Return all lines that are complete."""
-    return list(_entries(path))
+def read_journal(path: Path, *, behind: int = 0) -> list[Entry]:
+    """Return all lines that are complete, behind so many bytes."""
+    return list(_entries(path, behind))
 
 
-def _entries(path: Path) -> Iterator[Entry]:
+def _entries(path: Path, behind: int) -> Iterator[Entry]:
     decoder = msgspec.json.Decoder(Entry)
-    for line in path.read_bytes().splitlines(keepends=True):
+    with path.open("rb") as file:
+        file.seek(behind)
+        lines = file.read().splitlines(keepends=True)
+    for line in lines:
         if line.endswith(b"\n"):
             yield decoder.decode(line)

@@ -12,7 +12,6 @@ PAGE = ROOT / "docs" / "reference" / "failures.md"
 def page(faults: Sequence[Fault], figures: str) -> str:
     """Return the page, with the figures that were taken last."""
     promises = "\n".join(f"| `{fault.name}` | {fault.expected} |" for fault in faults)
-    patient = "".join(f" (`{one.name}`: {one.within_s:.0f} s)" for one in faults if one.within_s != NOTICED_S)
     return f"""\
 # Under failure
 
@@ -34,7 +33,7 @@ Always, under every fault:
 - **The harm was real**: requests were refused by it, processes ended, or it has counted itself what it has met.
 
 Where *nobody notices*, no request is answered 503 or 429 or cut off, and 99 of 100 of those that are due during the
-harm are answered within {NOTICED_S:.0f} s{patient}.
+harm are answered within {NOTICED_S:.0f} s.
 
 What else is promised:
 
