@@ -14,6 +14,16 @@ _RETURN_NOTHING = ctypes.create_string_buffer(struct.pack("HBBI", 0x06, 0, 0, 0)
 _DROP_ALL = struct.pack("HL", 1, ctypes.addressof(_RETURN_NOTHING))
 
 
+def no_silence() -> str | None:
+    """Say why a wire cannot fall silent on this machine, None if it can."""
+    with socket.socket() as probe:
+        try:
+            probe.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, _DROP_ALL)
+        except OSError as error:
+            return f"no filter can be put on a socket: {error}"
+    return None
+
+
 class Wire:
     """All connections that go through one port."""
 

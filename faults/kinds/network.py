@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from faults.fault import Fault
 from faults.stage import Stage
-from faults.wire import wired
+from faults.wire import no_silence, wired
 
 
 @asynccontextmanager
@@ -76,6 +76,7 @@ FAULTS = (
         "network-silent",
         "Connections on which nothing comes any more are given up; their requests, and who waits, get 503 or 429.",
         _fall_silent,
+        why_not=no_silence,
         # As the guide wants it of PostgreSQL, but sooner: its own patience with who is gone is two hours.
         parameters={"tcp_keepalives_idle": "2", "tcp_keepalives_interval": "1", "tcp_user_timeout": "5000"},
         route=_through_a_wire,
