@@ -2,13 +2,16 @@
 
 import asyncio
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+from leasehold.config import Settings
 from leasehold.core.actor import Actor
 from leasehold.core.database import PlatformSession, platform_session
 from leasehold.core.principal import Principal
+from leasehold.main import build_process
 from leasehold.platform.admins.service import AdminService
 from leasehold.platform.lifecycle.service import LifecycleService
 from leasehold.platform.scopes import PLATFORM_SCOPES
@@ -36,6 +39,19 @@ def lifecycle(session: PlatformSession) -> LifecycleService:
 def new_slug() -> str:
     """Return a slug that no other test has."""
     return f"t-{secrets.token_hex(6)}"
+
+
+@asynccontextmanager
+async def parts_of(settings: Settings) -> AsyncGenerator[Process]:
+    """Yield the parts of a process that is not started, and close what they have opened by the end of the block."""
+    process = build_process(settings)
+    try:
+        yield process
+    finally:
+        await process.owner.close()
+        await process.provisioner.app.close()
+        process.passwords.close()
+        await process.database.close()
 
 
 async def provisioned(process: Process, slug: str | None = None) -> TenantRef:

@@ -7,13 +7,12 @@ import pytest
 
 from leasehold.config import Settings
 from leasehold.core.database import platform_session
-from leasehold.main import build_process
 from leasehold.platform.admins.models import Admin
 from leasehold.platform.admins.schemas import AdminPatch
 from leasehold.platform.admins.service import AdminService, LastAdmin
 from leasehold.process import Process
 from tests.conftest import installed, migrate
-from tests.factories import OPERATOR, new_slug
+from tests.factories import OPERATOR, new_slug, parts_of
 
 WRITE = "platform:admins:write"
 
@@ -29,13 +28,11 @@ def own(admin_url: str, worker_id: str) -> Generator[Settings]:
 @pytest.fixture
 async def alone(own: Settings) -> AsyncGenerator[Process]:
     """A process of the installation, in which no former admin may act."""
-    process = build_process(own)
-    async with platform_session(process.database) as session:
-        for admin in await AdminService(session, process.key).all():
-            await session.merge(Admin(id=admin.id, is_active=False))
-    yield process
-    process.passwords.close()
-    await process.database.close()
+    async with parts_of(own) as process:
+        async with platform_session(process.database) as session:
+            for admin in await AdminService(session, process.key).all():
+                await session.merge(Admin(id=admin.id, is_active=False))
+        yield process
 
 
 async def create(process: Process, *scopes: str) -> Admin:

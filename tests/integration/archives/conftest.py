@@ -10,10 +10,9 @@ import pytest
 
 from leasehold.config import Settings
 from leasehold.core.database import driver_url
-from leasehold.main import build_process
 from leasehold.process import Process
 from tests.conftest import installed, migrate
-from tests.factories import new_slug
+from tests.factories import new_slug, parts_of
 
 
 async def as_owner(settings: Settings) -> Any:
@@ -46,8 +45,5 @@ def elsewhere(admin_url: str, tmp_path: Path, worker_id: str) -> Generator[Setti
 @pytest.fixture
 async def there(elsewhere: Settings) -> AsyncGenerator[Process]:
     """The parts of a process of that installation."""
-    process = build_process(elsewhere)
-    yield process
-    await process.owner.close()
-    process.passwords.close()
-    await process.database.close()
+    async with parts_of(elsewhere) as made:
+        yield made

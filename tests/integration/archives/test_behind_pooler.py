@@ -10,13 +10,12 @@ from pydantic import SecretStr
 
 from leasehold.config import Settings
 from leasehold.core.ids import new_id
-from leasehold.main import build_process
 from leasehold.process import Process
 from leasehold.tenancy.context import TenantRef
 from leasehold.tenancy.owner import OwnerPooled
 from tests.archives import exported, imported
 from tests.bouncer import bouncing, needs_pgbouncer
-from tests.factories import OPERATOR, item, new_slug
+from tests.factories import OPERATOR, item, new_slug, parts_of
 
 pytestmark = needs_pgbouncer
 _SENTENCE = r"^LEASEHOLD_OWNER_URL leads to a pooler; whoever .* must reach PostgreSQL itself\.$"
@@ -53,12 +52,8 @@ def behind(settings: Settings) -> Generator[Settings]:
 
 @pytest.fixture
 async def pooled(behind: Settings) -> AsyncGenerator[Process]:
-    process = build_process(behind)
-    yield process
-    await process.owner.close()
-    await process.provisioner.app.close()
-    process.passwords.close()
-    await process.database.close()
+    async with parts_of(behind) as made:
+        yield made
 
 
 async def test_a_tenant_goes_out_through_a_pooler_and_whoever_comes_in_must_go_around_it(

@@ -10,7 +10,6 @@ import pytest
 
 from leasehold.config import Settings, keep_of
 from leasehold.core.database import platform_session
-from leasehold.main import build_process
 from leasehold.platform.backups.objects import open_objects
 from leasehold.platform.backups.service import BackupService, Keeping
 from leasehold.platform.backups.store import BackupStore
@@ -18,7 +17,7 @@ from leasehold.process import Process
 from leasehold.tenancy.context import TenantRef
 from tests.archives import purged
 from tests.conftest import installed, migrate
-from tests.factories import OPERATOR, new_slug
+from tests.factories import OPERATOR, new_slug, parts_of
 from tests.integration.archives.conftest import as_owner
 from tests.stores import BUCKET, s3_server, use
 
@@ -58,12 +57,8 @@ def alone(admin_url: str) -> Generator[Settings]:
 @pytest.fixture
 async def parts(alone: Settings) -> AsyncGenerator[Process]:
     """The parts of a process of it."""
-    process = build_process(alone)
-    yield process
-    await process.owner.close()
-    await process.provisioner.app.close()
-    process.passwords.close()
-    await process.database.close()
+    async with parts_of(alone) as made:
+        yield made
 
 
 @pytest.fixture

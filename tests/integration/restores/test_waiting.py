@@ -86,7 +86,7 @@ async def test_a_restore_that_stands_still_with_the_tables_locked_is_ended_and_h
         moving_in = asyncio.create_task(put_back(process, yesterday, acme.id))
         await _waits(owner, acme)
         writing.rollback()
-        time.sleep(1.5)  # noqa: ASYNC251 - the whole process stands still
+        time.sleep(1.5)  # noqa: ASYNC251 - as one that is stopped: PostgreSQL is to lose patience with it, after 0.3 s
         with pytest.raises(DBAPIError):
             await moving_in
     assert await aside_of(owner, acme.id) is None
