@@ -24,12 +24,9 @@ from leasehold.tenancy import connections, purge
 from leasehold.tenancy.context import TenantRef, UnknownTenant
 from leasehold.tenancy.owner import Owner
 from leasehold.tenancy.purge import Purger
-from tests.admins import impersonated
 from tests.audit import events_of
 from tests.conftest import installed, migrate
-from tests.factories import OPERATOR, admin, bearer, item, lifecycle, new_slug, provisioned
-from tests.people import user
-from tests.plans import PLANS, decided, plan_of
+from tests.factories import OPERATOR, admin, item, lifecycle, new_slug, provisioned
 
 TENANTS = "/platform/v1/tenants"
 
@@ -46,91 +43,6 @@ async def deleted(process: Process, tenant: TenantRef) -> None:
     """Delete a tenant whose grace is over at once."""
     async with platform_session(process.database) as session:
         await LifecycleService(session, grace=timedelta(0)).delete(tenant.id, by=OPERATOR)
-
-
-async def places_of(owner: Any, text: str) -> list[str]:
-    """Return every column of every table of the database in which a text stands, whatever its case."""
-    columns = await owner.fetch(
-        "SELECT n.nspname, c.relname, a.attname FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid"
-        " JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'p') AND a.attnum > 0"
-        " AND NOT a.attisdropped AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_'"
-    )
-    found: list[str] = []
-    for schema, table, column in columns:
-        place = f'"{schema}"."{table}"'
-        # As text, and as the text that bytes may be.
-        shown = f"concat_ws(' ', \"{column}\"::text, CASE WHEN pg_typeof(\"{column}\") = 'bytea'::regtype"
-        shown += f" THEN encode(\"{column}\"::text::bytea, 'escape') END)"
-        if await owner.fetchval(f"SELECT EXISTS (SELECT FROM {place} WHERE {shown} ILIKE $1)", f"%{text}%"):
-            found.append(f"{schema}.{table}.{column}")
-    return found
-
-
-async def test_nothing_that_names_the_tenant_or_its_people_is_left_in_the_whole_database(
-    http: httpx.AsyncClient, process: Process, owner: Any, globex: TenantRef
-) -> None:
-    root, slug = await admin(process), new_slug()
-    key = {"Idempotency-Key": f"make-{slug}"}
-    made = await http.post(TENANTS, headers=root | key, json={"slug": slug, "name": f"Company {slug}"})
-    tenant = process.directory.by_slug(slug)
-    assert tenant is not None
-    address, domain, email = f"{TENANTS}/{tenant.id}", f"{slug}.example", f"sam.{slug}@people.example"
-    key = {"Idempotency-Key": new_slug()}
-    await http.post(f"{address}/domains", headers=root | key, json={"hostname": domain})
-    root["Request-Id"] = f"onboarding-{slug}"
-    other = {"Idempotency-Key": new_slug()}
-    await http.post(f"{address}/domains", headers=root | other, json={"hostname": f"{slug}.gone"})
-    assert (await http.delete(f"{address}/domains/{slug}.gone", headers=root)).status_code == 204
-    await http.patch(address, headers=root, json={"name": f"Renamed {slug}", "slug": f"{slug}-two"})
-    plan = await plan_of(http, process, tenant)
-    await decided(http, process, tenant, limits={"items": 7}, features={"bulk_import": False})
-    await user(process, tenant, email)
-    ours = await bearer(process, tenant)
-    await http.post("/v1/invitations", headers=ours, json={"email": f"new.{email}", "role": "member"})
-    await http.post("/v1/items", headers=ours | {"Idempotency-Key": new_slug()}, json={"title": f"Item of {slug}"})
-    await http.post("/v1/tenant/deletion-request", headers=ours)
-    await impersonated(http, process, tenant)
-    key, copy = {"Idempotency-Key": new_slug()}, {"slug": f"{slug}-copy", "is_scrubbed": True}
-    await http.post(f"{address}/clones", headers=root | key, json=copy)
-    await owner.execute(
-        "INSERT INTO platform.fleet_runs (id, kind, target, host, pid, planned, started_at) "
-        "VALUES ($1, 'upgrade', 'x', 'h', 1, 1, now())",
-        run_id := new_id(),
-    )
-    await owner.execute(
-        "INSERT INTO platform.fleet_results (id, run_id, tenant_id, start, target, error, attempts, duration_ms, "
-        "finished_at) VALUES ($1, $2, $3, 'a', 'b', $4, 1, 1, now())",
-        new_id(),
-        run_id,
-        tenant.id,
-        f"Key (email)=({email}) already exists",
-    )
-    assert made.status_code == 201
-    before = await places_of(owner, slug)
-    assert {"platform.tenants.slug", "platform.idempotency_keys.body", "platform.audit_events.changes"} <= set(before)
-    outside = {"platform.former_slugs.slug", "platform.provisioning_receipts.key", "platform.tenant_clones.slug"}
-    assert outside <= set(before)
-    assert "platform.audit_events.request_id" in before
-    kept = await item(process, globex, "Kept")
-    await deleted(process, tenant)
-    assert await process.purger.purge(tenant.id, by=OPERATOR) is True
-    assert await places_of(owner, slug) == []
-    row = await owner.fetchrow("SELECT * FROM platform.tenants WHERE id = $1", tenant.id)
-    left = {name: row[name] for name in ("plan", "limits", "features", "rate_limits", "deletion_requested_at")}
-    assert left == {
-        "plan": "default",
-        "limits": "{}",
-        "features": "{}",
-        "rate_limits": "{}",
-        "deletion_requested_at": None,
-    }
-    assert (await http.delete(f"{PLANS}/{plan}", headers=root)).status_code == 204
-    listed = await http.get("/v1/items", headers=await bearer(process, globex))
-    assert [row["id"] for row in listed.json()["items"]] == [str(kept.id)]
-    assert await owner.fetchval("SELECT to_regnamespace($1)", tenant.schema) is None
-    assert await owner.fetchval("SELECT to_regrole($1)", tenant.role) is None
-    await owner.execute("DELETE FROM platform.fleet_results WHERE run_id = $1", run_id)
-    await owner.execute("DELETE FROM platform.fleet_runs WHERE id = $1", run_id)
 
 
 async def test_a_certificate_says_when_it_was_and_how_many_rows_each_table_had(
