@@ -10,8 +10,12 @@ from uuid import UUID
 import asyncpg
 import pytest
 
+from leasehold.core.database import driver_url
 from leasehold.core.errors import DatabaseUnavailable
 from leasehold.tenancy.bind.pool import ReaderConnection, ReaderPool
+
+_NOWHERE = "postgresql+asyncpg://nobody@nowhere/nothing"
+_CONNECT = asyncpg.connect
 
 A, B, C, D, E = (UUID(int=number) for number in range(1, 6))
 
@@ -48,7 +52,9 @@ class Dialled:
         self.made: list[Connection] = []
         self.is_refused: Callable[[], bool] = lambda: False
 
-    async def connect(self, *_: object, **_options: object) -> Connection:
+    async def connect(self, url: str, **options: Any) -> Any:
+        if url != driver_url(_NOWHERE):
+            return await _CONNECT(url, **options)  # of the application of other tests, which goes on beside these
         await asyncio.sleep(0)
         if self.is_refused():
             raise ConnectionRefusedError
@@ -65,7 +71,7 @@ def dialled(monkeypatch: pytest.MonkeyPatch) -> Dialled:
 
 def _pool(size: int, *, timeout_s: float = 10.0, **options: Any) -> ReaderPool:
     return ReaderPool(
-        "postgresql+asyncpg://nobody@nowhere/nothing",
+        _NOWHERE,
         size=size,
         sub_pools=2,
         max_tenants=100,
