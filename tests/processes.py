@@ -1,9 +1,23 @@
-"""What tests ask about the embedded server's process: its id, and whether it has ended."""
+"""What tests do with processes: that of the embedded server, and those that they start."""
 
+import subprocess
 import time
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 
 WITHIN_S = 2
+
+
+@contextmanager
+def attended(process: subprocess.Popen[str]) -> Generator[subprocess.Popen[str]]:
+    """Wait for the end of a process; if the block fails it is killed before, for one that is stopped never ends."""
+    with process:
+        try:
+            yield process
+        except BaseException:
+            process.kill()
+            raise
 
 
 def server_pid(data_dir: Path, *, major: int = 18) -> int:

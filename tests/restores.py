@@ -4,6 +4,8 @@ import asyncio
 import os
 import subprocess
 import sys
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -16,7 +18,9 @@ from leasehold.tenancy.context import TenantRef
 from leasehold.tenancy.restores.restoring import PutBack, Restorer
 from tests.archives import PASSPHRASE, exported, seen
 from tests.factories import OPERATOR
+from tests.processes import attended
 
+_IS_LEASEHOLD = "from leasehold.cli import main; main()"
 _SECRETS = ("database_url", "direct_url", "owner_url", "installation_key")
 
 
@@ -56,21 +60,24 @@ async def backed_up(process: Process, tenant: TenantRef, store: Path) -> Path:
     return file
 
 
+@contextmanager
 def command(
-    settings: Settings, store: Path, *arguments: str | Path, passphrase: str = PASSPHRASE
-) -> subprocess.Popen[str]:
-    """Start `leasehold` on an installation with a folder of backups."""
+    settings: Settings, store: Path, *arguments: str | Path, passphrase: str = PASSPHRASE, does: str = _IS_LEASEHOLD
+) -> Generator[subprocess.Popen[str]]:
+    """Run `leasehold` on an installation with a folder of backups, or another program that `does` the same."""
     environment = {name: text for name, text in os.environ.items() if not name.startswith("LEASEHOLD_")}
     environment |= {f"LEASEHOLD_{name.upper()}": getattr(settings, name).get_secret_value() for name in _SECRETS}
     environment |= {"LEASEHOLD_BACKUP_PASSPHRASE": passphrase, "LEASEHOLD_BACKUP_URL": f"file://{store}"}
-    return subprocess.Popen(
-        [sys.executable, "-m", "leasehold", *map(str, arguments)],
+    process = subprocess.Popen(
+        [sys.executable, "-c", does, *map(str, arguments)],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env=environment,
         text=True,
     )
+    with attended(process):
+        yield process
 
 
 async def said_by(settings: Settings, store: Path, *arguments: str | Path, status: int = 0, **how: str) -> str:

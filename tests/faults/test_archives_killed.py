@@ -16,6 +16,7 @@ from leasehold.process import Process
 from leasehold.tenancy.context import TenantRef
 from tests.archives import PASSPHRASE, exported, imported, purged, seen
 from tests.factories import provisioned
+from tests.processes import attended
 
 _SECRETS = ("database_url", "direct_url", "owner_url", "installation_key")
 _ROWS = """
@@ -58,7 +59,7 @@ def _start(
 
 def _kill_after(settings: Settings, line: str, *arguments: str | Path) -> None:
     """Kill a command once it has said a line."""
-    with _start(settings, *arguments) as command:
+    with attended(_start(settings, *arguments)) as command:
         assert command.stderr is not None
         said: list[str] = []
         for told in command.stderr:
@@ -110,7 +111,7 @@ async def test_a_full_disk_is_told_in_one_sentence_and_leaves_no_file(
         resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 
     file, before = tmp_path / "large.archive", await owner.fetchrow(_TRACES)
-    with _start(settings, "export", large.slug, "-o", file, limit=small_files_alone) as command:
+    with attended(_start(settings, "export", large.slug, "-o", file, limit=small_files_alone)) as command:
         _, told = command.communicate(timeout=60)
     assert command.returncode == 2
     assert told.splitlines()[-1] == f"leasehold: The archive {file} cannot be written: File too large."
