@@ -15,6 +15,7 @@ import asyncpg
 
 from leasehold.core.database import DriverConnection
 from leasehold.core.ids import new_id
+from leasehold.tenancy.archive.glance import glance
 from leasehold.tenancy.archive.shape import table_names
 from leasehold.tenancy.fleet.history import TenantHistory
 from leasehold.tenancy.fleet.lease import living_holder
@@ -93,16 +94,18 @@ class Move:
     """Seconds after which it gives up to wait for who writes."""
 
     async def begin(self) -> Any:
-        """Keep others from moving the same tenant, and return its row, unlocked as yet.
+        """Keep others from moving the same tenant, and return its row; nothing of the platform is locked as yet.
 
         Raises:
             RestoreUnderWay, NotInPlace, FleetUnderWay, MigratedBeyond: it cannot be moved now.
         """
-        row: Any = await self.connection.fetchrow(_TENANT.replace("FOR UPDATE", ""), self.tenant_id)
+        async with glance(self.connection):
+            row: Any = await self.connection.fetchrow(_TENANT.replace("FOR UPDATE", ""), self.tenant_id)
         self._demand_in_place(row)
         if not await self.connection.fetchval(_ALONE, f"restore {self.tenant_id}"):
             raise RestoreUnderWay(slug=row["slug"])
-        await self._demand_no_run()
+        async with glance(self.connection):
+            await self._demand_no_run()
         return row
 
     async def demand_nothing_waits(self, slug: str) -> None:
@@ -112,7 +115,8 @@ class Move:
             WaitsForConfirmation: something is.
             BeingDestroyed: something is that was confirmed, and is not destroyed yet.
         """
-        noted: Any = await self.connection.fetchrow(_WAITING, self.tenant_id)
+        async with glance(self.connection):
+            noted: Any = await self.connection.fetchrow(_WAITING, self.tenant_id)
         if noted is not None:
             raise (WaitsForConfirmation if noted["state"] == "set_aside" else BeingDestroyed)(slug=slug)
 
