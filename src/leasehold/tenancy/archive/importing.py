@@ -18,6 +18,7 @@ from leasehold.tenancy.archive.exporting import installation_mark
 from leasehold.tenancy.archive.filling import Connected, Filler, Filling
 from leasehold.tenancy.archive.progress import SILENT, Progress
 from leasehold.tenancy.archive.reading import ArchiveFile
+from leasehold.tenancy.archive.refusals import IdInUse
 from leasehold.tenancy.archive.registering import (
     Registration,
     as_awaited,
@@ -74,6 +75,8 @@ class Destination:
     with_domains: bool = True
     with_new_id: bool = False
     """Give it another id even where its own is free."""
+    with_own_id: bool = False
+    """Leave it rather than give it another id, where it shall come back as it was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +188,8 @@ class _Load:
     async def _registered(self) -> TenantRef:
         archived, to, driver = self.archive.manifest.tenant, self.to, self.connected.driver
         tenant_id = await choose_id(driver, archived.id, anew=to.with_new_id)
+        if to.with_own_id and tenant_id != archived.id:
+            raise IdInUse(slug=archived.slug)
         if tenant_id == archived.id:
             archived = await as_awaited(driver, archived)
         home = await choose_home(driver, tenant_id, tenant_roles=self.importer.tenant_roles)
