@@ -24,7 +24,7 @@ from leasehold.tenancy.owner import Owner
 from leasehold.tenancy.provision import empty_schema_sql, memberships_sql
 from leasehold.tenancy.purge import Purger, condemn
 from leasehold.tenancy.restores.homes import Home
-from leasehold.tenancy.restores.moving import Move
+from leasehold.tenancy.restores.moving import LETS_GO, Move
 from leasehold.tenancy.restores.refusals import AnotherTenants, ChangedMeanwhile, NothingWaits
 
 _PATIENCE_S = 60.0
@@ -179,7 +179,7 @@ class Restorer:
             asyncpg.PostgresError: as for `Purger.purge`.
         """
         async with self.owner.connection() as connection, connection.transaction():
-            await connection.execute("SET LOCAL lock_timeout = '10s'")
+            await connection.execute(f"SET LOCAL lock_timeout = '10s'; {LETS_GO}")
             row: Any = await connection.fetchrow(_TENANT, tenant_id)
             noted: Any = await connection.fetchrow(_NOTED, tenant_id)
             if noted is None:
