@@ -36,7 +36,7 @@ from leasehold.tenancy.context import TenantRef, TenantState
 from leasehold.tenancy.fleet.live import begun
 from leasehold.tenancy.fleet.replay import SchemaTarget
 from leasehold.tenancy.names import APP_ROLE, check_slug
-from leasehold.tenancy.owner import NoOwner, demand_direct
+from leasehold.tenancy.owner import LETS_GO, NoOwner, demand_direct
 from leasehold.tenancy.provision import empty_schema_sql, memberships_sql
 from leasehold.tenancy.registry import announcement_sql
 
@@ -169,6 +169,7 @@ class _Load:
         changes = {"made_at": manifest.made_at, "archived_id": str(manifest.tenant.id), "revision": manifest.revision}
         await record_import(driver, tenant.id, self.by, slug=tenant.slug, changes=changes)
         await filling.demand(expected)
+        await driver.execute(LETS_GO)
         if importer.tenant_roles:
             await driver.execute(memberships_sql(target))
         await driver.execute(announcement_sql(tenant.id))

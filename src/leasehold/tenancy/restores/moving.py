@@ -20,6 +20,7 @@ from leasehold.tenancy.archive.shape import table_names
 from leasehold.tenancy.fleet.history import TenantHistory
 from leasehold.tenancy.fleet.lease import living_holder
 from leasehold.tenancy.names import quoted, vacant_slug
+from leasehold.tenancy.owner import LETS_GO
 from leasehold.tenancy.registry import announcement_sql
 from leasehold.tenancy.restores.holders import Holder, holders_of
 from leasehold.tenancy.restores.homes import Home, renaming_sql
@@ -44,8 +45,6 @@ _ATTEMPT_MS = 700
 _BEHIND_THE_TABLES = "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '200ms'"
 # Autovacuum is told to give way when PostgreSQL has looked for deadlocks, and then goes within milliseconds.
 _FOR_AUTOVACUUM_MS = 500
-LETS_GO = "SET LOCAL idle_in_transaction_session_timeout = '10s'"
-"""Whoever is stopped in the middle must not keep others from the tables and rows that it locked."""
 # Whoever would begin a run waits until this has ended, and then reads where the tenant lives.
 _NO_RUN = "LOCK TABLE platform.fleet_leases IN SHARE MODE"
 _ALONE = "SELECT pg_try_advisory_xact_lock(hashtextextended($1, 0))"

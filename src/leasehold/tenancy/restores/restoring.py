@@ -20,11 +20,11 @@ from leasehold.tenancy.archive.reading import ArchiveFile
 from leasehold.tenancy.archive.sealing import ArchiveKey
 from leasehold.tenancy.audit.owner import record_restore
 from leasehold.tenancy.fleet.replay import binding
-from leasehold.tenancy.owner import Owner
+from leasehold.tenancy.owner import LETS_GO, Owner
 from leasehold.tenancy.provision import empty_schema_sql, memberships_sql
 from leasehold.tenancy.purge import Purger, condemn
 from leasehold.tenancy.restores.homes import Home
-from leasehold.tenancy.restores.moving import LETS_GO, Move
+from leasehold.tenancy.restores.moving import Move
 from leasehold.tenancy.restores.refusals import AnotherTenants, ChangedMeanwhile, NothingWaits
 
 _PATIENCE_S = 60.0
