@@ -10,10 +10,11 @@ import pytest
 
 from leasehold.core.database import platform_session
 from leasehold.core.ids import new_id
+from leasehold.platform.restores.drills import DrillService
 from leasehold.platform.restores.service import RestoreService
 from leasehold.process import Process
 from leasehold.tenancy.archive.reading import ArchiveFile
-from leasehold.tenancy.archive.refusals import IdInUse
+from leasehold.tenancy.archive.refusals import ArchiveRefused, IdInUse
 from leasehold.tenancy.context import TenantRef
 from leasehold.tenancy.restores.refusals import AnotherTenants
 from tests.archives import PASSPHRASE, exported, purged
@@ -79,3 +80,20 @@ async def test_a_tenant_that_is_being_purged_does_not_come_back_beside_itself_un
         with pytest.raises(IdInUse, match=f"The id of the tenant {acme.slug} is in use here"):
             await in_place(process, yesterday, acme.slug)
     await owner.execute(renamed, acme.id, acme.slug, "active")
+
+
+async def test_where_no_backup_was_looked_for_none_is_spoken_of(process: Process) -> None:
+    service = RestoreService(partial(platform_session, process.database), process.importer, process.restorer)
+    drills: Any = DrillService(partial(platform_session, process.database), *[None] * 3, passphrase="")  # type: ignore[arg-type]
+    slug, nobody = new_slug(), str(new_id())
+    for name, act in (
+        (slug, service.undo(slug, by=OPERATOR)),
+        (slug, service.redo(slug, by=OPERATOR)),
+        (slug, service.waiting_for(slug)),
+        (slug, drills.tenants([slug], sample=None)),
+        (nobody, service.undo(nobody, by=OPERATOR)),
+        (nobody, service.waiting_for(nobody)),
+    ):
+        with pytest.raises(ArchiveRefused) as refused:
+            await act
+        assert str(refused.value) == f"There is no tenant {name}."

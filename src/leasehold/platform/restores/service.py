@@ -9,7 +9,7 @@ from uuid import UUID
 
 from leasehold.core.actor import Actor
 from leasehold.core.database import PlatformSession
-from leasehold.platform.backups.refusals import StoreRefuses
+from leasehold.platform.backups.refusals import StoreRefuses, UnknownTenants
 from leasehold.platform.backups.repository import backups_of
 from leasehold.platform.backups.schemas import Backup
 from leasehold.platform.backups.store import BackupStore
@@ -109,7 +109,7 @@ class RestoreService:
         """Give a tenant back what it had, and keep the earlier state.
 
         Raises:
-            NobodyCalled: there is no such tenant.
+            UnknownTenants: there is no such tenant.
             ArchiveRefused, NoOwner: see `Restorer.undo`.
         """
         return await self._restorer.undo(await self._demand(tenant), by=by)
@@ -118,7 +118,7 @@ class RestoreService:
         """Give a tenant the earlier state again, after that was undone.
 
         Raises:
-            NobodyCalled: there is no such tenant.
+            UnknownTenants: there is no such tenant.
             ArchiveRefused, NoOwner: see `Restorer.redo`.
         """
         return await self._restorer.redo(await self._demand(tenant), by=by)
@@ -127,7 +127,7 @@ class RestoreService:
         """Return what is kept for a tenant.
 
         Raises:
-            NobodyCalled: there is no such tenant.
+            UnknownTenants: there is no such tenant.
             NothingWaits: nothing is.
         """
         tenant_id = await self._demand(tenant)
@@ -145,9 +145,11 @@ class RestoreService:
         return await self._restorer.confirm(seen.tenant_id, by=by, seen=Kept(seen.aside_id, seen.is_undone))
 
     async def _demand(self, tenant: str) -> UUID:
-        found = await self._living(tenant)
-        if found is None:
-            raise NobodyCalled(tenant=tenant)
+        async with self._open_session() as session:
+            reads = RestoreReads(session)
+            found, known = await reads.find(tenant) or _id_in(tenant), await reads.with_data()
+        if found is None or found not in known:
+            raise UnknownTenants(slugs=tenant)
         return found
 
     async def _living(self, tenant: str) -> UUID | None:
