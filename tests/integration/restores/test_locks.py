@@ -1,10 +1,12 @@
 """What a drill and a restore hold while they load: nothing of the platform, so a deploy need not wait for them."""
 
+import asyncio
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import psycopg
 import pytest
 
@@ -12,6 +14,8 @@ from leasehold.config import Settings
 from leasehold.core.database import driver_url
 from leasehold.platform.features import WRAPPED_OF_PLATFORM
 from leasehold.process import Process
+from leasehold.tenancy.archive import glance as glances
+from leasehold.tenancy.archive.glance import glance
 from leasehold.tenancy.archive.platform_rehearsing import PlatformRehearsal
 from leasehold.tenancy.archive.progress import Progress
 from leasehold.tenancy.archive.reading import ArchiveFile, PlatformArchiveFile
@@ -83,3 +87,24 @@ async def test_a_drill_of_the_platform_holds_nothing_of_it(
         assert await rehearsal.run(archive, archive.key(PASSPHRASE), progress=progress)
     assert "compared tenants" in found
     assert {what: held for what, held in found.items() if held} == {}
+
+
+async def test_who_stands_still_in_the_middle_of_a_glance_is_ended_and_behind_it_may_take_its_time(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(glances, "LETS_GO", glances.LETS_GO.replace("10s", "200ms"))
+    assert settings.owner_url is not None
+    stopped: Any = await asyncpg.connect(driver_url(settings.owner_url.get_secret_value()))
+
+    async def stand_still(seconds: float) -> None:
+        async with glance(stopped):
+            await stopped.fetchval("SELECT count(*) FROM platform.tenant_revisions")
+            await asyncio.sleep(seconds)
+
+    await stopped.transaction().start()
+    await stand_still(0)
+    await asyncio.sleep(0.5)
+    assert await stopped.fetchval("SELECT 1") == 1
+    with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError)):
+        await stand_still(0.8)
+    assert stopped.is_closed()
