@@ -16,7 +16,6 @@ from leasehold.core.database import driver_url, platform_session
 from leasehold.core.errors import DatabaseUnavailable
 from leasehold.core.ids import new_id
 from leasehold.embedded import EmbeddedPostgres
-from leasehold.main import build_process
 from leasehold.platform.lifecycle.service import LifecycleService
 from leasehold.platform.tenants.repository import TenantRepository
 from leasehold.process import Process
@@ -26,7 +25,7 @@ from leasehold.tenancy.owner import Owner
 from leasehold.tenancy.purge import Purger
 from tests.audit import events_of
 from tests.conftest import installed, migrate
-from tests.factories import OPERATOR, admin, item, lifecycle, new_slug, provisioned
+from tests.factories import OPERATOR, admin, item, lifecycle, new_slug, parts_of, provisioned
 
 TENANTS = "/platform/v1/tenants"
 
@@ -176,25 +175,22 @@ def cramped(tmp_path: Path) -> Generator[Settings]:
 
 async def test_where_dropping_a_schema_at_once_finds_no_room_for_locks_a_purge_does(cramped: Settings) -> None:
     assert cramped.owner_url is not None
-    process = build_process(cramped)
-    tenant = await process.provisioner.provision(slug=new_slug(), name="Large", by=OPERATOR)
-    owner: Any = await asyncpg.connect(driver_url(cramped.owner_url.get_secret_value()))
-    for number in range(300):
-        await owner.execute(
-            f'CREATE TABLE "{tenant.schema}".more_{number} (id uuid PRIMARY KEY, user_id uuid REFERENCES '
-            f'"{tenant.schema}".users, a text UNIQUE, b text UNIQUE, c text UNIQUE, d text UNIQUE, e text UNIQUE)'
-        )
-    assert await owner.fetchval("SHOW max_locks_per_transaction") == "64"
-    with pytest.raises(asyncpg.OutOfMemoryError, match="out of shared memory"):
-        await owner.execute(f'DROP SCHEMA "{tenant.schema}" CASCADE')
-    await deleted(process, tenant)
-    assert await process.purger.purge(tenant.id, by=OPERATOR) is True
-    assert await owner.fetchval("SELECT to_regnamespace($1)", tenant.schema) is None
-    assert await owner.fetchval("SELECT state FROM platform.tenants WHERE id = $1", tenant.id) == "purged"
-    await owner.close()
-    await process.owner.close()
-    process.passwords.close()
-    await process.database.close()
+    async with parts_of(cramped) as process:
+        tenant = await process.provisioner.provision(slug=new_slug(), name="Large", by=OPERATOR)
+        owner: Any = await asyncpg.connect(driver_url(cramped.owner_url.get_secret_value()))
+        for number in range(300):
+            await owner.execute(
+                f'CREATE TABLE "{tenant.schema}".more_{number} (id uuid PRIMARY KEY, user_id uuid REFERENCES '
+                f'"{tenant.schema}".users, a text UNIQUE, b text UNIQUE, c text UNIQUE, d text UNIQUE, e text UNIQUE)'
+            )
+        assert await owner.fetchval("SHOW max_locks_per_transaction") == "64"
+        with pytest.raises(asyncpg.OutOfMemoryError, match="out of shared memory"):
+            await owner.execute(f'DROP SCHEMA "{tenant.schema}" CASCADE')
+        await deleted(process, tenant)
+        assert await process.purger.purge(tenant.id, by=OPERATOR) is True
+        assert await owner.fetchval("SELECT to_regnamespace($1)", tenant.schema) is None
+        assert await owner.fetchval("SELECT state FROM platform.tenants WHERE id = $1", tenant.id) == "purged"
+        await owner.close()
 
 
 class DyingConnection(asyncpg.Connection):

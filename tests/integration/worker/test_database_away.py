@@ -11,7 +11,6 @@ from sqlalchemy import text
 
 from leasehold.core.database import DriverConnection, platform_session
 from leasehold.core.errors import DatabaseUnavailable
-from leasehold.main import build_process
 from leasehold.process import Process
 from leasehold.tenancy.bind import TenantSession
 from leasehold.tenancy.context import TenantRef
@@ -19,6 +18,7 @@ from leasehold.tenancy.jobs.definition import Job, tenant_job
 from leasehold.tenancy.jobs.queue import ClaimedJob
 from leasehold.workspace.items.schemas import ItemCreate
 from leasehold.workspace.items.service import ItemService
+from tests.factories import parts_of
 from tests.integration.worker.crew import Title, all_done, ask, at_work, came_to, lose_connection, titles
 
 _KILL_ALL = text("""
@@ -162,9 +162,10 @@ async def test_a_database_that_refuses_connections_is_away(
     process: Process, acme: TenantRef, owner: DriverConnection
 ) -> None:
     url = type(process.settings.database_url)("postgresql://x@127.0.0.1:1/x")
-    away = build_process(process.settings.model_copy(update={"database_url": url}))
-    away.passwords.close()
     await ask(process, acme, write)
-    async with at_work(dataclasses.replace(process, database=away.database), write):
+    async with (
+        parts_of(process.settings.model_copy(update={"database_url": url})) as away,
+        at_work(dataclasses.replace(process, database=away.database), write),
+    ):
         (row,) = await came_to(owner, "delayed", within_s=10)
     assert (row["attempts"], row["times_put_off"]) == (0, 1)
