@@ -3,7 +3,7 @@
 import asyncio
 import gc
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from importlib.metadata import version
 
@@ -14,6 +14,7 @@ from leasehold.config import Settings
 from leasehold.core import uploads
 from leasehold.core.budget import CLAIM_CONNECTIONS, ConnectionBudget, connection_budget
 from leasehold.core.database import Database, open_engine, platform_session
+from leasehold.core.ending import ended
 from leasehold.core.errors import Unavailable
 from leasehold.core.failures import kind_of
 from leasehold.core.figures import RequestFigures
@@ -323,9 +324,7 @@ async def flushing(process: Process) -> AsyncGenerator[None]:
     try:
         yield
     finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+        await ended(task)
         await flush()
 
 
