@@ -1,6 +1,7 @@
 """The purge: nothing of a tenant is left but ids, and nothing of any other is touched."""
 
 import asyncio
+import random
 from collections.abc import AsyncGenerator, Generator
 from datetime import timedelta
 from pathlib import Path
@@ -28,6 +29,11 @@ from tests.conftest import installed, migrate
 from tests.factories import OPERATOR, admin, item, lifecycle, new_slug, parts_of, provisioned
 
 TENANTS = "/platform/v1/tenants"
+
+_LOCKED = """
+SELECT count(*) FROM pg_locks l JOIN pg_stat_activity a USING (pid)
+ WHERE l.locktype = 'advisory' AND a.datname = current_database() AND a.usename = current_user
+"""
 
 
 @pytest.fixture
@@ -103,6 +109,24 @@ async def test_two_who_purge_at_once_come_to_one_end(process: Process, settings:
     certificates = [e for e in events_of(settings, None, action="tenant.purged") if e["target_id"] == acme.id]
     assert len(certificates) == 1
     assert certificates[0]["changes"]["row_counts"]["from"]["items"] == 1
+
+
+async def test_who_is_cancelled_keeps_nobody_else_from_purging_the_tenant(
+    process: Process, owner: Any, acme: TenantRef
+) -> None:
+    """Perhaps in the moment in which it is given the lock, which would lie in the pool with the connection."""
+    dice = random.Random(1)
+    for _ in range(60):
+        purging = [asyncio.create_task(process.purger.purge(acme.id, by=OPERATOR)) for _ in range(2)]
+        await asyncio.sleep(dice.random() / 200)
+        for task in purging:
+            task.cancel()
+        await asyncio.wait(purging, timeout=60)
+    await deleted(process, acme)
+    async with asyncio.timeout(60):
+        assert await process.purger.purge(acme.id, by=OPERATOR) is True
+        while await owner.fetchval(_LOCKED):
+            await asyncio.sleep(0.01)
 
 
 async def test_one_that_stands_in_the_middle_is_brought_to_its_end_with_all_rows_counted(
