@@ -183,10 +183,16 @@ async def test_processes_that_ask_at_once_get_what_there_is_and_no_more(
         )
         for _ in range(3)
     ]
-    for process in processes:
-        assert process.stdout is not None
-        assert await process.stdout.readline() == b"ready\n"
-    got = [out for out, _ in await asyncio.gather(*(process.communicate(b"go\n") for process in processes))]
+    try:
+        async with asyncio.timeout(60):
+            for process in processes:
+                assert process.stdout is not None
+                assert await process.stdout.readline() == b"ready\n"
+            got = [out for out, _ in await asyncio.gather(*(process.communicate(b"go\n") for process in processes))]
+    finally:
+        for process in processes:
+            if process.returncode is None:
+                process.kill()
     assert sum(map(int, got)) == 600
 
 
