@@ -27,7 +27,8 @@ from leasehold.worker.metrics import Metrics
 from leasehold.worker.worker import Worker
 from tests.isolation.scenario import TITLES
 
-_WAITING = "SELECT count(*) FROM platform.jobs WHERE state IN ('delayed', 'ready', 'running')"
+WAITING = "SELECT count(*) FROM platform.jobs WHERE state IN ('delayed', 'ready', 'running')"
+"""Asks how many jobs wait or run."""
 
 
 class Title(Struct, frozen=True):
@@ -121,7 +122,7 @@ async def empty_queue(connection: DriverConnection) -> None:
 async def all_done(connection: DriverConnection, *, within_s: float = 30.0) -> None:
     """Wait until no job waits or runs."""
     async with asyncio.timeout(within_s):
-        while await connection.fetchval(_WAITING):
+        while await connection.fetchval(WAITING):
             await asyncio.sleep(0.02)
 
 
