@@ -2,8 +2,12 @@
 
 Where S3 is and who we are, the variables say that all its clients know: AWS_ENDPOINT_URL, AWS_REGION,
 AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, ...
+
+Its blocking functions are called, in threads. The others hand what they found to the event loop from threads that are
+not Python's: if the process comes to its end just then, such a thread aborts it (PyO3/pyo3-async-runtimes#40).
 """
 
+import asyncio
 import io
 import re
 from collections.abc import AsyncIterator, Generator, Sequence
@@ -63,30 +67,31 @@ class StoredObjects:
     async def below(self, prefix: str) -> AsyncIterator[tuple[str, int]]:
         """Yield the names below a folder, with the sizes."""
         with _told(self.url):
-            async for batch in obstore.list(self._store, prefix):  # pyright: ignore[reportUnknownMemberType]
+            batches = obstore.list(self._store, prefix)  # pyright: ignore[reportUnknownMemberType]
+            while (batch := await asyncio.to_thread(next, batches, None)) is not None:
                 for found in batch:
                     yield found["path"], found["size"]
 
     async def folders(self, prefix: str) -> list[str]:
         """Return the names of the folders right below a folder."""
         with _told(self.url):
-            found = await obstore.list_with_delimiter_async(  # pyright: ignore[reportUnknownMemberType]
-                self._store, prefix
+            found = await asyncio.to_thread(
+                lambda: obstore.list_with_delimiter(self._store, prefix)  # pyright: ignore[reportUnknownMemberType]
             )
         return [name.rstrip("/").rpartition("/")[2] for name in found["common_prefixes"]]
 
     async def read(self, path: str) -> bytes:
         """Return a small object."""
         with _told(self.url):
-            return bytes(await (await obstore.get_async(self._store, path)).bytes_async())
+            return await asyncio.to_thread(lambda: bytes(obstore.get(self._store, path).bytes()))
 
     async def pieces(self, path: str) -> AsyncIterator[bytes]:
         """Yield an object piece by piece, each by a request of its own: so none has to last as long as all of it."""
         with _told(self.url):
-            size = (await obstore.head_async(self._store, path))["size"]
+            size = (await asyncio.to_thread(obstore.head, self._store, path))["size"]
             for start in range(0, size, _PIECE_BYTES):
                 end = min(start + _PIECE_BYTES, size)
-                yield bytes(await obstore.get_range_async(self._store, path, start=start, end=end))
+                yield bytes(await asyncio.to_thread(obstore.get_range, self._store, path, start=start, end=end))
 
     def open(self, path: str) -> io.RawIOBase:
         """Open an object to read here and there in it."""
@@ -120,7 +125,7 @@ class StoredObjects:
         for path in paths:
             try:
                 with _told(self.url):
-                    await obstore.delete_async(self._store, path)
+                    await asyncio.to_thread(obstore.delete, self._store, path)
             except FileNotFoundError:
                 continue
 
