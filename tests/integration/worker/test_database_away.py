@@ -18,7 +18,7 @@ from leasehold.tenancy.jobs.definition import Job, tenant_job
 from leasehold.tenancy.jobs.queue import ClaimedJob
 from leasehold.workspace.items.schemas import ItemCreate
 from leasehold.workspace.items.service import ItemService
-from tests.factories import parts_of
+from tests.factories import parts_of, until
 from tests.integration.worker.crew import Title, all_done, ask, at_work, came_to, lose_connection, titles
 
 _KILL_ALL = text("""
@@ -63,18 +63,17 @@ async def test_jobs_that_may_be_tried_once_outlive_the_end_of_all_connections(
     process: Process, acme: TenantRef, owner: DriverConnection
 ) -> None:
     """As when PostgreSQL is started anew: the queue's own line is among them."""
-    begun, go_on = asyncio.Event(), asyncio.Event()
+    begun, go_on = list[str](), asyncio.Event()
 
     @tenant_job("tests.dawdle", max_attempts=1)
     async def dawdle(arguments: Title, session: TenantSession) -> None:
         await ItemService(session=session).add(ItemCreate(arguments.title))
-        begun.set()
+        begun.append(arguments.title)
         await go_on.wait()
 
     await ask(process, acme, dawdle, "one", "two")
     async with at_work(process, dawdle) as work:
-        async with asyncio.timeout(10):
-            await begun.wait()
+        await until(lambda: sorted(begun) == ["one", "two"], timeout_s=10)
         async with platform_session(process.database) as session:
             assert await session.scalar(_KILL_ALL) > 2
         go_on.set()
