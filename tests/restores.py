@@ -16,6 +16,7 @@ from leasehold.tenancy.context import TenantRef
 from leasehold.tenancy.restores.restoring import PutBack, Restorer
 from tests.archives import PASSPHRASE, exported, seen
 from tests.factories import OPERATOR
+from tests.processes import outlived
 
 _SECRETS = ("database_url", "direct_url", "owner_url", "installation_key")
 
@@ -75,7 +76,7 @@ def command(
 
 async def said_by(settings: Settings, store: Path, *arguments: str | Path, status: int = 0, **how: str) -> str:
     """Run `leasehold` to its end, and return what it said: its result, or why there is none."""
-    with command(settings, store, *arguments, **how) as running:
+    with outlived(command(settings, store, *arguments, **how)) as running:
         out, err = await asyncio.to_thread(running.communicate, timeout=60)
     assert running.returncode == status, out + err
     assert "Traceback" not in err

@@ -1,5 +1,6 @@
 """`leasehold restore`, `restores` and `backup drill`, as the operator runs them, on a folder of backups."""
 
+import asyncio
 import json
 import signal
 from datetime import timedelta
@@ -15,6 +16,7 @@ from leasehold.tenancy.archive.reading import ArchiveFile
 from leasehold.tenancy.context import TenantRef
 from tests.archives import purged
 from tests.factories import OPERATOR, item, lifecycle, new_slug, provisioned
+from tests.processes import outlived
 from tests.restores import aside_of, backed_up, command, rows_of, said_by
 
 pytestmark = pytest.mark.not_pooled("a command opens connections of its own")
@@ -65,7 +67,7 @@ async def test_a_tenant_is_put_back_to_the_newest_backup_of_a_time_and_that_is_u
     assert again.startswith(f"leasehold: The tenant {acme.slug} was put back already")
     await said_by(settings, tmp_path, "restores", "undo", acme.slug)
     assert await _titles(owner, acme.slug) == ["first", "second", "third"]
-    with command(settings, tmp_path, "restores", "confirm", acme.slug) as asking:
+    with outlived(command(settings, tmp_path, "restores", "confirm", acme.slug)) as asking:
         _, asked = asking.communicate(timeout=60)  # and nobody answers
     assert f"has what it had before; the state of {at:%Y-%m-%d %H:%M:%S} UTC is kept since " in asked
     assert await aside_of(owner, acme.id) is not None
@@ -128,7 +130,7 @@ async def test_a_drill_that_hangs_keeps_nobody_waiting_and_killed_leaves_nothing
 ) -> None:
     await item(process, acme, "Desk")
     file = await backed_up(process, acme, tmp_path)
-    with command(settings, tmp_path, "backup", "drill", acme.slug) as hanging:
+    with outlived(command(settings, tmp_path, "backup", "drill", acme.slug)) as hanging:
         assert hanging.stderr is not None
         for line in hanging.stderr:
             if line.startswith("compared refresh_tokens"):
@@ -141,9 +143,9 @@ async def test_a_drill_that_hangs_keeps_nobody_waiting_and_killed_leaves_nothing
             await lifecycle(session).suspend(acme.id, by=OPERATOR)
             await lifecycle(session).resume(acme.id, by=OPERATOR)
         before = await owner.fetchrow(_CATALOG)
-        hanging.kill()
-    while await owner.fetchval(_ON_IT):
-        pass  # PostgreSQL notices within a moment that nobody is there any more
+    async with asyncio.timeout(60):
+        while await owner.fetchval(_ON_IT):
+            pass  # PostgreSQL notices within a moment that nobody is there any more
     assert await owner.fetchrow(_CATALOG) == before
     assert _files_in(tmp_path) == [file]
 
