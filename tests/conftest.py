@@ -177,7 +177,7 @@ def drop_database(admin_url: str, database: str) -> None:
     with psycopg.connect(admin_url, autocommit=True) as admin:
         inside = with_login(admin_url, user="x", password="x", database=database).rpartition("/")[2]
         url = admin_url.rpartition("/")[0] + "/" + inside
-        with psycopg.connect(url, autocommit=True) as connection:
+        with psycopg.connect(url, autocommit=True, options="-c lock_timeout=60s") as connection:
             roles = [
                 row[0]
                 for row in connection.execute(

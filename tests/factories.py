@@ -11,7 +11,7 @@ from leasehold.config import Settings
 from leasehold.core.actor import Actor
 from leasehold.core.database import PlatformSession, platform_session
 from leasehold.core.principal import Principal
-from leasehold.main import build_process
+from leasehold.main import build_process, closing
 from leasehold.platform.admins.service import AdminService
 from leasehold.platform.lifecycle.service import LifecycleService
 from leasehold.platform.scopes import PLATFORM_SCOPES
@@ -45,13 +45,8 @@ def new_slug() -> str:
 async def parts_of(settings: Settings) -> AsyncGenerator[Process]:
     """Yield the parts of a process that is not started, and close what they have opened by the end of the block."""
     process = build_process(settings)
-    try:
+    async with closing(process):
         yield process
-    finally:
-        await process.owner.close()
-        await process.provisioner.app.close()
-        process.passwords.close()
-        await process.database.close()
 
 
 async def provisioned(process: Process, slug: str | None = None) -> TenantRef:

@@ -1,23 +1,13 @@
-"""What tests do with processes: that of the embedded server, and those that they start."""
+"""What tests ask about the embedded server's process: its id, and whether it has ended; and processes of their own."""
 
 import subprocess
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import AnyStr
 
 WITHIN_S = 2
-
-
-@contextmanager
-def attended(process: subprocess.Popen[str]) -> Generator[subprocess.Popen[str]]:
-    """Wait for the end of a process; if the block fails it is killed before, for one that is stopped never ends."""
-    with process:
-        try:
-            yield process
-        except BaseException:
-            process.kill()
-            raise
 
 
 def server_pid(data_dir: Path, *, major: int = 18) -> int:
@@ -39,3 +29,13 @@ def has_ended(pid: int) -> bool:
             return True
         time.sleep(0.01)  # a poll with a deadline: nothing tells us of the end of a process that is not our child
     return False
+
+
+@contextmanager
+def outlived(process: subprocess.Popen[AnyStr]) -> Generator[subprocess.Popen[AnyStr]]:
+    """Let a process end with the block at the latest: one that hangs would keep the test that has failed waiting."""
+    with process:
+        try:
+            yield process
+        finally:
+            process.kill()

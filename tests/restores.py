@@ -4,8 +4,6 @@ import asyncio
 import os
 import subprocess
 import sys
-from collections.abc import Generator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -18,7 +16,7 @@ from leasehold.tenancy.context import TenantRef
 from leasehold.tenancy.restores.restoring import PutBack, Restorer
 from tests.archives import PASSPHRASE, exported, seen
 from tests.factories import OPERATOR
-from tests.processes import attended
+from tests.processes import outlived
 
 _IS_LEASEHOLD = "from leasehold.cli import main; main()"
 _SECRETS = ("database_url", "direct_url", "owner_url", "installation_key")
@@ -60,15 +58,14 @@ async def backed_up(process: Process, tenant: TenantRef, store: Path) -> Path:
     return file
 
 
-@contextmanager
 def command(
     settings: Settings, store: Path, *arguments: str | Path, passphrase: str = PASSPHRASE, does: str = _IS_LEASEHOLD
-) -> Generator[subprocess.Popen[str]]:
-    """Run `leasehold` on an installation with a folder of backups, or another program that `does` the same."""
+) -> subprocess.Popen[str]:
+    """Start `leasehold` on an installation with a folder of backups, or another program that `does` the same."""
     environment = {name: text for name, text in os.environ.items() if not name.startswith("LEASEHOLD_")}
     environment |= {f"LEASEHOLD_{name.upper()}": getattr(settings, name).get_secret_value() for name in _SECRETS}
     environment |= {"LEASEHOLD_BACKUP_PASSPHRASE": passphrase, "LEASEHOLD_BACKUP_URL": f"file://{store}"}
-    process = subprocess.Popen(
+    return subprocess.Popen(
         [sys.executable, "-c", does, *map(str, arguments)],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -76,13 +73,11 @@ def command(
         env=environment,
         text=True,
     )
-    with attended(process):
-        yield process
 
 
 async def said_by(settings: Settings, store: Path, *arguments: str | Path, status: int = 0, **how: str) -> str:
     """Run `leasehold` to its end, and return what it said: its result, or why there is none."""
-    with command(settings, store, *arguments, **how) as running:
+    with outlived(command(settings, store, *arguments, **how)) as running:
         out, err = await asyncio.to_thread(running.communicate, timeout=60)
     assert running.returncode == status, out + err
     assert "Traceback" not in err

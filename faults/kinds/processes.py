@@ -21,6 +21,7 @@ from tests.integration.cli.shell import PROJECT
 
 _SEED = 11
 _MAILED_WITHIN_S = 90
+_MIGRATED_WITHIN_S = 300
 _REVISION = "faults"
 # Slow, so that the run is killed between tenants; it holds no lock that a request wants.
 _UPGRADE = """
@@ -103,7 +104,13 @@ async def _kill_a_run(stage: Stage) -> None:
     finally:
         killed.kill()
         stage.struck = int(await killed.wait() == -signal.SIGKILL)
-    status = await (await _migrate(stage)).wait()
+    again = await _migrate(stage)
+    try:
+        async with asyncio.timeout(_MIGRATED_WITHIN_S):
+            status = await again.wait()
+    finally:
+        if again.returncode is None:
+            again.kill()
     stage.demands.append(lambda: _at_head(stage, status))
 
 

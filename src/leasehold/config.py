@@ -281,7 +281,8 @@ class Settings(BaseSettings):
     client_timeout_s: float = Field(default=30.0, gt=0, le=3600)
     """Seconds for the head of a request, for its body, and for the next part of an answer; then the client is cut off.
 
-    A connection on which nothing is asked is closed after as many. An import and an export get five minutes in all.
+    A connection on which nothing is asked is closed after as many. An export gets five minutes in all, and so
+    does an import of which 16 KiB or more arrive in each second.
     """
 
     max_body_bytes: int = Field(default=1024 * 1024, ge=1024)

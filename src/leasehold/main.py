@@ -3,7 +3,7 @@
 import asyncio
 import gc
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from importlib.metadata import version
 
@@ -14,6 +14,7 @@ from leasehold.config import Settings
 from leasehold.core import uploads
 from leasehold.core.budget import CLAIM_CONNECTIONS, ConnectionBudget, connection_budget
 from leasehold.core.database import Database, open_engine, platform_session
+from leasehold.core.ending import ended
 from leasehold.core.errors import Unavailable
 from leasehold.core.failures import kind_of
 from leasehold.core.figures import RequestFigures
@@ -261,29 +262,35 @@ async def ensure_signing_key(process: Process) -> None:
 
 
 @asynccontextmanager
+async def closing(process: Process) -> AsyncGenerator[None]:
+    """Close at the end of the block whatever the process has opened, and all of it whatever one part raises."""
+    async with AsyncExitStack() as last_first:
+        if process.spans is not None:
+            last_first.push_async_callback(close_spans, process.spans)
+        last_first.push_async_callback(process.database.close)
+        last_first.push_async_callback(process.readers.close)
+        last_first.callback(process.passwords.close)
+        if process.shared_quotas is not None:
+            last_first.push_async_callback(process.shared_quotas.close)
+        last_first.push_async_callback(process.provisioner.app.close)
+        last_first.push_async_callback(process.owner.close)
+        last_first.push_async_callback(process.feed.close)
+        yield
+
+
+@asynccontextmanager
 async def running(process: Process) -> AsyncGenerator[None]:
     """Fill the directory and the key ring and keep them fresh; at the end close whatever the process opened.
 
     Raises:
         WrongInstallationKey: the signing keys were wrapped by another installation key.
     """
-    try:
+    async with closing(process):
         await ensure_signing_key(process)
         await process.feed.start()
         await process.database.fill_pool()
         await process.readers.fill()
         yield
-    finally:
-        await process.feed.close()
-        await process.owner.close()
-        await process.provisioner.app.close()
-        if process.shared_quotas is not None:
-            await process.shared_quotas.close()
-        process.passwords.close()
-        await process.readers.close()
-        await process.database.close()
-        if process.spans is not None:
-            await close_spans(process.spans)
 
 
 @asynccontextmanager
@@ -317,9 +324,7 @@ async def flushing(process: Process) -> AsyncGenerator[None]:
     try:
         yield
     finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+        await ended(task)
         await flush()
 
 

@@ -1,7 +1,7 @@
 """Tokens of admins that are none: whoever sends many of them takes nothing from those who write in tenants."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from typing import Any
 
 import httpx
@@ -19,8 +19,8 @@ TENANTS = "/platform/v1/tenants"
 
 
 @pytest.fixture
-def hanging(monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
-    """Lets every look-up of a token keep its connection until this is set."""
+def hanging(monkeypatch: pytest.MonkeyPatch) -> Generator[asyncio.Event]:
+    """Lets every look-up of a token keep its connection until this is set, at the end at the latest."""
     look_up, end = AdminTokenRepository.valid, asyncio.Event()
 
     async def slow(tokens: AdminTokenRepository, digests: Sequence[bytes]) -> Any:
@@ -29,7 +29,8 @@ def hanging(monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
         return found
 
     monkeypatch.setattr(AdminTokenRepository, "valid", slow)
-    return end
+    yield end
+    end.set()
 
 
 @pytest.mark.not_pooled("one of the tokens holds the server connection until its look-up ends")

@@ -15,7 +15,7 @@ from sqlalchemy.pool import QueuePool
 
 from leasehold.config import Settings
 from leasehold.core.database import platform_session
-from leasehold.http import uploads
+from leasehold.http import arriving, uploads
 from leasehold.http.request_log import RequestLog
 from leasehold.main import create_app, running
 from leasehold.process import Process
@@ -119,6 +119,34 @@ async def test_who_does_not_come_to_an_end_is_cut_off(
         await sender.post(app, await bearer(process, acme))
     assert (sender.status, sender.problem) == (408, "body-too-slow")
     assert await count_of(process, acme) == 0
+
+
+@pytest.mark.usefixtures("on_disk")
+async def test_who_sends_little_now_and_then_loses_its_place_early(
+    settings: Settings, process: Process, acme: TenantRef, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Four tenants with two such imports each would keep everybody else from importing for five minutes."""
+    headers = await bearer(process, acme)
+
+    async def dawdle(_sent: int) -> None:
+        await asyncio.sleep(0.05)
+
+    async with hurried(settings.model_copy(update={"client_timeout_s": 1.0})) as app:
+        with monkeypatch.context() as patch:
+            patch.setattr(arriving, "LEAST_BYTES_PER_S", 30 * len(PART))
+            slow = [Sender(10_000, dawdle) for _ in range(2)]
+            async with asyncio.timeout(60):
+                await asyncio.gather(*(sender.post(app, headers) for sender in slow))
+        assert [(sender.status, sender.problem) for sender in slow] == [(408, "body-too-slow")] * 2
+        whole = Sender(3, nothing)
+        await whole.post(app, headers)
+        assert whole.status == 200
+    assert await count_of(process, acme) == 150
+
+
+@pytest.mark.parametrize(("size", "seconds"), [(0, 30), (256 * 1024, 46), (1024 * 1024, 94), (64 * 1024 * 1024, 300)])
+def test_a_body_earns_its_time_up_to_all_that_it_may_take(size: int, seconds: float) -> None:
+    assert arriving.seconds_for(size, whole_s=300, part_s=30) == seconds
 
 
 async def test_a_tenant_that_is_suspended_meanwhile_gets_nothing(

@@ -44,7 +44,7 @@ def licences_of(name: str) -> list[str]:
     said = about.get("License-Expression")
     if said is None:
         classified = [one.split(" :: ")[-1] for one in about.get_all("Classifier") or [] if one.startswith("License")]
-        named = [one for one in classified if one != "OSI Approved"]
+        named = [one for one in classified if one not in {"OSI Approved", "DFSG approved"}]
         said = " AND ".join(named) or (about.get("License") or "").splitlines()[0]
     return [
         part.strip("() ") if "MPL" not in part and "ISCL" not in part else part for part in re.split(" AND | OR ", said)

@@ -142,11 +142,12 @@ async def gone(owner: Any, backend: int) -> None:
 
 async def lease_of(owner: Any, run: Run) -> Any:
     """Wait until a run has taken the lease, and return that; None if the run has ended before."""
-    while not run.has_ended:
-        row = await owner.fetchrow("SELECT * FROM platform.fleet_leases WHERE pid = $1", run.pid)
-        if row is not None:
-            return row
-        await asyncio.sleep(0.01)
+    async with asyncio.timeout(60):
+        while not run.has_ended:
+            row = await owner.fetchrow("SELECT * FROM platform.fleet_leases WHERE pid = $1", run.pid)
+            if row is not None:
+                return row
+            await asyncio.sleep(0.01)
     return None
 
 

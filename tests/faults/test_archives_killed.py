@@ -1,5 +1,6 @@
 """An export or import that is killed, or whose disk is full, has done nothing, and the next one does it."""
 
+import asyncio
 import os
 import resource
 import signal
@@ -16,7 +17,7 @@ from leasehold.process import Process
 from leasehold.tenancy.context import TenantRef
 from tests.archives import PASSPHRASE, exported, imported, purged, seen
 from tests.factories import provisioned
-from tests.processes import attended
+from tests.processes import outlived
 
 _SECRETS = ("database_url", "direct_url", "owner_url", "installation_key")
 _ROWS = """
@@ -59,16 +60,15 @@ def _start(
 
 def _kill_after(settings: Settings, line: str, *arguments: str | Path) -> None:
     """Kill a command once it has said a line."""
-    with attended(_start(settings, *arguments)) as command:
+    with outlived(_start(settings, *arguments)) as command:
         assert command.stderr is not None
         said: list[str] = []
         for told in command.stderr:
             said.append(told)
             if told.startswith(line):
                 break
-        assert said, command.wait()
-        assert said[-1].startswith(line), said
-        command.send_signal(signal.SIGKILL)
+    assert said, command.returncode
+    assert said[-1].startswith(line), said
     assert command.returncode == -signal.SIGKILL
 
 
@@ -97,8 +97,9 @@ async def test_an_import_that_is_killed_leaves_nothing_and_the_next_one_does_all
     before = await owner.fetchrow(_TRACES)
     for line in ("loaded users", "loaded items", "compared items"):
         _kill_after(settings, line, "import", file)
-        while await owner.fetchval(_ON_IT):
-            pass  # PostgreSQL notices within a moment that nobody is there any more
+        async with asyncio.timeout(60):
+            while await owner.fetchval(_ON_IT):
+                pass  # PostgreSQL notices within a moment that nobody is there any more
         assert await owner.fetchrow(_TRACES) == before, line
     done = await imported(process, file)
     assert (done.id, await owner.fetchval(f'SELECT count(*) FROM "{large.schema}".items')) == (large.id, 3000)
@@ -111,7 +112,7 @@ async def test_a_full_disk_is_told_in_one_sentence_and_leaves_no_file(
         resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 
     file, before = tmp_path / "large.archive", await owner.fetchrow(_TRACES)
-    with attended(_start(settings, "export", large.slug, "-o", file, limit=small_files_alone)) as command:
+    with outlived(_start(settings, "export", large.slug, "-o", file, limit=small_files_alone)) as command:
         _, told = command.communicate(timeout=60)
     assert command.returncode == 2
     assert told.splitlines()[-1] == f"leasehold: The archive {file} cannot be written: File too large."

@@ -14,9 +14,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from leasehold.config import Settings
-from leasehold.main import build_process
 from leasehold.tenancy.archive.reading import ArchiveFile
 from tests.archives import PASSPHRASE, exported
+from tests.factories import parts_of
 from tests.faults.agreement import eventually
 from tests.faults.test_operations_killed import SEED, Operation, Stage, own, prepared, staged, strike, told
 
@@ -49,11 +49,8 @@ async def killed_after(stage: Stage, seconds: float, command: str, slugs: dict[s
 
 
 async def archive_of(settings: Settings, slug: str, file: Path) -> None:
-    process = build_process(settings)
-    await exported(process, slug, file)
-    await process.owner.close()
-    process.passwords.close()
-    await process.database.close()
+    async with parts_of(settings) as process:
+        await exported(process, slug, file)
 
 
 async def test_an_import_and_a_copy_are_done_or_not_and_the_same_again_finishes_them(

@@ -20,7 +20,7 @@ from tests.archives import PASSPHRASE
 from tests.conftest import installed, migrate
 from tests.factories import OPERATOR, new_slug
 from tests.integration.archives.conftest import as_owner
-from tests.processes import attended
+from tests.processes import outlived
 from tests.stores import BUCKET, client, s3_server, use
 
 _SECRETS = ("database_url", "direct_url", "owner_url", "installation_key")
@@ -79,22 +79,23 @@ class Leasehold:
         )
 
     def run(self, *arguments: str, limit: Callable[[], None] | None = None) -> tuple[int, str, str]:
-        with attended(self.start(*arguments, limit=limit)) as command:
+        with outlived(self.start(*arguments, limit=limit)) as command:
             output, errors = command.communicate(timeout=60)
         assert "Traceback" not in errors, errors
         return command.returncode, output, errors
 
     def signal_after(self, ending: str, by: signal.Signals, *arguments: str) -> tuple[int, str]:
         """Send a signal once the command has said a line that holds a text; return its status and what else it said."""
-        with attended(self.start(*arguments)) as command:
+        with outlived(self.start(*arguments)) as command:
             assert command.stderr is not None
             for told in command.stderr:
                 if ending in told:
                     break
             else:
-                raise AssertionError(command.communicate())
+                raise AssertionError(command.communicate(timeout=60))
             command.send_signal(by)
             rest = command.stderr.read()
+            command.wait(timeout=60)
         return command.returncode, rest
 
 

@@ -20,7 +20,6 @@ import pytest
 
 from leasehold.config import Settings
 from leasehold.core.database import platform_session
-from leasehold.main import build_process
 from leasehold.platform.clones.schemas import CloneCreate
 from leasehold.platform.clones.service import CloneService
 from leasehold.process import Process
@@ -30,7 +29,7 @@ from leasehold.tenancy.jobs.definition import SPARE_ATTEMPTS
 from leasehold.tenancy.names import role_name, schema_name
 from leasehold.workspace.exports.service import ExportService
 from tests.conftest import installed, migrate
-from tests.factories import OPERATOR, new_slug
+from tests.factories import OPERATOR, new_slug, parts_of
 from tests.faults.agreement import eventually
 from tests.faults.working import Crew
 from tests.integration.archives.conftest import as_owner
@@ -64,11 +63,8 @@ def own(admin_url: str) -> Generator[Settings]:
 
 @pytest.fixture(scope="module")
 async def there(own: Settings) -> AsyncGenerator[Process]:
-    process = build_process(own)
-    yield process
-    await process.owner.close()
-    process.passwords.close()
-    await process.database.close()
+    async with parts_of(own) as process:
+        yield process
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,6 @@ from leasehold.config import Settings
 from leasehold.core.database import driver_url
 from leasehold.core.errors import Problem
 from leasehold.core.ids import new_id
-from leasehold.main import build_process
 from leasehold.process import Process
 from leasehold.tenancy.archive.refusals import NotWritable
 from leasehold.tenancy.bind import open_tenant_session
@@ -28,7 +27,7 @@ from leasehold.tenancy.jobs.queue import ClaimedJob
 from leasehold.workspace.exports.jobs import AskedExport, make_export
 from leasehold.workspace.exports.service import ExportService
 from tests.archives import exported, imported
-from tests.factories import OPERATOR, new_slug, provisioned
+from tests.factories import OPERATOR, new_slug, parts_of, provisioned
 
 _TRACES = """
 SELECT (SELECT count(*) FROM platform.tenants), (SELECT count(*) FROM pg_namespace WHERE nspname LIKE 't\\_%'),
@@ -116,18 +115,15 @@ async def test_an_archive_that_does_not_fit_on_the_disk_is_told_and_leaves_no_fi
 async def test_neither_an_import_nor_a_copy_that_the_database_has_no_room_for_changes_anything(
     process: Process, settings: Settings, owner: Any, large: TenantRef, homeless: None, tmp_path: Path
 ) -> None:
-    fresh = build_process(settings)
-    await exported(process, large.slug, tmp_path / "large.archive")
-    before = await owner.fetchrow(_TRACES)
-    with pytest.raises(Problem, match=_FULL):
-        await imported(fresh, tmp_path / "large.archive", slug=new_slug())
-    copying = {"tenant_id": new_id(), "slug": new_slug(), "name": "x", "is_scrubbed": False, "by": OPERATOR}
-    with pytest.raises(Problem, match=_FULL):
-        await fresh.cloner.clone(large.id, **copying)
-    assert await owner.fetchrow(_TRACES) == before
-    await fresh.owner.close()
-    fresh.passwords.close()
-    await fresh.database.close()
+    async with parts_of(settings) as fresh:
+        await exported(process, large.slug, tmp_path / "large.archive")
+        before = await owner.fetchrow(_TRACES)
+        with pytest.raises(Problem, match=_FULL):
+            await imported(fresh, tmp_path / "large.archive", slug=new_slug())
+        copying = {"tenant_id": new_id(), "slug": new_slug(), "name": "x", "is_scrubbed": False, "by": OPERATOR}
+        with pytest.raises(Problem, match=_FULL):
+            await fresh.cloner.clone(large.id, **copying)
+        assert await owner.fetchrow(_TRACES) == before
 
 
 async def test_an_export_for_which_the_database_has_no_room_waits_and_is_made_when_there_is(

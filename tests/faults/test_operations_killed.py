@@ -25,11 +25,10 @@ import pytest
 
 from leasehold.config import Settings
 from leasehold.core.database import driver_url
-from leasehold.main import build_process
 from leasehold.tenancy.names import quoted
 from tests.archives import PASSPHRASE
 from tests.conftest import installed, migrate
-from tests.factories import OPERATOR, new_slug
+from tests.factories import OPERATOR, new_slug, parts_of
 from tests.faults.agreement import eventually
 from tests.faults.operating import WANTED
 from tests.integration.cli.shell import PROJECT
@@ -269,11 +268,8 @@ def own(admin_url: str) -> Generator[Settings]:
 
 async def tenants_of(settings: Settings, count: int) -> list[str]:
     """Make tenants, and return their slugs."""
-    process = build_process(settings)
-    made = [await process.provisioner.provision(slug=new_slug(), name="A", by=OPERATOR) for _ in range(count)]
-    await process.owner.close()
-    process.passwords.close()
-    await process.database.close()
+    async with parts_of(settings) as process:
+        made = [await process.provisioner.provision(slug=new_slug(), name="A", by=OPERATOR) for _ in range(count)]
     return [tenant.slug for tenant in made]
 
 

@@ -14,11 +14,10 @@ import pytest
 
 from leasehold.config import Settings
 from leasehold.core.database import driver_url
-from leasehold.main import build_process
 from leasehold.tenancy.restores.restoring import Restorer
 from tests.archives import exported
 from tests.conftest import installed, migrate
-from tests.factories import OPERATOR, new_slug
+from tests.factories import OPERATOR, new_slug, parts_of
 from tests.faults.crashes import own_server
 from tests.restores import put_back
 
@@ -48,19 +47,18 @@ def own(tmp_path: Path) -> Generator[tuple[Settings, str]]:
 
 async def test_autovacuum_that_is_at_work_on_a_table_gives_way(own: tuple[Settings, str], tmp_path: Path) -> None:
     settings, admin_url = own
-    process, admin = build_process(settings), await _connected(admin_url)
-    tenant = await process.provisioner.provision(slug=new_slug(), name="A tenant", by=OPERATOR)
-    await exported(process, tenant.slug, tmp_path / "a.archive")
-    await admin.execute(_SLOWLY.format(tenant.schema))
-    async with asyncio.timeout(60):
-        while not await admin.fetchval(_VACUUMED, f'"{tenant.schema}".items'):
-            await asyncio.sleep(0.1)
-    patient = Restorer(process.importer, process.owner, process.purger, tenant_roles=True, patience_s=8)
-    done = await put_back(process, tmp_path / "a.archive", tenant.id, restorer=patient)
-    assert done.id == tenant.id
-    for close in (admin.close, process.owner.close, process.database.close):
-        await close()
-    process.passwords.close()
+    admin = await _connected(admin_url)
+    async with parts_of(settings) as process:
+        tenant = await process.provisioner.provision(slug=new_slug(), name="A tenant", by=OPERATOR)
+        await exported(process, tenant.slug, tmp_path / "a.archive")
+        await admin.execute(_SLOWLY.format(tenant.schema))
+        async with asyncio.timeout(60):
+            while not await admin.fetchval(_VACUUMED, f'"{tenant.schema}".items'):
+                await asyncio.sleep(0.1)
+        patient = Restorer(process.importer, process.owner, process.purger, tenant_roles=True, patience_s=8)
+        done = await put_back(process, tmp_path / "a.archive", tenant.id, restorer=patient)
+        assert done.id == tenant.id
+    await admin.close()
 
 
 async def _connected(url: str) -> Any:

@@ -23,6 +23,7 @@ from tests.integration.cli.shell import PROJECT
 
 _SECRETS = ("database_url", "direct_url", "owner_url", "installation_key")
 _WITHIN_S = 30
+_ASKED_WITHIN_S = 300
 _KILLED, _REFUSED, _ENDED_WELL = -signal.SIGKILL, 2, 0
 _A_BACKEND = """
 SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND usename = 'lh_app'
@@ -86,8 +87,9 @@ class Crew:
 
     async def kill_a_backend(self) -> None:
         """Let a backend of the server end, in the midst of something if there is one; all others end by that too."""
-        while not (there := await self.fetch(_A_BACKEND)):
-            await asyncio.sleep(0.02)
+        async with asyncio.timeout(_WITHIN_S):
+            while not (there := await self.fetch(_A_BACKEND)):
+                await asyncio.sleep(0.02)
         os.kill(there[0]["pid"], signal.SIGKILL)
 
     async def ask(self, *, first: int, wanted: int, seed: int) -> "Journal":
@@ -96,11 +98,12 @@ class Crew:
         arguments = [str(first), str(wanted), str(seed)]
         process = await self._start("errand_asker", *arguments, output=path)
         try:
-            while "hanging" not in (told := path.read_text()):
-                if process.returncode is not None:
-                    assert (process.returncode, told) == (_REFUSED, ""), self.complaints
-                    process = await self._start("errand_asker", *arguments, output=path)
-                await asyncio.sleep(0.05)
+            async with asyncio.timeout(_ASKED_WITHIN_S):
+                while "hanging" not in (told := path.read_text()):
+                    if process.returncode is not None:
+                        assert (process.returncode, told) == (_REFUSED, ""), self.complaints
+                        process = await self._start("errand_asker", *arguments, output=path)
+                    await asyncio.sleep(0.05)
         finally:
             await _kill(process)
         return Journal.read(path)

@@ -13,10 +13,9 @@ from pathlib import Path
 import pytest
 
 from leasehold.config import Settings
-from leasehold.main import build_process
 from tests.architecture.source import ROOT
 from tests.conftest import installed, migrate
-from tests.factories import OPERATOR
+from tests.factories import OPERATOR, parts_of
 
 _NOT_COPIED = shutil.ignore_patterns(".git", ".venv*", ".env", ".leasehold", "__pycache__", ".*_cache", ".hypothesis")
 _WITHIN_S = 300
@@ -85,11 +84,6 @@ def checkout(folder: Path, admin_url: str) -> Iterator[Checkout]:
 
 
 async def _provision(settings: Settings, *slugs: str) -> None:
-    process = build_process(settings)
-    try:
+    async with parts_of(settings) as process:
         for slug in slugs:
             await process.provisioner.provision(slug=slug, name=slug.title(), by=OPERATOR)
-    finally:
-        await process.owner.close()
-        process.passwords.close()
-        await process.database.close()

@@ -9,7 +9,7 @@ from leasehold.cli.serving import PortTaken, demand_free_port, demand_real_secre
 from leasehold.config import Settings
 from leasehold.core.budget import connection_budget
 from leasehold.core.log import configure_logging
-from leasehold.main import build_process, ensure_signing_key
+from leasehold.main import build_process, closing, ensure_signing_key
 from leasehold.observe.traces import demand_traces
 from leasehold.tenancy.readiness import demand_connections, demand_ready
 
@@ -33,7 +33,7 @@ def serve() -> None:
 
 async def _demand_database(settings: Settings) -> None:
     process = build_process(settings)
-    try:
+    async with closing(process):
         await demand_ready(process.database, process.outdated_revisions)
         await ensure_signing_key(process)
         if settings.direct_url == settings.database_url:
@@ -43,5 +43,3 @@ async def _demand_database(settings: Settings) -> None:
                 has_quotas=settings.rate_limit_store == "postgresql",
             )
             await demand_connections(process.database, budget)
-    finally:
-        await process.database.close()

@@ -11,7 +11,7 @@ import msgspec
 from leasehold.cli.installation import installation
 from leasehold.config import Settings
 from leasehold.core.database import platform_session
-from leasehold.main import build_process
+from leasehold.main import build_process, closing
 from leasehold.platform.lifecycle.service import LifecycleService
 from leasehold.platform.tenants.service import TenantService
 from leasehold.process import Process
@@ -30,13 +30,8 @@ def run(work: Callable[[Process], Coroutine[Any, Any, T]]) -> T:
 async def run_with(settings: Settings, work: Callable[[Process], Coroutine[Any, Any, T]]) -> T:
     """Run `work` on the parts of a process that serves nobody."""
     process = build_process(settings)
-    try:
+    async with closing(process):
         return await work(process)
-    finally:
-        await process.owner.close()
-        await process.provisioner.app.close()
-        process.passwords.close()
-        await process.database.close()
 
 
 @asynccontextmanager

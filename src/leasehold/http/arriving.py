@@ -7,6 +7,8 @@ from litestar.types import Receive, Scope
 
 from leasehold.http.refusals import BodyCutOff, BodyTooLarge, BodyTooSlow
 
+LEAST_BYTES_PER_S = 16 * 1024
+"""Who sends more slowly is not waited for as long as a body may take."""
 _LONGEST_LENGTH = 19
 """Digits of what may be a length in bytes; a server has refused more."""
 
@@ -14,7 +16,10 @@ _LONGEST_LENGTH = 19
 async def arriving(
     scope: Scope, receive: Receive, *, max_bytes: int, whole_s: float, part_s: float
 ) -> AsyncGenerator[bytes]:
-    """Return the parts of a body as they arrive: all of it within `whole_s` seconds, and each within `part_s`.
+    """Return the parts of a body as they arrive: each within `part_s` seconds, and all of it within `whole_s`.
+
+    Each second beyond `part_s` must be earned by what has arrived: a place that is held for a body is not to be had for
+    a byte now and then.
 
     Raises:
         BodyTooLarge: it has more bytes than `max_bytes`, or says so; the rest is left where it is.
@@ -24,8 +29,9 @@ async def arriving(
     if _announced_bytes(scope) > max_bytes:
         raise BodyTooLarge
     now = asyncio.get_running_loop().time
-    ends, size, has_more = now() + whole_s, 0, True
+    began, size, has_more = now(), 0, True
     while has_more:
+        ends = began + seconds_for(size, whole_s=whole_s, part_s=part_s)
         try:
             async with asyncio.timeout_at(min(ends, now() + part_s)):
                 message = await receive()
@@ -39,6 +45,11 @@ async def arriving(
             raise BodyTooLarge
         has_more = message.get("more_body", False)
         yield part
+
+
+def seconds_for(size: int, *, whole_s: float, part_s: float) -> float:
+    """Return how long a body may have taken of which so many bytes have arrived."""
+    return min(whole_s, part_s + size / LEAST_BYTES_PER_S)
 
 
 def _announced_bytes(scope: Scope) -> int:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, cast
 
 import asyncpg
@@ -14,6 +14,8 @@ from leasehold.core.sqlstate import LOST_CONNECTION
 
 _QUERIES = 1000
 """After so many a connection is replaced: its backend never forgets a table that it has met."""
+_GIVEN_BACK_S = 5.0
+"""So long whoever is to close them waits for those that are lent."""
 
 
 class Connections:
@@ -41,9 +43,11 @@ class Connections:
             raise DatabaseUnavailable from error
 
     async def close(self) -> None:
-        """Close the connections."""
+        """Close the connections; one that is not given back in time is broken off."""
         if self._pool:
-            await self._pool.close()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_GIVEN_BACK_S):
+                    await self._pool.close()
 
     async def _opened(self) -> DriverPool:
         async with self._opening:

@@ -19,6 +19,7 @@ import asyncpg
 import structlog
 
 from leasehold.core.database import DriverConnection, driver_url
+from leasehold.core.ending import ended
 from leasehold.core.lively import LivelyConnection
 from leasehold.core.slices import each
 from leasehold.tenancy.context import Maintenance, TenantRef, TenantState
@@ -98,9 +99,7 @@ class DirectoryFeed:
     async def close(self) -> None:
         """Stop following and close the connection."""
         if self._task:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+            await ended(self._task)
 
     async def caught_up(self) -> None:
         """Return when what was committed before the call is in the directory, or after a second at the latest."""

@@ -206,9 +206,11 @@ async def condemn(connection: DriverConnection, aside_id: UUID) -> bool:
 async def _alone(connection: DriverConnection, tenant_id: UUID) -> AsyncGenerator[None]:
     """Keep others from purging the same tenant meanwhile; PostgreSQL lets go for who is killed."""
     key = f"purge {tenant_id}"
-    await connection.execute("SELECT pg_advisory_lock(hashtextextended($1, 0))", key)
     try:
+        await connection.execute("SELECT pg_advisory_lock(hashtextextended($1, 0))", key)
         yield
-    finally:
-        if not connection.is_closed():
-            await connection.execute("SELECT pg_advisory_unlock(hashtextextended($1, 0))", key)
+        await connection.execute("SELECT pg_advisory_unlock(hashtextextended($1, 0))", key)
+    except BaseException:
+        # Who is cancelled cannot know whether it was given the lock, and a pool would keep that for ever.
+        connection.terminate()
+        raise

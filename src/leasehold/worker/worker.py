@@ -10,6 +10,7 @@ from datetime import datetime
 
 import structlog
 
+from leasehold.core.ending import ended
 from leasehold.core.errors import DatabaseUnavailable
 from leasehold.core.failures import kind_of
 from leasehold.core.spans import Span, Spans
@@ -83,9 +84,8 @@ class Worker:
             watch.cancel()
             self._lose_patience()
             await self._end()
-            keeper.cancel()
-            with suppress(asyncio.CancelledError, QueueAway):
-                await keeper
+            with suppress(QueueAway):
+                await ended(keeper)
             with suppress(QueueAway):
                 # What was claimed in an answer that was lost has not been tried.
                 await self._link.ask(lambda queue: queue.let_go(but=[]))

@@ -9,14 +9,13 @@ import httpx
 
 from leasehold.config import PROJECT_ROOT, Settings
 from leasehold.core.ids import new_id
-from leasehold.main import build_process
 from leasehold.process import Process
 from leasehold.tenancy.archive.importing import Imported
 from leasehold.tenancy.context import TenantRef
 from leasehold.tenancy.provision import FleetNotReady
 from tests.api.problems import on
 from tests.archives import exported, imported, purged, seen
-from tests.factories import OPERATOR, api_key, item, new_slug
+from tests.factories import OPERATOR, api_key, item, new_slug, parts_of
 from tests.fleets import ADD_COLUMN, ADD_INDEX, HEAD, LIVE, add, behind_head, revisions, run
 from tests.integration.archives.conftest import as_owner
 
@@ -61,10 +60,11 @@ async def test_an_archive_goes_through_revisions_that_are_live_or_concurrent_in_
     for name, revision in (("9002_c", ADD_COLUMN), ("9003_i", ADD_INDEX), ("9004_l", LIVE.replace('"0004"', '"9004"'))):
         add(elsewhere, name, behind_head(revision))
     await run(elsewhere)
-    newer, connection = build_process(elsewhere), await as_owner(elsewhere)
+    connection = await as_owner(elsewhere)
 
     # Roles are those of the whole server, on which the tenant still has its own.
-    done = await imported(newer, tmp_path / "acme.archive")
+    async with parts_of(elsewhere) as newer:
+        done = await imported(newer, tmp_path / "acme.archive")
     await purged(process, acme.id)
 
     assert (done.has_kept_id, done.archive_revision, done.revision) == (True, HEAD, "9004")
@@ -74,7 +74,6 @@ async def test_an_archive_goes_through_revisions_that_are_live_or_concurrent_in_
     assert await connection.fetchval(f'SELECT colour FROM "{schema}".items') == "one of 1"
     assert await connection.fetchval("SELECT to_regclass($1) IS NOT NULL", f"{schema}.ix_items_colour")
     await connection.close()
-    await newer.database.close()
 
 
 async def test_imports_while_the_fleet_is_migrated_end_where_their_schemas_stand(
@@ -83,26 +82,26 @@ async def test_imports_while_the_fleet_is_migrated_end_where_their_schemas_stand
     made = [await there.provisioner.provision(slug=new_slug(), name="x", by=OPERATOR) for _ in range(4)]
     await exported(there, made[0].slug, tmp_path / "old.archive")
     shutil.copytree(PROJECT_ROOT / "migrations", elsewhere.migrations_dir, dirs_exist_ok=True)
-    newer, connection = build_process(elsewhere), await as_owner(elsewhere)
+    connection = await as_owner(elsewhere)
 
-    migration = asyncio.create_task(run(elsewhere))
-    loads = [imported(process, tmp_path / "old.archive", slug=new_slug()) for process in (there, newer) * 2]
-    done = await asyncio.gather(*loads, return_exceptions=True)
-    await migration
-    for refusal in (one for one in done if isinstance(one, BaseException)):
-        assert isinstance(refusal, FleetNotReady), refusal
-    rows = await connection.fetch("SELECT * FROM platform.tenants ORDER BY id")
-    tenants = [
-        TenantRef(row["id"], row["slug"], row["schema_name"], row["role_name"], row["state"], "") for row in rows
-    ]
-    assert len(tenants) == 4 + sum(isinstance(one, Imported) for one in done)
-    assert set(await revisions(connection, tenants)) <= {"0009", HEAD}
-    await run(elsewhere)
-    assert set(await revisions(connection, tenants)) == {HEAD}
-    again = await imported(newer, tmp_path / "old.archive", slug=new_slug())
-    assert (again.archive_revision, again.revision) == ("0009", HEAD)
+    async with parts_of(elsewhere) as newer:
+        migration = asyncio.create_task(run(elsewhere))
+        loads = [imported(process, tmp_path / "old.archive", slug=new_slug()) for process in (there, newer) * 2]
+        done = await asyncio.gather(*loads, return_exceptions=True)
+        await migration
+        for refusal in (one for one in done if isinstance(one, BaseException)):
+            assert isinstance(refusal, FleetNotReady), refusal
+        rows = await connection.fetch("SELECT * FROM platform.tenants ORDER BY id")
+        tenants = [
+            TenantRef(row["id"], row["slug"], row["schema_name"], row["role_name"], row["state"], "") for row in rows
+        ]
+        assert len(tenants) == 4 + sum(isinstance(one, Imported) for one in done)
+        assert set(await revisions(connection, tenants)) <= {"0009", HEAD}
+        await run(elsewhere)
+        assert set(await revisions(connection, tenants)) == {HEAD}
+        again = await imported(newer, tmp_path / "old.archive", slug=new_slug())
+        assert (again.archive_revision, again.revision) == ("0009", HEAD)
     await connection.close()
-    await newer.database.close()
 
 
 async def test_a_copy_under_another_id_opens_by_none_of_the_credentials_and_tells_which(

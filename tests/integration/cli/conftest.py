@@ -10,9 +10,8 @@ from rich.console import Console
 from leasehold.cli.fleet_run import run_migrations
 from leasehold.config import Settings
 from leasehold.embedded import EmbeddedPostgres
-from leasehold.main import build_process
 from leasehold.tenancy.install import install
-from tests.factories import OPERATOR
+from tests.factories import OPERATOR, parts_of
 from tests.integration.cli.shell import FAST, Environment, leasehold, settings_of, succeeded
 
 
@@ -60,14 +59,9 @@ def provision() -> Callable[..., None]:
     """Provisions tenants in an installation by the service that the command uses too."""
 
     async def work(env: Environment, slugs: tuple[str, ...]) -> None:
-        process = build_process(settings_for(env))
-        try:
+        async with parts_of(settings_for(env)) as process:
             for slug in slugs:
                 await process.provisioner.provision(slug=slug, name=slug.title(), by=OPERATOR)
-        finally:
-            await process.owner.close()
-            process.passwords.close()
-            await process.database.close()
 
     def make(env: Environment, *slugs: str) -> None:
         asyncio.run(work(env, slugs))

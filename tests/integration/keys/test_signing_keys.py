@@ -16,7 +16,7 @@ from leasehold.core.errors import InvalidToken
 from leasehold.core.ids import new_id
 from leasehold.core.signing import NoSigningKey, SigningKey
 from leasehold.core.vault import InstallationKey
-from leasehold.main import build_process, ensure_signing_key
+from leasehold.main import ensure_signing_key
 from leasehold.platform.keys.jobs import forget_gone
 from leasehold.platform.keys.schemas import Rotation
 from leasehold.platform.keys.schemas import SigningKey as Described
@@ -24,7 +24,7 @@ from leasehold.platform.keys.service import KeyService
 from leasehold.process import Process
 from leasehold.tenancy.jobs.definition import NoArguments
 from leasehold.tenancy.signing import WrongInstallationKey
-from tests.factories import until
+from tests.factories import parts_of, until
 from tests.integration.keys.conftest import Start
 
 _ADD = "INSERT INTO platform.signing_keys (id, kid, wrapped, activates_at) VALUES ($1, $2, $3, $4)"
@@ -199,14 +199,12 @@ async def test_a_process_goes_on_with_keys_that_it_cannot_read_any_more(process:
 
 
 async def test_the_first_key_is_not_made_twice_by_who_waited(own: Settings, owner: Any) -> None:
-    process = build_process(own)
-    transaction = owner.transaction()
-    await transaction.start()
-    await owner.execute("SELECT pg_advisory_xact_lock(hashtext('leasehold signing keys'))")
-    waiting = [asyncio.create_task(ensure_signing_key(process)) for _ in range(3)]
-    await asyncio.sleep(0.2)
-    await transaction.commit()
-    await asyncio.gather(*waiting)
-    assert await owner.fetchval("SELECT count(*) FROM platform.signing_keys") == 1
-    await process.database.close()
-    process.passwords.close()
+    async with parts_of(own) as process:
+        transaction = owner.transaction()
+        await transaction.start()
+        await owner.execute("SELECT pg_advisory_xact_lock(hashtext('leasehold signing keys'))")
+        waiting = [asyncio.create_task(ensure_signing_key(process)) for _ in range(3)]
+        await asyncio.sleep(0.2)
+        await transaction.commit()
+        await asyncio.gather(*waiting)
+        assert await owner.fetchval("SELECT count(*) FROM platform.signing_keys") == 1

@@ -13,6 +13,7 @@ from leasehold.tenancy.archive.reading import ArchiveFile
 from leasehold.tenancy.context import TenantRef
 from tests.archives import purged
 from tests.factories import item, new_slug
+from tests.processes import outlived
 from tests.restores import aside_of, backed_up, command, rows_of, said_by
 
 pytestmark = pytest.mark.not_pooled("a command opens connections of its own")
@@ -60,7 +61,7 @@ async def test_a_tenant_is_put_back_to_the_newest_backup_of_a_time_and_that_is_u
     assert again.startswith(f"leasehold: The tenant {acme.slug} was put back already")
     await said_by(settings, tmp_path, "restores", "undo", acme.slug)
     assert await _titles(owner, acme.slug) == ["first", "second", "third"]
-    with command(settings, tmp_path, "restores", "confirm", acme.slug) as asking:
+    with outlived(command(settings, tmp_path, "restores", "confirm", acme.slug)) as asking:
         _, asked = asking.communicate(timeout=60)  # and nobody answers
     assert f"has what it had before; the state of {at:%Y-%m-%d %H:%M:%S} UTC is kept since " in asked
     assert await aside_of(owner, acme.id) is not None

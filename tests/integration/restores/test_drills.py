@@ -13,6 +13,7 @@ from leasehold.core.database import platform_session
 from leasehold.process import Process
 from leasehold.tenancy.context import TenantRef
 from tests.factories import OPERATOR, item, lifecycle, provisioned
+from tests.processes import outlived
 from tests.restores import backed_up, command
 
 pytestmark = pytest.mark.not_pooled("a command opens connections of its own")
@@ -47,7 +48,8 @@ async def test_a_drill_that_is_stopped_keeps_nobody_waiting_and_killed_leaves_no
 ) -> None:
     await item(process, acme, "Desk")
     file = await backed_up(process, acme, tmp_path)
-    with command(settings, tmp_path, "backup", "drill", acme.slug, does=_STOPS.format(line=line)) as hanging:
+    drill = command(settings, tmp_path, "backup", "drill", acme.slug, does=_STOPS.format(line=line))
+    with outlived(drill) as hanging:
         stopped = os.WSTOPPED | os.WEXITED | os.WNOWAIT
         async with asyncio.timeout(60):
             found = await asyncio.to_thread(os.waitid, os.P_PID, hanging.pid, stopped)
@@ -60,7 +62,6 @@ async def test_a_drill_that_is_stopped_keeps_nobody_waiting_and_killed_leaves_no
                 await lifecycle(session).suspend(acme.id, by=OPERATOR)
                 await lifecycle(session).resume(acme.id, by=OPERATOR)
         before = await owner.fetchrow(_CATALOG)
-        hanging.kill()
     async with asyncio.timeout(60):
         while await owner.fetchval(_ON_IT):
             pass  # PostgreSQL notices within a moment that nobody is there any more

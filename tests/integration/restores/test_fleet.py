@@ -12,7 +12,6 @@ import pytest
 
 from leasehold.config import PROJECT_ROOT, Settings
 from leasehold.core.database import driver_url
-from leasehold.main import build_process
 from leasehold.process import Process
 from leasehold.tenancy.archive.progress import Progress
 from leasehold.tenancy.archive.reading import ArchiveFile
@@ -23,7 +22,7 @@ from leasehold.tenancy.secrets import FoundSecret, OwnedTenant, change_secrets, 
 from leasehold.workspace.features import WRAPPED
 from tests.archives import PASSPHRASE, exported
 from tests.conftest import installed, migrate
-from tests.factories import OPERATOR, item, new_slug
+from tests.factories import OPERATOR, item, new_slug, parts_of
 from tests.fleets import ADD_COLUMN, HEAD, add, behind_head, run
 from tests.integration.archives.conftest import as_owner
 from tests.restores import aside_of, put_back, rows_of
@@ -106,22 +105,19 @@ def made(admin_url: str, tmp_path: Path) -> Generator[Settings]:
 
 
 async def test_what_is_set_aside_is_migrated_with_the_fleet_and_undo_needs_that(made: Settings, tmp_path: Path) -> None:
-    old, owner = build_process(made), await as_owner(made)
-    tenant = await old.provisioner.provision(slug=new_slug(), name="A tenant", by=OPERATOR)
-    await exported(old, tenant.slug, tmp_path / "a.archive")
-    await put_back(old, tmp_path / "a.archive", tenant.id)
+    owner = await as_owner(made)
+    async with parts_of(made) as old:
+        tenant = await old.provisioner.provision(slug=new_slug(), name="A tenant", by=OPERATOR)
+        await exported(old, tenant.slug, tmp_path / "a.archive")
+        await put_back(old, tmp_path / "a.archive", tenant.id)
 
     add(made, "9002_c", behind_head(ADD_COLUMN))
-    new = build_process(made)
-    with pytest.raises(refusals.LeftBehind, match=f"stands at revision {HEAD}, and this release is at 9002"):
+    async with parts_of(made) as new:
+        with pytest.raises(refusals.LeftBehind, match=f"stands at revision {HEAD}, and this release is at 9002"):
+            await new.restorer.undo(tenant.id, by=OPERATOR)
+        assert (await run(made)).failed == ()
+        kept = await aside_of(owner, tenant.id)
+        assert kept["revision"] == "9002"
+        assert await owner.fetchval("SELECT to_regclass($1) IS NOT NULL", f"{kept['schema_name']}.tags")
         await new.restorer.undo(tenant.id, by=OPERATOR)
-    assert (await run(made)).failed == ()
-    kept = await aside_of(owner, tenant.id)
-    assert kept["revision"] == "9002"
-    assert await owner.fetchval("SELECT to_regclass($1) IS NOT NULL", f"{kept['schema_name']}.tags")
-    await new.restorer.undo(tenant.id, by=OPERATOR)
-    for process in (old, new):
-        await process.owner.close()
-        process.passwords.close()
-        await process.database.close()
     await owner.close()

@@ -8,7 +8,6 @@ import pytest
 from sqlalchemy import text
 
 from leasehold.config import Settings
-from leasehold.main import build_process
 from leasehold.process import Process
 from leasehold.tenancy.bind import TenantSession
 from leasehold.tenancy.context import TenantRef
@@ -16,7 +15,7 @@ from leasehold.tenancy.fleet.calls import FleetCall, TenantCall
 from leasehold.tenancy.fleet.lease import LeaseLost, RunnerBusy
 from leasehold.tenancy.fleet.plan import UnknownTenantSlug
 from leasehold.tenancy.fleet.run import RunSummary
-from tests.factories import OPERATOR
+from tests.factories import OPERATOR, parts_of
 from tests.fleets import ADD_COLUMN, add, provision, run
 
 _INSERT = text("INSERT INTO items (id, title, created_at, updated_at) VALUES (gen_random_uuid(), :title, now(), now())")
@@ -24,10 +23,8 @@ _INSERT = text("INSERT INTO items (id, title, created_at, updated_at) VALUES (ge
 
 @pytest.fixture
 async def process(own: Settings) -> AsyncGenerator[Process]:
-    made = build_process(own)
-    yield made
-    made.passwords.close()
-    await made.database.close()
+    async with parts_of(own) as made:
+        yield made
 
 
 async def _call(own: Settings, process: Process, function: TenantCall, **options: Any) -> RunSummary:

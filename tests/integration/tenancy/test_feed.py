@@ -182,6 +182,32 @@ async def test_a_feed_closes_at_whatever_moment_it_is_told_to(settings: Settings
             await feed.close()
 
 
+async def test_a_feed_closes_though_its_connection_dies_as_it_is_told_to(
+    settings: Settings, writers: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The error of the rollback takes the place of the cancellation, and after errors a feed goes on."""
+    feed = _feed(settings, TenantDirectory(max_age_s=5), poll_s=0.001)
+    catch_up, asked = feed._catch_up, asyncio.Event()
+
+    async def die(connection: Any) -> None:
+        if asked.is_set():
+            return await catch_up(connection)
+        async with connection.transaction():
+            asked.set()
+            try:
+                await connection.execute("SELECT pg_sleep(60)")
+            finally:
+                await writers[0].execute("SELECT pg_terminate_backend($1)", connection.get_server_pid())
+
+    monkeypatch.setattr(feed, "_catch_up", die)
+    await feed.start()
+    async with asyncio.timeout(60):
+        await asked.wait()
+    closing = asyncio.create_task(feed.close())
+    await asyncio.wait({closing}, timeout=20)
+    assert (closing.done(), feed.losses) == (True, 1)
+
+
 async def test_a_tenant_comes_with_what_its_revision_says_of_older_code(
     process: Process, directory: TenantDirectory
 ) -> None:

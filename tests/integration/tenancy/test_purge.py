@@ -1,6 +1,7 @@
 """The purge: nothing of a tenant is left but ids, and nothing of any other is touched."""
 
 import asyncio
+import random
 from collections.abc import AsyncGenerator, Generator
 from datetime import timedelta
 from pathlib import Path
@@ -16,7 +17,6 @@ from leasehold.core.database import driver_url, platform_session
 from leasehold.core.errors import DatabaseUnavailable
 from leasehold.core.ids import new_id
 from leasehold.embedded import EmbeddedPostgres
-from leasehold.main import build_process
 from leasehold.platform.lifecycle.service import LifecycleService
 from leasehold.platform.tenants.repository import TenantRepository
 from leasehold.process import Process
@@ -26,9 +26,14 @@ from leasehold.tenancy.owner import Owner
 from leasehold.tenancy.purge import Purger
 from tests.audit import events_of
 from tests.conftest import installed, migrate
-from tests.factories import OPERATOR, admin, item, lifecycle, new_slug, provisioned
+from tests.factories import OPERATOR, admin, item, lifecycle, new_slug, parts_of, provisioned
 
 TENANTS = "/platform/v1/tenants"
+
+_LOCKED = """
+SELECT count(*) FROM pg_locks l JOIN pg_stat_activity a USING (pid)
+ WHERE l.locktype = 'advisory' AND a.datname = current_database() AND a.usename = current_user
+"""
 
 
 @pytest.fixture
@@ -106,6 +111,24 @@ async def test_two_who_purge_at_once_come_to_one_end(process: Process, settings:
     assert certificates[0]["changes"]["row_counts"]["from"]["items"] == 1
 
 
+async def test_who_is_cancelled_keeps_nobody_else_from_purging_the_tenant(
+    process: Process, owner: Any, acme: TenantRef
+) -> None:
+    """Perhaps in the moment in which it is given the lock, which would lie in the pool with the connection."""
+    dice = random.Random(1)
+    for _ in range(60):
+        purging = [asyncio.create_task(process.purger.purge(acme.id, by=OPERATOR)) for _ in range(2)]
+        await asyncio.sleep(dice.random() / 200)
+        for task in purging:
+            task.cancel()
+        await asyncio.wait(purging, timeout=60)
+    await deleted(process, acme)
+    async with asyncio.timeout(60):
+        assert await process.purger.purge(acme.id, by=OPERATOR) is True
+        while await owner.fetchval(_LOCKED):
+            await asyncio.sleep(0.01)
+
+
 async def test_one_that_stands_in_the_middle_is_brought_to_its_end_with_all_rows_counted(
     process: Process, settings: Settings, acme: TenantRef, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -176,25 +199,22 @@ def cramped(tmp_path: Path) -> Generator[Settings]:
 
 async def test_where_dropping_a_schema_at_once_finds_no_room_for_locks_a_purge_does(cramped: Settings) -> None:
     assert cramped.owner_url is not None
-    process = build_process(cramped)
-    tenant = await process.provisioner.provision(slug=new_slug(), name="Large", by=OPERATOR)
-    owner: Any = await asyncpg.connect(driver_url(cramped.owner_url.get_secret_value()))
-    for number in range(300):
-        await owner.execute(
-            f'CREATE TABLE "{tenant.schema}".more_{number} (id uuid PRIMARY KEY, user_id uuid REFERENCES '
-            f'"{tenant.schema}".users, a text UNIQUE, b text UNIQUE, c text UNIQUE, d text UNIQUE, e text UNIQUE)'
-        )
-    assert await owner.fetchval("SHOW max_locks_per_transaction") == "64"
-    with pytest.raises(asyncpg.OutOfMemoryError, match="out of shared memory"):
-        await owner.execute(f'DROP SCHEMA "{tenant.schema}" CASCADE')
-    await deleted(process, tenant)
-    assert await process.purger.purge(tenant.id, by=OPERATOR) is True
-    assert await owner.fetchval("SELECT to_regnamespace($1)", tenant.schema) is None
-    assert await owner.fetchval("SELECT state FROM platform.tenants WHERE id = $1", tenant.id) == "purged"
-    await owner.close()
-    await process.owner.close()
-    process.passwords.close()
-    await process.database.close()
+    async with parts_of(cramped) as process:
+        tenant = await process.provisioner.provision(slug=new_slug(), name="Large", by=OPERATOR)
+        owner: Any = await asyncpg.connect(driver_url(cramped.owner_url.get_secret_value()))
+        for number in range(300):
+            await owner.execute(
+                f'CREATE TABLE "{tenant.schema}".more_{number} (id uuid PRIMARY KEY, user_id uuid REFERENCES '
+                f'"{tenant.schema}".users, a text UNIQUE, b text UNIQUE, c text UNIQUE, d text UNIQUE, e text UNIQUE)'
+            )
+        assert await owner.fetchval("SHOW max_locks_per_transaction") == "64"
+        with pytest.raises(asyncpg.OutOfMemoryError, match="out of shared memory"):
+            await owner.execute(f'DROP SCHEMA "{tenant.schema}" CASCADE')
+        await deleted(process, tenant)
+        assert await process.purger.purge(tenant.id, by=OPERATOR) is True
+        assert await owner.fetchval("SELECT to_regnamespace($1)", tenant.schema) is None
+        assert await owner.fetchval("SELECT state FROM platform.tenants WHERE id = $1", tenant.id) == "purged"
+        await owner.close()
 
 
 class DyingConnection(asyncpg.Connection):

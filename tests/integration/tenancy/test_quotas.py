@@ -183,10 +183,16 @@ async def test_processes_that_ask_at_once_get_what_there_is_and_no_more(
         )
         for _ in range(3)
     ]
-    for process in processes:
-        assert process.stdout is not None
-        assert await process.stdout.readline() == b"ready\n"
-    got = [out for out, _ in await asyncio.gather(*(process.communicate(b"go\n") for process in processes))]
+    try:
+        async with asyncio.timeout(60):
+            for process in processes:
+                assert process.stdout is not None
+                assert await process.stdout.readline() == b"ready\n"
+            got = [out for out, _ in await asyncio.gather(*(process.communicate(b"go\n") for process in processes))]
+    finally:
+        for process in processes:
+            if process.returncode is None:
+                process.kill()
     assert sum(map(int, got)) == 600
 
 
@@ -277,9 +283,9 @@ async def test_a_store_that_failed_is_left_alone_for_a_second(kind: str, key: st
     assert store.calls == 1
 
 
-async def test_who_waits_behind_another_call_waits_no_longer_than_for_one_of_its_own(key: str) -> None:
+async def test_who_waits_behind_another_call_waits_no_longer_than_for_one_of_its_own(kind: str, key: str) -> None:
     """Or forgetting quotas in a store that hangs would keep requests waiting for as long again."""
-    store = PostgresQuotas(_NOBODY["postgresql"], timeout_s=0.05, prepared_statements=True)
+    store = opened(kind, _NOBODY[kind], timeout_s=0.05)
     async with asyncio.timeout(10), store._lock:
         with pytest.raises(StoreAway):
             await store.take([Asked(ONE_AN_HOUR, (key,))])

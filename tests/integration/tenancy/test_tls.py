@@ -8,8 +8,8 @@ from sqlalchemy import text
 from leasehold.config import Settings
 from leasehold.core.database import open_engine
 from leasehold.core.errors import DatabaseUnavailable
-from leasehold.main import build_process
 from leasehold.tenancy.context import TenantRef
+from tests.factories import parts_of
 
 
 @pytest.mark.parametrize("mode", ["disable", "prefer", "allow"])
@@ -26,13 +26,11 @@ async def test_nothing_is_sent_in_the_clear_where_tls_is_demanded(
 ) -> None:
     """The server of the tests has no TLS, so a connection that demands it is none."""
     url = SecretStr(f"{settings.database_url.get_secret_value()}?sslmode={mode}&sslrootcert={certifi.where()}")
-    process = build_process(settings.model_copy(update={"database_url": url, "direct_url": url}))
-    with pytest.raises(OSError, match="SSL"):
-        await process.database.fill_pool()
-    with pytest.raises(DatabaseUnavailable):
-        await process.readers.acquire(acme.id)
-    process.passwords.close()
-    await process.database.close()
+    async with parts_of(settings.model_copy(update={"database_url": url, "direct_url": url})) as process:
+        with pytest.raises(OSError, match="SSL"):
+            await process.database.fill_pool()
+        with pytest.raises(DatabaseUnavailable):
+            await process.readers.acquire(acme.id)
 
 
 def test_the_settings_take_the_path_of_a_certificate(settings: Settings) -> None:

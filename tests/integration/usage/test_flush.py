@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import UUID
@@ -17,13 +18,13 @@ from leasehold.core.errors import DatabaseUnavailable
 from leasehold.core.ids import new_id
 from leasehold.core.reads import Read
 from leasehold.core.usage import UsageBatch, UsageMeter
-from leasehold.main import build_process, flushing
+from leasehold.main import flushing
 from leasehold.platform.usage.flush import flush_usage
 from leasehold.process import Process
 from leasehold.tenancy.bind import open_tenant_session, tenant_reader
 from leasehold.tenancy.context import TenantRef
 from leasehold.workspace.items.models import Item
-from tests.factories import until
+from tests.factories import parts_of, until
 
 _REQUESTS = """
 SELECT coalesce(sum(requests), 0)::int, coalesce(sum(sent_bytes), 0)::int
@@ -52,12 +53,6 @@ def count(meter: UsageMeter, tenant_id: UUID, times: int = 1) -> None:
         meter.count_request(tenant_id, status=200, received_bytes=0, sent_bytes=7)
 
 
-def away_from(settings: Settings) -> Process:
-    """Return a process whose database does not answer."""
-    nowhere = type(settings.database_url)("postgresql://x@127.0.0.1:1/x")
-    return build_process(settings.model_copy(update={"database_url": nowhere}))
-
-
 async def test_what_is_flushed_is_added_to_the_hour(process: Process, owner: DriverConnection) -> None:
     meter, tenant_id = UsageMeter(), new_id()
     meter.count_request(tenant_id, status=404, received_bytes=3, sent_bytes=5)
@@ -78,13 +73,13 @@ async def test_what_is_flushed_is_added_to_the_hour(process: Process, owner: Dri
 
 
 async def test_a_flush_that_fails_keeps_its_numbers(process: Process, owner: DriverConnection) -> None:
-    away = away_from(process.settings)
+    nowhere = type(process.settings.database_url)("postgresql://x@127.0.0.1:1/x")
     meter, tenant_id = UsageMeter(), new_id()
-    for _ in range(3):
-        count(meter, tenant_id)
-        with pytest.raises(DatabaseUnavailable):
-            await flush_usage(meter, away.database)
-    away.passwords.close()
+    async with parts_of(process.settings.model_copy(update={"database_url": nowhere})) as away:
+        for _ in range(3):
+            count(meter, tenant_id)
+            with pytest.raises(DatabaseUnavailable):
+                await flush_usage(meter, away.database)
     await flush_usage(meter, process.database)
     assert await written(owner, tenant_id) == (3, 21)
     await flush_usage(meter, process.database)
@@ -131,7 +126,6 @@ async def test_a_flush_that_is_cancelled_anywhere_loses_nothing_and_counts_nothi
 async def test_processes_that_flush_at_the_same_time_add_up(settings: Settings, owner: DriverConnection) -> None:
     """Eight meters with connections of their own count 100 tenants each, in different orders, twenty times over."""
     tenants = [new_id() for _ in range(100)]
-    processes = [build_process(settings) for _ in range(8)]
 
     async def work(database: Database, seed: int) -> None:
         meter, orders = UsageMeter(), random.Random(seed)
@@ -140,23 +134,17 @@ async def test_processes_that_flush_at_the_same_time_add_up(settings: Settings, 
                 count(meter, tenant_id)
             await flush_usage(meter, database)
 
-    try:
+    async with AsyncExitStack() as stack:
+        processes = [await stack.enter_async_context(parts_of(settings)) for _ in range(8)]
         await asyncio.gather(*(work(process.database, seed) for seed, process in enumerate(processes)))
-    finally:
-        for process in processes:
-            process.passwords.close()
-            await process.database.close()
     assert {await written(owner, tenant_id) for tenant_id in tenants} == {(160, 1120)}
 
 
 @pytest.fixture
 async def own(process: Process) -> AsyncGenerator[Process]:
     """A process whose meter nobody else uses."""
-    made = build_process(process.settings)
-    yield made
-    made.passwords.close()
-    await made.readers.close()
-    await made.database.close()
+    async with parts_of(process.settings) as made:
+        yield made
 
 
 def seconds_of(process: Process) -> dict[UUID, float]:

@@ -12,7 +12,6 @@ import pytest
 from leasehold.config import Settings
 from leasehold.core.database import DriverConnection, platform_session
 from leasehold.core.ids import new_id
-from leasehold.main import build_process
 from leasehold.platform.usage import jobs
 from leasehold.platform.usage.jobs import forget_usage, measure_sizes
 from leasehold.process import Process
@@ -20,7 +19,7 @@ from leasehold.tenancy.bind import BindableConnection
 from leasehold.tenancy.context import TenantRef
 from leasehold.tenancy.jobs.definition import NoArguments
 from leasehold.tenancy.jobs.enqueue import enqueue
-from tests.factories import provisioned
+from tests.factories import parts_of, provisioned
 from tests.integration.worker.crew import all_done, at_work, empty_queue
 
 _TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = $1"
@@ -124,10 +123,8 @@ async def test_deleted_tenants_are_measured_and_those_without_a_schema_are_not(
 @pytest.fixture
 async def forgetful(settings: Settings) -> AsyncGenerator[Process]:
     """A process whose connections are replaced when they have met more than two tenants."""
-    own = build_process(settings.model_copy(update={"tenants_per_connection": 2, "pool_size": 3}))
-    yield own
-    own.passwords.close()
-    await own.database.close()
+    async with parts_of(settings.model_copy(update={"tenants_per_connection": 2, "pool_size": 3})) as own:
+        yield own
 
 
 async def _backend(process: Process) -> tuple[int, set[Any]]:

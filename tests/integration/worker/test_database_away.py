@@ -11,7 +11,6 @@ from sqlalchemy import text
 
 from leasehold.core.database import DriverConnection, platform_session
 from leasehold.core.errors import DatabaseUnavailable
-from leasehold.main import build_process
 from leasehold.process import Process
 from leasehold.tenancy.bind import TenantSession
 from leasehold.tenancy.context import TenantRef
@@ -19,6 +18,7 @@ from leasehold.tenancy.jobs.definition import Job, tenant_job
 from leasehold.tenancy.jobs.queue import ClaimedJob
 from leasehold.workspace.items.schemas import ItemCreate
 from leasehold.workspace.items.service import ItemService
+from tests.factories import parts_of, until
 from tests.integration.worker.crew import Title, all_done, ask, at_work, came_to, lose_connection, titles
 
 _KILL_ALL = text("""
@@ -63,18 +63,17 @@ async def test_jobs_that_may_be_tried_once_outlive_the_end_of_all_connections(
     process: Process, acme: TenantRef, owner: DriverConnection
 ) -> None:
     """As when PostgreSQL is started anew: the queue's own line is among them."""
-    begun, go_on = asyncio.Event(), asyncio.Event()
+    begun, go_on = list[str](), asyncio.Event()
 
     @tenant_job("tests.dawdle", max_attempts=1)
     async def dawdle(arguments: Title, session: TenantSession) -> None:
         await ItemService(session=session).add(ItemCreate(arguments.title))
-        begun.set()
+        begun.append(arguments.title)
         await go_on.wait()
 
     await ask(process, acme, dawdle, "one", "two")
     async with at_work(process, dawdle) as work:
-        async with asyncio.timeout(10):
-            await begun.wait()
+        await until(lambda: sorted(begun) == ["one", "two"], timeout_s=10)
         async with platform_session(process.database) as session:
             assert await session.scalar(_KILL_ALL) > 2
         go_on.set()
@@ -162,9 +161,10 @@ async def test_a_database_that_refuses_connections_is_away(
     process: Process, acme: TenantRef, owner: DriverConnection
 ) -> None:
     url = type(process.settings.database_url)("postgresql://x@127.0.0.1:1/x")
-    away = build_process(process.settings.model_copy(update={"database_url": url}))
-    away.passwords.close()
     await ask(process, acme, write)
-    async with at_work(dataclasses.replace(process, database=away.database), write):
+    async with (
+        parts_of(process.settings.model_copy(update={"database_url": url})) as away,
+        at_work(dataclasses.replace(process, database=away.database), write),
+    ):
         (row,) = await came_to(owner, "delayed", within_s=10)
     assert (row["attempts"], row["times_put_off"]) == (0, 1)

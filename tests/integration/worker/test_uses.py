@@ -12,7 +12,6 @@ import pytest
 from leasehold.core.database import DriverConnection, platform_session
 from leasehold.core.errors import DatabaseUnavailable
 from leasehold.http.request_log import RequestLog
-from leasehold.main import build_process
 from leasehold.process import Process
 from leasehold.tenancy.context import TenantRef
 from leasehold.tenancy.jobs.definition import Job
@@ -21,7 +20,7 @@ from leasehold.workspace.clients.jobs import note_use as note_use_of_client
 from leasehold.workspace.keys.jobs import note_use as note_use_of_key
 from leasehold.workspace.uses import LastUses, Uses
 from tests.api.problems import on
-from tests.factories import api_client, api_key
+from tests.factories import api_client, api_key, parts_of
 from tests.integration.worker.crew import all_done, at_work, empty_queue
 
 _MOMENT = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -134,13 +133,12 @@ async def test_what_cannot_be_handed_over_is_kept_and_a_later_use_wins(
     nowhere = process.settings.model_copy(
         update={"database_url": type(process.settings.database_url)("postgresql://x@127.0.0.1:1/x")}
     )
-    away = build_process(nowhere)
     uses = Uses(kind.job)
     uses.note(acme.id, credential_id)
     uses.note(acme.id, other_id)
-    with pytest.raises(DatabaseUnavailable):
-        await uses.flush(away.database)
-    away.passwords.close()
+    async with parts_of(nowhere) as away:
+        with pytest.raises(DatabaseUnavailable):
+            await uses.flush(away.database)
     later = datetime.now(UTC)
     uses.note(acme.id, credential_id)
     await uses.flush(process.database)

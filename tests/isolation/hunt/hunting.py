@@ -4,12 +4,13 @@ import asyncio
 import hashlib
 import time
 from collections.abc import Callable, Mapping
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from tempfile import TemporaryFile
 from urllib.parse import urlsplit
 
 from leasehold.config import Settings
+from leasehold.core.ending import ended
 from leasehold.main import build_process, running
 from tests.factories import admin
 from tests.faults.serving import served
@@ -104,7 +105,7 @@ async def hunt(settings: Settings, plan: Plan, *, tell: Callable[[str], None] | 
                     group.create_task(hunter.hunt(_ACTS, of_it, plan.operations // plan.hunters))
             seconds, worked = time.monotonic() - began, time.process_time() - worked
             for task in filter(None, (blowing, telling)):
-                await _ended(task)
+                await ended(task)
             said.seek(0)
             errors = [line.decode(errors="replace") for line in said if b"request_failed" in line]
     watch.leaks += await strangers(settings, tenants, hunters)
@@ -126,11 +127,3 @@ async def _tell(watch: Watch, tell: Callable[[str], None], every_s: float) -> No
     while True:
         await asyncio.sleep(every_s)
         tell(watch.progress(time.monotonic() - began))
-
-
-async def _ended(task: asyncio.Task[None]) -> None:
-    """Stop the weather, or who tells of it; what went wrong is raised."""
-    if not task.done():
-        task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task

@@ -142,21 +142,24 @@ class ValkeyQuotas:
             await connection.disconnect(nowait=True)
 
     async def _call(self, ask: Callable[[Any], Awaitable[bytes]]) -> bytes:
-        async with self._lock:
-            try:
-                async with asyncio.timeout(self._timeout_s):
-                    connection = self._connection
-                    if connection is None:
-                        connection = self._connection = self._pool.make_connection()
-                    await connection.connect()
-                    return await ask(connection)
-            except (ValkeyError, OSError) as error:
-                # It may be in the middle of an answer, which the next one to ask must not get.
-                await self.close()
-                raise StoreAway from error
-            except BaseException:
-                await self.close()
-                raise
+        try:
+            # Around the lock too: who waits behind another call waits no longer than for one of its own.
+            async with asyncio.timeout(self._timeout_s), self._lock:
+                return await self._told(ask)
+        except (ValkeyError, OSError) as error:
+            raise StoreAway from error
+
+    async def _told(self, ask: Callable[[Any], Awaitable[bytes]]) -> bytes:
+        try:
+            connection = self._connection
+            if connection is None:
+                connection = self._connection = self._pool.make_connection()
+            await connection.connect()
+            return await ask(connection)
+        except BaseException:
+            # It may be in the middle of an answer, which the next one to ask must not get.
+            await self.close()
+            raise
 
 
 async def _take(connection: Any, arguments: Sequence[bytes | int]) -> bytes:

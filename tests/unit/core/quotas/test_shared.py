@@ -9,6 +9,7 @@ from leasehold.core.quotas import shared
 from leasehold.core.quotas.limits import Limits, Policy, Window
 from leasehold.core.quotas.memory import ProcessQuotas
 from leasehold.core.quotas.shared import Answer, Asked, SharedQuotas, StoreAway
+from tests.factories import until
 
 LIMITS = Limits(Policy("client", (Window(10_000, 3600),)))
 
@@ -48,8 +49,7 @@ async def test_whoever_waits_while_the_store_hangs_waits_for_one_call_and_no_mor
     store = Store(hang)
     quotas = SharedQuotas(store, ProcessQuotas())
     waiting = [asyncio.create_task(quotas.take(LIMITS, ("acme",))) for _ in range(1500)]
-    while not store.calls:
-        await asyncio.sleep(0)
+    await until(lambda: bool(store.calls), timeout_s=60)
     hangs.set()
     async with asyncio.timeout(10):
         assert all(is_granted for is_granted, _ in await asyncio.gather(*waiting))
@@ -71,8 +71,7 @@ async def test_one_request_finds_out_whether_the_store_is_back_and_the_others_do
     await quotas.take(LIMITS, ("acme",))
     store.answer = answer_late
     probe = asyncio.create_task(quotas.take(LIMITS, ("acme",)))
-    while len(store.calls) < 2:
-        await asyncio.sleep(0)
+    await until(lambda: len(store.calls) == 2, timeout_s=60)
     async with asyncio.timeout(10):
         await asyncio.gather(*(quotas.take(LIMITS, ("acme",)) for _ in range(300)))
     assert not probe.done()

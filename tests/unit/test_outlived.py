@@ -6,11 +6,11 @@ import sys
 
 import pytest
 
-from tests.processes import attended
+from tests.processes import outlived
 
 
 def _fail(standing: subprocess.Popen[str]) -> None:
-    with attended(standing):
+    with outlived(standing):
         standing.send_signal(signal.SIGSTOP)
         raise LookupError
 
