@@ -18,6 +18,7 @@ from tests.archives import PASSPHRASE, exported, seen
 from tests.factories import OPERATOR
 from tests.processes import outlived
 
+_IS_LEASEHOLD = "from leasehold.cli import main; main()"
 _SECRETS = ("database_url", "direct_url", "owner_url", "installation_key")
 
 
@@ -58,14 +59,14 @@ async def backed_up(process: Process, tenant: TenantRef, store: Path) -> Path:
 
 
 def command(
-    settings: Settings, store: Path, *arguments: str | Path, passphrase: str = PASSPHRASE
+    settings: Settings, store: Path, *arguments: str | Path, passphrase: str = PASSPHRASE, does: str = _IS_LEASEHOLD
 ) -> subprocess.Popen[str]:
-    """Start `leasehold` on an installation with a folder of backups."""
+    """Start `leasehold` on an installation with a folder of backups, or another program that `does` the same."""
     environment = {name: text for name, text in os.environ.items() if not name.startswith("LEASEHOLD_")}
     environment |= {f"LEASEHOLD_{name.upper()}": getattr(settings, name).get_secret_value() for name in _SECRETS}
     environment |= {"LEASEHOLD_BACKUP_PASSPHRASE": passphrase, "LEASEHOLD_BACKUP_URL": f"file://{store}"}
     return subprocess.Popen(
-        [sys.executable, "-m", "leasehold", *map(str, arguments)],
+        [sys.executable, "-c", does, *map(str, arguments)],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

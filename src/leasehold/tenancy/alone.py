@@ -1,12 +1,15 @@
-"""Lets one command at a time do what must not be done twice at once."""
+"""Lets one command at a time do what must not be done twice at once, or not while others need what it takes away."""
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 from leasehold.tenancy.install import connect
+from leasehold.tenancy.names import literal
 
 # An open transaction that has written nothing and looks at nothing keeps nobody and no vacuum waiting.
 _BEGIN = "BEGIN; SET LOCAL idle_in_transaction_session_timeout = 0"
+# Who takes it away holds this for a moment.
+_NEED = "SET LOCAL lock_timeout = '10s'; SELECT pg_catalog.pg_advisory_xact_lock_shared(hashtextextended({what}, 0))"
 _TRY = "SELECT pg_catalog.pg_try_advisory_xact_lock(hashtextextended($1, 0))"
 
 
@@ -24,5 +27,22 @@ async def alone(url: str, what: str) -> AsyncGenerator[bool]:
     try:
         await connection.execute(_BEGIN)
         yield await connection.fetchval(_TRY, what)
+    finally:
+        await connection.close(timeout=5)
+
+
+@asynccontextmanager
+async def needing(url: str, what: str) -> AsyncGenerator[None]:
+    """Say that this is needed, by as many as like, so that nobody takes it away while this lasts.
+
+    Whoever would asks by `pg_try_advisory_xact_lock`. Let go of as by `alone`.
+
+    Raises:
+        OSError, asyncpg.PostgresError: the database does not answer, or refuses.
+    """
+    connection = await connect(url)
+    try:
+        await connection.execute(f"{_BEGIN}; {_NEED.format(what=literal(what))}")
+        yield
     finally:
         await connection.close(timeout=5)

@@ -8,6 +8,7 @@ would look empty.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -18,6 +19,7 @@ from leasehold.core.database import DriverConnection
 from leasehold.core.errors import Conflict
 from leasehold.core.personal import copied, extent_of
 from leasehold.tenancy.audit.owner import record_clone
+from leasehold.tenancy.bind.moved import PLACE
 from leasehold.tenancy.context import TenantPutBack, TenantRef, TenantState
 from leasehold.tenancy.names import quoted
 from leasehold.tenancy.provision import Provisioner
@@ -92,8 +94,11 @@ class Cloner:
         except (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError):
             # What is not there could not be locked, and that comes first.
             async with self._provisioner.owner.connection() as connection:
-                if await _demand_source(connection, source_id, head=head) != schema:
-                    raise TenantPutBack from None
+                await _demand_source(connection, source_id, head=head)
+                place: Any = await connection.fetchrow(PLACE, source_id)
+            _, lives_in, was_put_back = place
+            if lives_in != schema or was_put_back:
+                raise TenantPutBack from None
             raise
         return Cloned(tenant, copy.rows)
 

@@ -10,6 +10,9 @@ from leasehold.core.database import DriverConnection
 from leasehold.core.errors import Unavailable
 from leasehold.tenancy.connections import Connections
 
+LETS_GO = "SET LOCAL idle_in_transaction_session_timeout = '10s'"
+"""Whoever is stopped in the middle must not keep others from the tables, rows and roles that it locked."""
+
 
 class NoOwner(Unavailable):
     """This process may not create schemas: it has no LEASEHOLD_OWNER_URL."""

@@ -247,7 +247,7 @@ class Provisioner:
         target = SchemaTarget(tenant.schema, tenant.role if self._tenant_roles else APP_ROLE)
         # The receipt first: who made the same request before, and died, may have left a backend that still commits it.
         receipt = receipt_sql(key, tenant.id) if key else ""
-        row, schema = _row_sql(tenant, name), schema_sql(target, tenant_roles=self._tenant_roles)
+        row, schema = _row_sql(tenant, name), empty_schema_sql(target, tenant_roles=self._tenant_roles)
         taken = taking_sql(tenant.id, tenant.slug)
         begin = origin.begin if origin else "BEGIN"
         if origin:
@@ -268,7 +268,8 @@ class Provisioner:
         if await fingerprint(connection, target) != self._expected:
             self._expected = None  # what was remembered may be what is wrong
             raise FingerprintMismatch
-        await connection.execute(message(announcement_sql(tenant.id), "COMMIT"))
+        memberships = memberships_sql(target) if self._tenant_roles else ""
+        await connection.execute(message(memberships, announcement_sql(tenant.id), "COMMIT"))
 
     def _rendered(self) -> Rendering:
         if self._rendering is None:
@@ -276,14 +277,11 @@ class Provisioner:
         return self._rendering
 
 
-def schema_sql(target: SchemaTarget, *, tenant_roles: bool) -> str:
-    """Return the statements that make the empty schema of a tenant, and its role where tenants have roles."""
-    schema = empty_schema_sql(target, tenant_roles=tenant_roles)
-    return f"{schema}; {memberships_sql(target)}" if tenant_roles else schema
-
-
 def empty_schema_sql(target: SchemaTarget, *, tenant_roles: bool) -> str:
-    """Return the same, but for what the role is a member of, and the app of it."""
+    """Return the statements that make the empty schema of a tenant, and its role where tenants have roles.
+
+    What the role is a member of, and the app of it, comes last: see `memberships_sql`.
+    """
     schema = f"CREATE SCHEMA {quoted(target.schema)}"
     return f"{schema}; CREATE ROLE {quoted(target.role)} NOLOGIN" if tenant_roles else schema
 
@@ -291,7 +289,7 @@ def empty_schema_sql(target: SchemaTarget, *, tenant_roles: bool) -> str:
 def memberships_sql(target: SchemaTarget) -> str:
     """Return the statements by which the app can take on a role, and the role may do what all tenants may.
 
-    To the end of the transaction nobody else can make a role a member of the group: in one that lasts, they come last.
+    From then to the end of the transaction nobody else can make a role a member of the group, so they come last.
     """
     role = quoted(target.role)
     return (

@@ -1,13 +1,16 @@
 """Which backups are deleted, over an installation of its own: what is over, and never what somebody still needs."""
 
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from uuid import UUID
 
 from leasehold.core.clock import utc_now
+from leasehold.core.database import platform_session
 from leasehold.platform.backups.names import archive_path, record_path
 from leasehold.platform.backups.objects import open_objects
 from leasehold.platform.backups.store import BackupStore
+from leasehold.platform.restores.service import RestoreService
 from leasehold.process import Process
 from leasehold.tenancy.context import TenantRef
 from tests.archives import PASSPHRASE, imported, purged
@@ -114,3 +117,19 @@ async def test_what_is_of_no_tenant_of_the_installation_is_left_alone(
     done = await service_of(parts, store).prune(all_of_purged=True, by=OPERATOR)
 
     assert (done.unknown, done.deleted) == (1, ())
+
+
+async def test_a_tenant_whose_backup_is_being_fetched_to_bring_it_back_keeps_all_of_them(
+    parts: Process, acme: TenantRef, tmp_path: Path
+) -> None:
+    store = BackupStore(open_objects(f"file://{tmp_path}"))
+    backups = service_of(parts, store)
+    await backups.run(PASSPHRASE, slugs=[acme.slug], by=OPERATOR)
+    (backup,) = await store.backups(acme.id)
+    await purged(parts, acme.id)
+    restores = RestoreService(partial(platform_session, parts.database), parts.importer, parts.restorer)
+
+    async with restores.archive(store, acme.slug, at=None), restores.archive(store, str(acme.id), at=None):
+        assert (await backups.prune(all_of_purged=True, by=OPERATOR)).deleted == ()
+
+    assert (await backups.prune(all_of_purged=True, by=OPERATOR)).deleted == (backup.path,)

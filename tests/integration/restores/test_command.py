@@ -1,8 +1,6 @@
 """`leasehold restore`, `restores` and `backup drill`, as the operator runs them, on a folder of backups."""
 
-import asyncio
 import json
-import signal
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -10,12 +8,11 @@ from typing import Any
 import pytest
 
 from leasehold.config import Settings
-from leasehold.core.database import platform_session
 from leasehold.process import Process
 from leasehold.tenancy.archive.reading import ArchiveFile
 from leasehold.tenancy.context import TenantRef
 from tests.archives import purged
-from tests.factories import OPERATOR, item, lifecycle, new_slug, provisioned
+from tests.factories import item, new_slug
 from tests.processes import outlived
 from tests.restores import aside_of, backed_up, command, rows_of, said_by
 
@@ -26,9 +23,6 @@ SELECT (SELECT count(*) FROM pg_namespace), (SELECT count(*) FROM pg_class), (SE
        (SELECT count(*) FROM platform.registry_changes), (SELECT count(*) FROM platform.audit_events),
        (SELECT count(*) FROM pg_shdepend
          WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database()))
-"""
-_ON_IT = """
-SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'leasehold import'
 """
 _ITEMS = 'SELECT title FROM "{}".items ORDER BY title'
 
@@ -123,32 +117,3 @@ async def test_a_drill_tells_of_each_backup_and_leaves_nothing(
     assert (good["what"], good["reason"], good["rows"], good["is_loaded"]) == (acme.slug, None, 3, True)
     assert (bad["what"], bad["reason"], bad["at"]) == (globex.slug, "there is no backup", None)
     assert await owner.fetchrow(_CATALOG) == before
-
-
-async def test_a_drill_that_hangs_keeps_nobody_waiting_and_killed_leaves_nothing(
-    process: Process, settings: Settings, owner: Any, acme: TenantRef, tmp_path: Path
-) -> None:
-    await item(process, acme, "Desk")
-    file = await backed_up(process, acme, tmp_path)
-    with outlived(command(settings, tmp_path, "backup", "drill", acme.slug)) as hanging:
-        assert hanging.stderr is not None
-        for line in hanging.stderr:
-            if line.startswith("compared refresh_tokens"):
-                break
-        hanging.send_signal(signal.SIGSTOP)
-        assert await owner.fetchval(_ON_IT) == 1
-        await item(process, acme, "Chair")
-        await provisioned(process)  # for which roles are made and put into the group
-        async with platform_session(process.database) as session:
-            await lifecycle(session).suspend(acme.id, by=OPERATOR)
-            await lifecycle(session).resume(acme.id, by=OPERATOR)
-        before = await owner.fetchrow(_CATALOG)
-    async with asyncio.timeout(60):
-        while await owner.fetchval(_ON_IT):
-            pass  # PostgreSQL notices within a moment that nobody is there any more
-    assert await owner.fetchrow(_CATALOG) == before
-    assert _files_in(tmp_path) == [file]
-
-
-def _files_in(folder: Path) -> list[Path]:
-    return [path for path in folder.rglob("*") if path.is_file()]

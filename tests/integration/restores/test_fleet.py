@@ -1,5 +1,6 @@
 """A run over the fleet and a restore in place never meet, and what is set aside goes on with the fleet."""
 
+import asyncio
 import shutil
 from collections.abc import Generator
 from pathlib import Path
@@ -62,7 +63,11 @@ async def test_nobody_is_put_back_while_a_run_is_under_way_not_even_where_it_beg
         key = archive.key(PASSPHRASE)
         with pytest.raises(refusals.FleetUnderWay, match="on elsewhere, process 7"):
             await process.restorer.put_back(archive, key, acme.id, by=OPERATOR, progress=Progress(on_table=begin_a_run))
-    runner.close()  # whose lease is a dead one's now
+    gone = runner.info.backend_pid
+    runner.close()  # whose lease is a dead one's, as soon as its backend has heard of it
+    async with asyncio.timeout(30):
+        while await owner.fetchval("SELECT count(*) FROM pg_stat_activity WHERE pid = $1", gone):
+            pass
     assert await rows_of(process, owner, acme.id, without_events=False) == before
     await put_back(process, yesterday, acme.id)
     await owner.execute("DELETE FROM platform.fleet_leases WHERE name = 'fleet of a test'")

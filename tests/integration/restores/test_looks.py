@@ -1,4 +1,7 @@
-"""A tenant that is put back while it is exported is looked at again: the backups of that night do not miss it."""
+"""A tenant that is put back while it is exported is looked at again: the backups of that night do not miss it.
+
+Who copies it then is told to come back.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -9,13 +12,14 @@ from typing import Any
 
 import pytest
 
+from leasehold.core.ids import new_id
 from leasehold.process import Process
 from leasehold.tenancy.archive import exporting, snapshot
 from leasehold.tenancy.archive.refusals import Drifted
 from leasehold.tenancy.archive.sealing import ArchiveKey
-from leasehold.tenancy.context import TenantRef
+from leasehold.tenancy.context import TenantPutBack, TenantRef
 from tests.archives import PASSPHRASE, exported
-from tests.factories import OPERATOR, item
+from tests.factories import OPERATOR, item, new_slug
 from tests.restores import put_back
 
 
@@ -76,3 +80,22 @@ async def test_a_tenant_that_is_put_back_while_its_rows_are_read_is_backed_up_al
     (items,) = [table for table in manifest.tables if table.name == "items"]
     assert (items.rows, len(opened)) == (1, 2)
     await process.restorer.confirm(acme.id, by=OPERATOR)
+
+
+async def test_who_copies_a_tenant_that_moves_there_and_back_is_asked_to_come_back(
+    process: Process, acme: TenantRef, yesterday: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = process.provisioner.provision_copy
+
+    async def meanwhile(*arguments: Any, **named: Any) -> Any:
+        await put_back(process, yesterday, acme.id)
+        try:
+            return await real(*arguments, **named)
+        finally:
+            await process.restorer.undo(acme.id, by=OPERATOR)
+
+    monkeypatch.setattr(process.provisioner, "provision_copy", meanwhile)
+    with pytest.raises(TenantPutBack):
+        await process.cloner.clone(
+            acme.id, tenant_id=new_id(), slug=new_slug(), name="A copy", is_scrubbed=False, by=OPERATOR
+        )

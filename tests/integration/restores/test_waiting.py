@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 import psycopg
@@ -14,14 +15,16 @@ from sqlalchemy.exc import DBAPIError
 
 from leasehold.config import Settings
 from leasehold.core.database import driver_url
+from leasehold.core.errors import DatabaseUnavailable
 from leasehold.process import Process
+from leasehold.tenancy.archive import importing
 from leasehold.tenancy.archive.progress import Progress
 from leasehold.tenancy.archive.reading import ArchiveFile
 from leasehold.tenancy.context import TenantRef
-from leasehold.tenancy.restores import moving, refusals
+from leasehold.tenancy.restores import moving, refusals, restoring
 from leasehold.tenancy.restores.restoring import Restorer
-from tests.archives import PASSPHRASE, exported
-from tests.factories import OPERATOR, item, provisioned
+from tests.archives import PASSPHRASE, exported, imported
+from tests.factories import OPERATOR, item, new_slug, provisioned
 from tests.restores import aside_of, put_back, rows_of
 
 _WAITING = """
@@ -162,3 +165,44 @@ async def test_a_confirmation_behind_an_undo_is_recorded_where_the_tenant_lives_
     )
     assert found == 1
     await other.close()
+
+
+async def test_a_confirmation_that_stands_still_lets_go_of_the_tenant_and_has_destroyed_nothing(
+    process: Process,
+    settings: Settings,
+    owner: Any,
+    acme: TenantRef,
+    yesterday: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    await put_back(process, yesterday, acme.id)
+    real = restoring.condemn
+
+    async def stand_still(*arguments: Any) -> bool:
+        time.sleep(1.5)  # noqa: ASYNC251 - as one that is stopped, for longer than PostgreSQL has patience
+        return await real(*arguments)
+
+    monkeypatch.setattr(restoring, "LETS_GO", moving.LETS_GO.replace("10s", "300ms"), raising=False)
+    monkeypatch.setattr(restoring, "condemn", stand_still)
+    with pytest.raises(DatabaseUnavailable):
+        await process.restorer.confirm(acme.id, by=OPERATOR)
+    assert (await aside_of(owner, acme.id))["state"] == "set_aside"
+    monkeypatch.undo()
+    await process.restorer.confirm(acme.id, by=OPERATOR)
+    assert await aside_of(owner, acme.id) is None
+
+
+async def test_an_import_that_stands_still_with_its_role_in_the_group_lets_go_and_has_done_nothing(
+    process: Process, owner: Any, acme: TenantRef, yesterday: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, slug = importing.announcement_sql, new_slug()
+
+    def stand_still(tenant_id: UUID) -> str:
+        time.sleep(1.5)  # as one that is stopped: nobody else can put a role into the group meanwhile
+        return real(tenant_id)
+
+    monkeypatch.setattr(importing, "LETS_GO", moving.LETS_GO.replace("10s", "300ms"), raising=False)
+    monkeypatch.setattr(importing, "announcement_sql", stand_still)
+    with pytest.raises(DBAPIError):
+        await imported(process, yesterday, slug=slug)
+    assert await owner.fetchval("SELECT count(*) FROM platform.tenants WHERE slug = $1", slug) == 0

@@ -362,3 +362,19 @@ async def run(process: Process, clone_id: UUID, attempt: int) -> None:
     )
     open_session = partial(platform_session, process.database)
     await make_clone.function(AskedClone(clone_id), open_session=open_session, cloner=process.cloner, job=job)
+
+
+GROUP_HELD = """
+SELECT count(*) FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid AND a.datname = current_database()
+ WHERE l.classid = 'pg_authid'::regclass AND l.objid = 'lh_tenant'::regrole AND l.mode <> 'AccessShareLock'
+"""
+
+
+async def test_while_rows_are_copied_others_can_be_provisioned(process: Process, owner: Any, source: TenantRef) -> None:
+    held: list[int] = []
+
+    def look(_table: str, _rows: int) -> None:
+        held.append(owner.execute(GROUP_HELD).fetchone()[0])
+
+    await cloned(process, source, is_scrubbed=False, report=look)
+    assert set(held) == {0}

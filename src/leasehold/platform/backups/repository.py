@@ -4,13 +4,18 @@ from collections.abc import Collection
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from leasehold.core.database import PlatformSession
 from leasehold.platform.backups.schemas import Target
 from leasehold.tenancy.archive.snapshot import EXPORTABLE
 from leasehold.tenancy.context import TenantState
 from leasehold.tenancy.registry import Tenant, TenantPurge
+
+
+def backups_of(tenant_id: UUID) -> str:
+    """Return what is needed by who restores a tenant, see `needing`."""
+    return f"leasehold backups of {tenant_id}"
 
 
 class BackupTargets:
@@ -38,7 +43,13 @@ class BackupTargets:
         return {target.id: target.slug for target in await self.all()}
 
     async def is_purged(self, tenant_id: UUID) -> bool:
-        """Tell whether a tenant is purged, and nobody is about to bring it back: who is holds its row until then."""
+        """Tell whether a tenant is purged, and nobody is about to bring it back.
+
+        Who is needs its backups, from before the first is fetched, and holds its row at the end.
+        """
+        key = func.hashtextextended(backups_of(tenant_id), 0)
+        if not await self._session.scalar(select(func.pg_catalog.pg_try_advisory_xact_lock(key))):
+            return False
         row = select(Tenant.id).where(Tenant.id == tenant_id, Tenant.state == TenantState.PURGED)
         return await self._session.scalar(row.with_for_update(read=True, skip_locked=True)) is not None
 

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+from leasehold.platform.backups.refusals import UnknownTenants
 from leasehold.platform.backups.schemas import Backup
 from leasehold.platform.backups.store import BackupStore
 from leasehold.platform.restores.reasons import NO_BACKUP, REASONS, reason_of
-from leasehold.platform.restores.refusals import NobodyCalled
 from leasehold.platform.restores.repository import RestoreReads
 from leasehold.platform.restores.schemas import Drilled
 from leasehold.platform.restores.service import OpenSession
@@ -43,14 +43,14 @@ class DrillService:
         """Return whose backups are to be restored: those that are named, all that live, or some of these by chance.
 
         Raises:
-            NobodyCalled: there is no tenant of a name.
+            UnknownTenants: there is no tenant of a name.
         """
         async with self._open_session() as session:
             living = await RestoreReads(session).living()
         if wanted:
             ids = {slug: tenant_id for tenant_id, slug in living.items()}
             if unknown := [slug for slug in wanted if slug not in ids]:
-                raise NobodyCalled(tenant=", ".join(unknown))
+                raise UnknownTenants(slugs=", ".join(unknown))
             return {ids[slug]: slug for slug in wanted}
         if sample is None or sample >= len(living):
             return living

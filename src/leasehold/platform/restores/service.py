@@ -9,17 +9,20 @@ from uuid import UUID
 
 from leasehold.core.actor import Actor
 from leasehold.core.database import PlatformSession
-from leasehold.platform.backups.refusals import StoreRefuses
+from leasehold.platform.backups.refusals import StoreRefuses, UnknownTenants
+from leasehold.platform.backups.repository import backups_of
 from leasehold.platform.backups.schemas import Backup
 from leasehold.platform.backups.store import BackupStore
 from leasehold.platform.restores.refusals import NoBackup, NoBackupOfTime, NobodyCalled
 from leasehold.platform.restores.repository import RestoreReads
 from leasehold.platform.restores.schemas import Waiting
+from leasehold.tenancy.alone import needing
 from leasehold.tenancy.archive.importing import Destination, Imported, Importer
 from leasehold.tenancy.archive.progress import SILENT, Progress
 from leasehold.tenancy.archive.reading import ArchiveFile
 from leasehold.tenancy.archive.refusals import ArchiveRefused
-from leasehold.tenancy.restores.refusals import NothingWaits
+from leasehold.tenancy.owner import NoOwner
+from leasehold.tenancy.restores.refusals import AnotherTenants, NothingWaits
 from leasehold.tenancy.restores.restoring import Exchanged, Kept, PutBack, Restorer
 
 OpenSession = Callable[[], AbstractAsyncContextManager[PlatformSession]]
@@ -39,22 +42,27 @@ class RestoreService:
     ) -> AsyncGenerator[tuple[ArchiveFile, Backup]]:
         """Lend the newest archive of a tenant, or the newest as it was at a time or before; by its slug or its id.
 
-        Of a purged tenant it is found by the slug that it had, then if a time is given.
+        Of a purged tenant it is found by the slug that it had, then if a time is given. While it is lent, nobody
+        deletes all backups of the tenant for being purged: it may be about to come back.
 
         Raises:
+            NoOwner: this process has no owner URL.
             NobodyCalled: no tenant and no backup is called so.
             NoBackup, NoBackupOfTime: there is none, or none of that time.
             BackupRefused, ArchiveRefused: the store does not give it, or it is no archive.
         """
         tenant_id = await self._find(store, tenant, at=at)
-        backup = await store.newest(tenant_id, at=at)
-        if backup is None and at is not None:
-            raise NoBackupOfTime(tenant=tenant, at=at.isoformat(timespec="seconds"))
-        if backup is None:
-            raise NoBackup(tenant=tenant)
-        async with store.opened(backup) as archive:
-            if isinstance(archive, ArchiveFile):
-                yield archive, backup
+        if self._importer.owner_url is None:
+            raise NoOwner
+        async with needing(self._importer.owner_url, backups_of(tenant_id)):
+            backup = await store.newest(tenant_id, at=at)
+            if backup is None and at is not None:
+                raise NoBackupOfTime(tenant=tenant, at=at.isoformat(timespec="seconds"))
+            if backup is None:
+                raise NoBackup(tenant=tenant)
+            async with store.opened(backup) as archive:
+                if isinstance(archive, ArchiveFile):
+                    yield archive, backup
 
     async def beside(
         self, archive: ArchiveFile, *, slug: str, passphrase: str, by: Actor, progress: Progress = SILENT
@@ -73,19 +81,24 @@ class RestoreService:
     ) -> PutBack | Imported:
         """Put the tenant of an archive back; where it was purged it comes back as it was, its id included.
 
-        `tenant` is whom the operator means, by slug or id, where the archive was not found by that.
+        `tenant` is whom the operator means, by slug or id, where the archive was not found by that. A slug that nobody
+        has may be the one of the archive.
 
         Raises:
             AnotherTenants: the archive is another tenant's.
+            IdInUse: the tenant has no place in which it could be put, and its id is not free.
             ArchiveRefused, SlugTaken, NoOwner, FleetNotReady: see `Restorer.put_back` and `Importer.load`.
         """
         key = await asyncio.to_thread(archive.key, passphrase)
-        tenant_id = archive.manifest.tenant.id
-        if tenant is not None and (meant := await self._living(tenant)):
-            tenant_id = meant
-        if await self._restorer.lives(tenant_id):
-            return await self._restorer.put_back(archive, key, tenant_id, by=by, progress=progress)
-        return await self._importer.load(archive, key, to=Destination(), by=by, progress=progress)
+        archived = archive.manifest.tenant
+        if tenant is not None:
+            meant = await self._living(tenant)
+            if meant != archived.id and (meant is not None or tenant != archived.slug):
+                raise AnotherTenants(archived=archived.slug, slug=tenant)
+        if await self._restorer.lives(archived.id):
+            return await self._restorer.put_back(archive, key, archived.id, by=by, progress=progress)
+        to = Destination(with_own_id=True)
+        return await self._importer.load(archive, key, to=to, by=by, progress=progress)
 
     async def waiting(self) -> list[Waiting]:
         """Return all tenants that were put back and not confirmed, the longest waiting first."""
@@ -96,7 +109,7 @@ class RestoreService:
         """Give a tenant back what it had, and keep the earlier state.
 
         Raises:
-            NobodyCalled: there is no such tenant.
+            UnknownTenants: there is no such tenant.
             ArchiveRefused, NoOwner: see `Restorer.undo`.
         """
         return await self._restorer.undo(await self._demand(tenant), by=by)
@@ -105,7 +118,7 @@ class RestoreService:
         """Give a tenant the earlier state again, after that was undone.
 
         Raises:
-            NobodyCalled: there is no such tenant.
+            UnknownTenants: there is no such tenant.
             ArchiveRefused, NoOwner: see `Restorer.redo`.
         """
         return await self._restorer.redo(await self._demand(tenant), by=by)
@@ -114,7 +127,7 @@ class RestoreService:
         """Return what is kept for a tenant.
 
         Raises:
-            NobodyCalled: there is no such tenant.
+            UnknownTenants: there is no such tenant.
             NothingWaits: nothing is.
         """
         tenant_id = await self._demand(tenant)
@@ -132,9 +145,11 @@ class RestoreService:
         return await self._restorer.confirm(seen.tenant_id, by=by, seen=Kept(seen.aside_id, seen.is_undone))
 
     async def _demand(self, tenant: str) -> UUID:
-        found = await self._living(tenant)
-        if found is None:
-            raise NobodyCalled(tenant=tenant)
+        async with self._open_session() as session:
+            reads = RestoreReads(session)
+            found, known = await reads.find(tenant) or _id_in(tenant), await reads.with_data()
+        if found is None or found not in known:
+            raise UnknownTenants(slugs=tenant)
         return found
 
     async def _living(self, tenant: str) -> UUID | None:

@@ -52,7 +52,9 @@ class WholeService:
                 if not isinstance(archive, ArchiveFile):
                     return CameBack(slug, tenant_id, backup.at, 0, NO_BACKUP)
                 key = await asyncio.to_thread(archive.key, self._passphrase)
-                done = await self._importer.load(archive, key, to=Destination(), by=by, progress=progress)
+                done = await self._importer.load(
+                    archive, key, to=Destination(with_own_id=True), by=by, progress=progress
+                )
         except NoOwner:
             raise
         except REASONS as error:

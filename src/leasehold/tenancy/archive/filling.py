@@ -11,6 +11,7 @@ from leasehold.core.database import DriverConnection
 from leasehold.core.vault import InstallationKey
 from leasehold.tenancy.archive.building import Way, build, go_on
 from leasehold.tenancy.archive.copying import FORMATS
+from leasehold.tenancy.archive.glance import glance
 from leasehold.tenancy.archive.indexes import put_away
 from leasehold.tenancy.archive.loading import Loading
 from leasehold.tenancy.archive.manifest import Manifest
@@ -60,7 +61,8 @@ class Filler:
         Raises:
             FleetNotReady: the platform was not migrated to the revision of this code.
         """
-        found = await connection.fetchval(FINGERPRINT, self.history.head)
+        async with glance(connection):
+            found = await connection.fetchval(FINGERPRINT, self.history.head)
         if found is None:
             raise FleetNotReady
         return found

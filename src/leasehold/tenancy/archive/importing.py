@@ -18,6 +18,7 @@ from leasehold.tenancy.archive.exporting import installation_mark
 from leasehold.tenancy.archive.filling import Connected, Filler, Filling
 from leasehold.tenancy.archive.progress import SILENT, Progress
 from leasehold.tenancy.archive.reading import ArchiveFile
+from leasehold.tenancy.archive.refusals import IdInUse
 from leasehold.tenancy.archive.registering import (
     Registration,
     as_awaited,
@@ -35,7 +36,7 @@ from leasehold.tenancy.context import TenantRef, TenantState
 from leasehold.tenancy.fleet.live import begun
 from leasehold.tenancy.fleet.replay import SchemaTarget
 from leasehold.tenancy.names import APP_ROLE, check_slug
-from leasehold.tenancy.owner import NoOwner, demand_direct
+from leasehold.tenancy.owner import LETS_GO, NoOwner, demand_direct
 from leasehold.tenancy.provision import empty_schema_sql, memberships_sql
 from leasehold.tenancy.registry import announcement_sql
 
@@ -74,6 +75,8 @@ class Destination:
     with_domains: bool = True
     with_new_id: bool = False
     """Give it another id even where its own is free."""
+    with_own_id: bool = False
+    """Leave it rather than give it another id, where it shall come back as it was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +169,7 @@ class _Load:
         changes = {"made_at": manifest.made_at, "archived_id": str(manifest.tenant.id), "revision": manifest.revision}
         await record_import(driver, tenant.id, self.by, slug=tenant.slug, changes=changes)
         await filling.demand(expected)
+        await driver.execute(LETS_GO)
         if importer.tenant_roles:
             await driver.execute(memberships_sql(target))
         await driver.execute(announcement_sql(tenant.id))
@@ -185,6 +189,8 @@ class _Load:
     async def _registered(self) -> TenantRef:
         archived, to, driver = self.archive.manifest.tenant, self.to, self.connected.driver
         tenant_id = await choose_id(driver, archived.id, anew=to.with_new_id)
+        if to.with_own_id and tenant_id != archived.id:
+            raise IdInUse(slug=archived.slug)
         if tenant_id == archived.id:
             archived = await as_awaited(driver, archived)
         home = await choose_home(driver, tenant_id, tenant_roles=self.importer.tenant_roles)

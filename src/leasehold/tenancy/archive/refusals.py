@@ -106,5 +106,11 @@ class DomainNotAllowed(ArchiveRefused):
     """The domain {hostname} cannot be a tenant's here; import without the archive's domains by --without-domains."""
 
 
+class IdInUse(ArchiveRefused):
+    """The id of the tenant {slug} is in use here: it is being purged, or somebody has just brought it back; nothing was
+    changed. Look at it before you try again.
+    """
+
+
 class ImportedMeanwhile(ArchiveRefused):
     """The same tenant was made by somebody else in the same moment; look at it before you import again."""

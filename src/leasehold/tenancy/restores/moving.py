@@ -15,10 +15,12 @@ import asyncpg
 
 from leasehold.core.database import DriverConnection
 from leasehold.core.ids import new_id
+from leasehold.tenancy.archive.glance import glance
 from leasehold.tenancy.archive.shape import table_names
 from leasehold.tenancy.fleet.history import TenantHistory
 from leasehold.tenancy.fleet.lease import living_holder
 from leasehold.tenancy.names import quoted, vacant_slug
+from leasehold.tenancy.owner import LETS_GO
 from leasehold.tenancy.registry import announcement_sql
 from leasehold.tenancy.restores.holders import Holder, holders_of
 from leasehold.tenancy.restores.homes import Home, renaming_sql
@@ -43,8 +45,6 @@ _ATTEMPT_MS = 700
 _BEHIND_THE_TABLES = "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '200ms'"
 # Autovacuum is told to give way when PostgreSQL has looked for deadlocks, and then goes within milliseconds.
 _FOR_AUTOVACUUM_MS = 500
-LETS_GO = "SET LOCAL idle_in_transaction_session_timeout = '10s'"
-"""Whoever is stopped in the middle must not keep others from the tables that it locked."""
 # Whoever would begin a run waits until this has ended, and then reads where the tenant lives.
 _NO_RUN = "LOCK TABLE platform.fleet_leases IN SHARE MODE"
 _ALONE = "SELECT pg_try_advisory_xact_lock(hashtextextended($1, 0))"
@@ -93,16 +93,18 @@ class Move:
     """Seconds after which it gives up to wait for who writes."""
 
     async def begin(self) -> Any:
-        """Keep others from moving the same tenant, and return its row, unlocked as yet.
+        """Keep others from moving the same tenant, and return its row; nothing of the platform is locked as yet.
 
         Raises:
             RestoreUnderWay, NotInPlace, FleetUnderWay, MigratedBeyond: it cannot be moved now.
         """
-        row: Any = await self.connection.fetchrow(_TENANT.replace("FOR UPDATE", ""), self.tenant_id)
+        async with glance(self.connection):
+            row: Any = await self.connection.fetchrow(_TENANT.replace("FOR UPDATE", ""), self.tenant_id)
         self._demand_in_place(row)
         if not await self.connection.fetchval(_ALONE, f"restore {self.tenant_id}"):
             raise RestoreUnderWay(slug=row["slug"])
-        await self._demand_no_run()
+        async with glance(self.connection):
+            await self._demand_no_run()
         return row
 
     async def demand_nothing_waits(self, slug: str) -> None:
@@ -112,7 +114,8 @@ class Move:
             WaitsForConfirmation: something is.
             BeingDestroyed: something is that was confirmed, and is not destroyed yet.
         """
-        noted: Any = await self.connection.fetchrow(_WAITING, self.tenant_id)
+        async with glance(self.connection):
+            noted: Any = await self.connection.fetchrow(_WAITING, self.tenant_id)
         if noted is not None:
             raise (WaitsForConfirmation if noted["state"] == "set_aside" else BeingDestroyed)(slug=slug)
 

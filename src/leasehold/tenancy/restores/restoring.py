@@ -20,7 +20,7 @@ from leasehold.tenancy.archive.reading import ArchiveFile
 from leasehold.tenancy.archive.sealing import ArchiveKey
 from leasehold.tenancy.audit.owner import record_restore
 from leasehold.tenancy.fleet.replay import binding
-from leasehold.tenancy.owner import Owner
+from leasehold.tenancy.owner import LETS_GO, Owner
 from leasehold.tenancy.provision import empty_schema_sql, memberships_sql
 from leasehold.tenancy.purge import Purger, condemn
 from leasehold.tenancy.restores.homes import Home
@@ -179,7 +179,7 @@ class Restorer:
             asyncpg.PostgresError: as for `Purger.purge`.
         """
         async with self.owner.connection() as connection, connection.transaction():
-            await connection.execute("SET LOCAL lock_timeout = '10s'")
+            await connection.execute(f"SET LOCAL lock_timeout = '10s'; {LETS_GO}")
             row: Any = await connection.fetchrow(_TENANT, tenant_id)
             noted: Any = await connection.fetchrow(_NOTED, tenant_id)
             if noted is None:
