@@ -3,13 +3,14 @@
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
+from leasehold.core.database import DriverConnection
 from leasehold.tenancy.install import connect
-from leasehold.tenancy.names import literal
 
 # An open transaction that has written nothing and looks at nothing keeps nobody and no vacuum waiting.
 _BEGIN = "BEGIN; SET LOCAL idle_in_transaction_session_timeout = 0"
-# Who takes it away holds this for a moment.
-_NEED = "SET LOCAL lock_timeout = '10s'; SELECT pg_catalog.pg_advisory_xact_lock_shared(hashtextextended({what}, 0))"
+# For who takes it away holds it for a moment.
+_PATIENT = "SET LOCAL lock_timeout = '10s'"
+_NEED = "SELECT pg_catalog.pg_advisory_xact_lock_shared(hashtextextended($1, 0))"
 _TRY = "SELECT pg_catalog.pg_try_advisory_xact_lock(hashtextextended($1, 0))"
 
 
@@ -23,12 +24,8 @@ async def alone(url: str, what: str) -> AsyncGenerator[bool]:
     Raises:
         OSError, asyncpg.PostgresError: the database does not answer, or refuses.
     """
-    connection = await connect(url)
-    try:
-        await connection.execute(_BEGIN)
+    async with _transaction(url) as connection:
         yield await connection.fetchval(_TRY, what)
-    finally:
-        await connection.close(timeout=5)
 
 
 @asynccontextmanager
@@ -40,9 +37,17 @@ async def needing(url: str, what: str) -> AsyncGenerator[None]:
     Raises:
         OSError, asyncpg.PostgresError: the database does not answer, or refuses.
     """
+    async with _transaction(url) as connection:
+        await connection.execute(_PATIENT)
+        await connection.fetchval(_NEED, what)
+        yield
+
+
+@asynccontextmanager
+async def _transaction(url: str) -> AsyncGenerator[DriverConnection]:
     connection = await connect(url)
     try:
-        await connection.execute(f"{_BEGIN}; {_NEED.format(what=literal(what))}")
-        yield
+        await connection.execute(_BEGIN)
+        yield connection
     finally:
         await connection.close(timeout=5)

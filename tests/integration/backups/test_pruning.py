@@ -5,6 +5,8 @@ from functools import partial
 from pathlib import Path
 from uuid import UUID
 
+import pytest
+
 from leasehold.core.clock import utc_now
 from leasehold.core.database import platform_session
 from leasehold.platform.backups.names import archive_path, record_path
@@ -17,6 +19,15 @@ from tests.archives import PASSPHRASE, imported, purged
 from tests.factories import OPERATOR
 from tests.integration.archives.conftest import as_owner
 from tests.integration.backups.conftest import service_of
+
+
+@pytest.fixture
+async def of_purged(parts: Process, acme: TenantRef, tmp_path: Path) -> BackupStore:
+    """A store with the one backup of a tenant that was purged since."""
+    store = BackupStore(open_objects(f"file://{tmp_path}"))
+    await service_of(parts, store).run(PASSPHRASE, slugs=[acme.slug], by=OPERATOR)
+    await purged(parts, acme.id)
+    return store
 
 
 async def test_backups_of_a_purged_tenant_go_when_their_time_is_over_and_at_once_if_asked_for(
@@ -64,13 +75,9 @@ async def test_what_a_killed_run_left_half_written_goes_after_a_day_and_with_its
 
 
 async def test_a_tenant_that_comes_back_from_its_purge_meanwhile_keeps_its_backups(
-    parts: Process, acme: TenantRef, tmp_path: Path
+    parts: Process, acme: TenantRef, tmp_path: Path, of_purged: BackupStore
 ) -> None:
-    store = BackupStore(open_objects(f"file://{tmp_path}"))
-    backups = service_of(parts, store)
-    await backups.run(PASSPHRASE, slugs=[acme.slug], by=OPERATOR)
-    (backup,) = await store.backups(acme.id)
-    await purged(parts, acme.id)
+    (backup,) = await of_purged.backups(acme.id)
 
     class ComesBack(BackupStore):
         async def found(self, tenant_id: UUID | None) -> list[tuple[str, int]]:
@@ -79,19 +86,16 @@ async def test_a_tenant_that_comes_back_from_its_purge_meanwhile_keeps_its_backu
                 await imported(parts, tmp_path / backup.path)
             return await super().found(tenant_id)
 
-    pruned = await service_of(parts, ComesBack(store.objects)).prune(all_of_purged=True, by=OPERATOR)
+    pruned = await service_of(parts, ComesBack(of_purged.objects)).prune(all_of_purged=True, by=OPERATOR)
 
     assert pruned.deleted == ()
-    assert await store.backups(acme.id) == [backup]
+    assert await of_purged.backups(acme.id) == [backup]
 
 
 async def test_a_tenant_that_is_coming_back_from_its_purge_keeps_its_backups(
-    parts: Process, acme: TenantRef, tmp_path: Path
+    parts: Process, acme: TenantRef, of_purged: BackupStore
 ) -> None:
-    store = BackupStore(open_objects(f"file://{tmp_path}"))
-    backups = service_of(parts, store)
-    await backups.run(PASSPHRASE, slugs=[acme.slug], by=OPERATOR)
-    await purged(parts, acme.id)
+    backups = service_of(parts, of_purged)
     owner = await as_owner(parts.settings)
 
     async with owner.transaction():
@@ -120,16 +124,13 @@ async def test_what_is_of_no_tenant_of_the_installation_is_left_alone(
 
 
 async def test_a_tenant_whose_backup_is_being_fetched_to_bring_it_back_keeps_all_of_them(
-    parts: Process, acme: TenantRef, tmp_path: Path
+    parts: Process, acme: TenantRef, of_purged: BackupStore
 ) -> None:
-    store = BackupStore(open_objects(f"file://{tmp_path}"))
-    backups = service_of(parts, store)
-    await backups.run(PASSPHRASE, slugs=[acme.slug], by=OPERATOR)
-    (backup,) = await store.backups(acme.id)
-    await purged(parts, acme.id)
+    backups = service_of(parts, of_purged)
+    (backup,) = await of_purged.backups(acme.id)
     restores = RestoreService(partial(platform_session, parts.database), parts.importer, parts.restorer)
 
-    async with restores.archive(store, acme.slug, at=None), restores.archive(store, str(acme.id), at=None):
+    async with restores.archive(of_purged, acme.slug, at=None), restores.archive(of_purged, str(acme.id), at=None):
         assert (await backups.prune(all_of_purged=True, by=OPERATOR)).deleted == ()
 
     assert (await backups.prune(all_of_purged=True, by=OPERATOR)).deleted == (backup.path,)

@@ -1,7 +1,7 @@
 """What a drill and a restore hold while they load: nothing of the platform, so a deploy need not wait for them."""
 
 import asyncio
-from collections.abc import Generator
+from collections.abc import AsyncGenerator, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -46,26 +46,29 @@ def moments(settings: Settings) -> Generator[tuple[Progress, dict[str, set[str]]
         yield Progress(on_table=look), found
 
 
-async def test_a_drill_of_a_tenant_holds_nothing_of_the_platform(
-    process: Process, acme: TenantRef, tmp_path: Path, moments: tuple[Progress, dict[str, set[str]]]
-) -> None:
-    progress, found = moments
+@pytest.fixture
+async def archive(process: Process, acme: TenantRef, tmp_path: Path) -> AsyncGenerator[ArchiveFile]:
+    """An archive of a tenant."""
     await item(process, acme, "Desk")
     await exported(process, acme.slug, tmp_path / "acme.archive")
-    with ArchiveFile(tmp_path / "acme.archive") as archive:
-        await Rehearsal(process.importer).run(archive, archive.key(PASSPHRASE), progress=progress)
+    with ArchiveFile(tmp_path / "acme.archive") as opened:
+        yield opened
+
+
+async def test_a_drill_of_a_tenant_holds_nothing_of_the_platform(
+    process: Process, archive: ArchiveFile, moments: tuple[Progress, dict[str, set[str]]]
+) -> None:
+    progress, found = moments
+    await Rehearsal(process.importer).run(archive, archive.key(PASSPHRASE), progress=progress)
     assert "compared refresh_tokens" in found
     assert {what: held for what, held in found.items() if held} == {}
 
 
 async def test_a_restore_in_place_holds_nothing_of_the_platform_while_it_loads(
-    process: Process, acme: TenantRef, tmp_path: Path, moments: tuple[Progress, dict[str, set[str]]]
+    process: Process, acme: TenantRef, archive: ArchiveFile, moments: tuple[Progress, dict[str, set[str]]]
 ) -> None:
     progress, found = moments
-    await item(process, acme, "Desk")
-    await exported(process, acme.slug, tmp_path / "acme.archive")
-    with ArchiveFile(tmp_path / "acme.archive") as archive:
-        await process.restorer.put_back(archive, archive.key(PASSPHRASE), acme.id, by=OPERATOR, progress=progress)
+    await process.restorer.put_back(archive, archive.key(PASSPHRASE), acme.id, by=OPERATOR, progress=progress)
     assert "compared refresh_tokens" in found
     assert {what: held for what, held in found.items() if held} == {}
 

@@ -182,7 +182,7 @@ async def test_a_confirmation_that_stands_still_lets_go_of_the_tenant_and_has_de
         time.sleep(1.5)  # noqa: ASYNC251 - as one that is stopped, for longer than PostgreSQL has patience
         return await real(*arguments)
 
-    monkeypatch.setattr(restoring, "LETS_GO", moving.LETS_GO.replace("10s", "300ms"), raising=False)
+    monkeypatch.setattr(restoring, "LETS_GO", moving.LETS_GO.replace("10s", "300ms"))
     monkeypatch.setattr(restoring, "condemn", stand_still)
     with pytest.raises(DatabaseUnavailable):
         await process.restorer.confirm(acme.id, by=OPERATOR)
@@ -198,10 +198,10 @@ async def test_an_import_that_stands_still_with_its_role_in_the_group_lets_go_an
     real, slug = importing.announcement_sql, new_slug()
 
     def stand_still(tenant_id: UUID) -> str:
-        time.sleep(1.5)  # as one that is stopped: nobody else can put a role into the group meanwhile
+        time.sleep(1.5)  # as one that is stopped, behind its GRANT, for longer than PostgreSQL has patience
         return real(tenant_id)
 
-    monkeypatch.setattr(importing, "LETS_GO", moving.LETS_GO.replace("10s", "300ms"), raising=False)
+    monkeypatch.setattr(importing, "LETS_GO", moving.LETS_GO.replace("10s", "300ms"))
     monkeypatch.setattr(importing, "announcement_sql", stand_still)
     with pytest.raises(DBAPIError):
         await imported(process, yesterday, slug=slug)

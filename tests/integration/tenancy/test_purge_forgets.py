@@ -3,12 +3,10 @@
 from collections.abc import AsyncGenerator, Generator
 from typing import Any
 
-import asyncpg
 import httpx
 import pytest
 
 from leasehold.config import Settings
-from leasehold.core.database import driver_url
 from leasehold.core.ids import new_id
 from leasehold.http.request_log import RequestLog
 from leasehold.main import create_app, running
@@ -17,6 +15,7 @@ from tests.admins import impersonated
 from tests.archives import purged
 from tests.conftest import installed, migrate
 from tests.factories import admin, bearer, item, new_slug, provisioned
+from tests.integration.archives.conftest import as_owner
 from tests.people import user
 from tests.plans import PLANS, decided, plan_of
 
@@ -33,8 +32,7 @@ def alone(admin_url: str, worker_id: str) -> Generator[Settings]:
 
 @pytest.fixture
 async def owner(alone: Settings) -> AsyncGenerator[Any]:
-    assert alone.owner_url is not None
-    connection = await asyncpg.connect(driver_url(alone.owner_url.get_secret_value()))
+    connection = await as_owner(alone)
     yield connection
     await connection.close()
 

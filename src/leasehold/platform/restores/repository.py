@@ -52,6 +52,11 @@ class RestoreReads:
         rows = await self._session.execute(statement.order_by(Tenant.id))
         return {row[0]: row[1] for row in rows}
 
+    async def has_data(self, tenant_id: UUID) -> bool:
+        """Tell whether there is such a tenant, and it still has data."""
+        statement = select(Tenant.id).where(Tenant.id == tenant_id, Tenant.state.not_in(_GONE))
+        return await self._session.scalar(statement) is not None
+
     async def with_data(self) -> frozenset[UUID]:
         """Return the ids of all tenants that still have data."""
         return frozenset(await self._session.scalars(select(Tenant.id).where(Tenant.state.not_in(_GONE))))

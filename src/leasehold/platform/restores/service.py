@@ -147,9 +147,9 @@ class RestoreService:
     async def _demand(self, tenant: str) -> UUID:
         async with self._open_session() as session:
             reads = RestoreReads(session)
-            found, known = await reads.find(tenant) or _id_in(tenant), await reads.with_data()
-        if found is None or found not in known:
-            raise UnknownTenants(slugs=tenant)
+            found = await reads.find(tenant) or _id_in(tenant)
+            if found is None or not await reads.has_data(found):
+                raise UnknownTenants(slugs=tenant)
         return found
 
     async def _living(self, tenant: str) -> UUID | None:

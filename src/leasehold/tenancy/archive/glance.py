@@ -15,7 +15,7 @@ from leasehold.tenancy.owner import LETS_GO
 async def glance(connection: DriverConnection) -> AsyncGenerator[None]:
     """Let go of every table that is read in the block when that ends: what is rolled back holds nothing.
 
-    So is how long the block may last that stands still.
+    A block that stands still is ended by PostgreSQL. That is rolled back too: loading may take its time.
     """
     savepoint = connection.transaction()
     await savepoint.start()
