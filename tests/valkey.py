@@ -56,9 +56,11 @@ def valkey(*options: str) -> Generator[Valkey]:
     """Run one that keeps nothing, with a password and the options of its command line."""
     if VALKEY is None:
         pytest.skip(WHY_NOT)
-    port, password = free_port(), secrets.token_hex(8)
+    port, bus, password = free_port(), free_port(), secrets.token_hex(8)
     with tempfile.TemporaryDirectory() as folder:
-        given = ("--port", str(port), "--bind", "127.0.0.1", "--save", "", "--requirepass", password, *options)
+        where = ("--port", str(port), "--bind", "127.0.0.1")
+        # A node of a cluster listens at a second port, by default 10,000 above the first, where there may be none.
+        given = (*where, "--cluster-port", str(bus), "--save", "", "--requirepass", password, *options)
         process = subprocess.Popen([VALKEY, *given], cwd=folder, stdout=subprocess.DEVNULL)
         try:
             listening(port)

@@ -2,7 +2,8 @@
 
 Each transaction makes an item that says what it asks for, so the database itself knows what was committed. Some are
 rolled back. When so many errands are committed as were wanted, one more transaction is left open for ever: the process
-is to be killed in it. What becomes of a transaction is told to standard output. One that finds no database ends with 2.
+is to be killed in it. What becomes of a transaction is told to standard output. One that finds no database
+says so and ends with 2.
 """
 
 import asyncio
@@ -21,7 +22,7 @@ from leasehold.core.log import configure_logging
 from leasehold.main import build_process, running
 from leasehold.process import Process
 from leasehold.tenancy.bind import TenantSession, open_tenant_session
-from leasehold.tenancy.context import TenantRef
+from leasehold.tenancy.context import TenantRef, TenantState
 from leasehold.tenancy.jobs.enqueue import enqueue
 from leasehold.tenancy.registry import Tenant, tenant_ref_by_slug
 from leasehold.workspace.items.schemas import ItemCreate
@@ -78,7 +79,9 @@ async def _run(first: int, wanted: int, seed: int) -> None:
     process = build_process(Settings())  # pyright: ignore[reportCallIssue]
     async with running(process):
         async with platform_session(process.database) as session:
-            slugs = await session.scalars(select(Tenant.slug).order_by(Tenant.slug))
+            # The workers make vacancies meanwhile, which are nobody's.
+            active = select(Tenant.slug).where(Tenant.state == TenantState.ACTIVE).order_by(Tenant.slug)
+            slugs = await session.scalars(active)
             tenants = [await tenant_ref_by_slug(session, slug) for slug in slugs.all()]
         await ask(process, tenants, first=first, wanted=wanted, dice=random.Random(seed))
 
@@ -88,6 +91,8 @@ if __name__ == "__main__":
     try:
         asyncio.run(_run(*map(int, sys.argv[1:])))
     except Exception as error:
-        if sentence_of(error) is None:
+        sentence = sentence_of(error)
+        if sentence is None:
             raise
+        sys.stderr.write(f"{sentence}\n")
         sys.exit(2)

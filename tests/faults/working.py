@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
+import pytest
 
 from leasehold.config import Settings
 from leasehold.core.database import driver_url
@@ -104,6 +105,8 @@ class Crew:
                         assert (process.returncode, told) == (_REFUSED, ""), self.complaints
                         process = await self._start("errand_asker", *arguments, output=path)
                     await asyncio.sleep(0.05)
+        except TimeoutError:
+            pytest.fail(f"it has not asked for all: {path.read_text()}\n{self.complaints}")
         finally:
             await _kill(process)
         return Journal.read(path)
