@@ -1,5 +1,6 @@
 """The rights matrix: each role x each kind of object, what is allowed and what PostgreSQL refuses."""
 
+import json
 from collections.abc import AsyncGenerator
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 
 from leasehold.config import Settings
 from leasehold.core.database import driver_url
+from leasehold.core.ids import new_id
 from leasehold.process import Process
 from leasehold.tenancy.context import TenantRef
 from tests.pooler import direct
@@ -197,7 +199,32 @@ async def test_rights(
         await transaction.rollback()
 
 
-async def test_an_event_is_written_into_a_tenants_log_as_its_own_role_and_by_the_platform_alone(
+async def test_an_event_is_written_into_the_log_of_the_tenant_that_it_names_and_by_the_platform_alone(
+    connections: dict[str, Any], eight: list[TenantRef]
+) -> None:
+    """The function is told no schema, so none can be mistaken."""
+    app, (own, other) = connections["app"], eight[:2]
+    action = f"tenant.noted_{new_id().hex}"
+    event = {"id": str(new_id()), "created_at": "2026-01-01T00:00:00Z", "action": action, "actor_kind": "system"}
+    event |= {"outcome": "succeeded", "changes": {}}
+    record = "SELECT platform.record_to_tenant($1, $2)"
+    transaction = app.transaction()
+    await transaction.start()
+    await app.execute(record, own.id, json.dumps(event))
+    for tenant, there in ((own, 1), (other, 0)):
+        await app.execute(f'SET LOCAL ROLE "{tenant.role}"')
+        counted = f'SELECT count(*) FROM "{tenant.schema}".audit_events WHERE action = $1'
+        assert await app.fetchval(counted, action) == there
+    await transaction.rollback()
+    with pytest.raises(asyncpg.NoDataFoundError):
+        await app.execute(record, new_id(), json.dumps(event))
+    async with app.transaction():
+        await app.execute(f'SET LOCAL ROLE "{own.role}"')
+        with pytest.raises(DENIED, match="permission denied for function record_to_tenant"):
+            await app.execute(record, own.id, "{}")
+
+
+async def test_what_the_release_before_records_in_a_tenant_by_is_held_to_the_tenants_role(
     connections: dict[str, Any], eight: list[TenantRef]
 ) -> None:
     """As another's role, or as no role at all, a schema that was mistaken would get the event of another tenant."""

@@ -27,7 +27,6 @@ else:  # asyncpg's classes take no type arguments when they run
     DriverPool = asyncpg.Pool
 
 SessionT = TypeVar("SessionT", bound=AsyncSession)
-_TENANT_ROLES = "tenant_roles"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,11 +93,6 @@ class WatchedPool(AsyncAdaptedQueuePool):
 
 class PlatformSession(AsyncSession):
     """One transaction on the shared schema, as the login of the app: it can reach no tenant's data."""
-
-    @property
-    def has_tenant_roles(self) -> bool:
-        """Whether every tenant has a role of its own."""
-        return self.info[_TENANT_ROLES]
 
 
 def driver_url(url: str) -> str:
@@ -169,8 +163,7 @@ async def unit_of_work(session: SessionT) -> AsyncGenerator[SessionT]:
 
 def platform_session(database: Database) -> AbstractAsyncContextManager[PlatformSession]:
     """Open one transaction on the shared schema, as a unit of work."""
-    info = {_TENANT_ROLES: database.tenant_roles}
-    return unit_of_work(PlatformSession(database.engine, expire_on_commit=False, info=info))
+    return unit_of_work(PlatformSession(database.engine, expire_on_commit=False))
 
 
 async def _close_what_failed(session: AsyncSession) -> None:

@@ -172,9 +172,7 @@ class Provisioner:
             InvalidSlug, SlugTaken, DatabaseUnavailable, Problem: as for `provision`.
         """
         check_slug(slug)
-        claim = partial(
-            claim_vacancy, slug=slug, name=name, revision=self.revision, by=by, tenant_roles=self._tenant_roles
-        )
+        claim = partial(claim_vacancy, slug=slug, name=name, revision=self.revision, by=by)
         try:
             if under_way is not None:
                 if claimed := await claim(under_way):

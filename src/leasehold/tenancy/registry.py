@@ -250,12 +250,6 @@ async def tenant_ref_by_id(session: AsyncSession, tenant_id: UUID) -> TenantRef:
     return tenant_ref(await session.get_one(Tenant, tenant_id))
 
 
-async def unmoved_tenant_ref(session: AsyncSession, tenant_id: UUID) -> TenantRef:
-    """Return a tenant as it is now, whatever its state; to the end of the transaction it lives where it says."""
-    row = await session.get_one(Tenant, tenant_id, with_for_update={"read": True}, populate_existing=True)
-    return tenant_ref(row)
-
-
 async def tenant_ref_by_slug(session: AsyncSession, slug: str) -> TenantRef:
     """Return an active tenant straight from the registry, for those who have no directory.
 

@@ -28,7 +28,7 @@ WITH claimed AS (
        SET slug = $1, name = $2, state = 'active', created_at = now(), updated_at = now()
      WHERE id = (SELECT id FROM platform.tenants WHERE state = 'vacant' AND revision = $3
                   ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED)
-    RETURNING {_ROW}, schema_name, role_name
+    RETURNING {_ROW}
 ), event AS (
     SELECT $4::jsonb || jsonb_build_object('target_id', id) AS event FROM claimed
 ), told AS (
@@ -41,7 +41,7 @@ WITH claimed AS (
 SELECT {_ROW},
        (SELECT count(*) - 1 FROM platform.tenants WHERE state = 'vacant' AND revision = $3) AS vacancies_left,
        platform.take_slug(id, slug),
-       platform.record_in_tenant(schema_name, CASE WHEN $6::boolean THEN role_name ELSE 'none' END, event),
+       platform.record_to_tenant(id, event),
        pg_notify({literal(CHANNEL)}, '')
   FROM claimed, event"""
 
@@ -57,7 +57,7 @@ class Claimed:
 
 
 async def claim_vacancy(
-    connection: DriverConnection, *, slug: str, name: str, revision: str, by: Actor, tenant_roles: bool
+    connection: DriverConnection, *, slug: str, name: str, revision: str, by: Actor
 ) -> Claimed | None:
     """Make a vacancy the tenant of this slug and return it, None where none stands ready at this revision.
 
@@ -68,7 +68,7 @@ async def claim_vacancy(
     """
     event = event_row(by, "tenant.provisioned", ("tenant", None), changes=created(slug=slug))
     told = msgspec.json.encode(event).decode()
-    row = await connection.fetchrow(_CLAIM, slug, name, revision, told, new_id(), tenant_roles)
+    row = await connection.fetchrow(_CLAIM, slug, name, revision, told, new_id())
     return Claimed(dict(row), row["vacancies_left"]) if row else None
 
 

@@ -34,8 +34,10 @@ async def owned(settings: Settings, statement: str) -> None:
     """Run a statement as the owner, to whom no right is refused."""
     assert settings.owner_url is not None
     connection: Any = await asyncpg.connect(driver_url(settings.owner_url.get_secret_value()))
-    await connection.execute(statement)
-    await connection.close()
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
 
 
 async def test_an_event_says_who_did_what_to_what(settings: Settings, process: Process, acme: TenantRef) -> None:
@@ -161,14 +163,25 @@ async def test_a_session_that_recorded_in_a_tenant_is_one_of_the_platform_again(
     await item(process, acme)
     async with platform_session(process.database) as session:
         path = await session.scalar(text("SHOW search_path"))
-        await AuditLog(session, OPERATOR).record_to(acme, "tenant.suspended")
+        await AuditLog(session, OPERATOR).record_to(acme.id, "tenant.suspended")
         assert await session.scalar(text("SELECT current_user::text")) == "lh_app"
         assert await session.scalar(text("SHOW search_path")) == path
         with pytest.raises(DBAPIError, match="permission denied"):
             await session.scalar(text(f'SELECT count(id) FROM "{acme.schema}".items'))
     async with open_tenant_session(process.database, acme) as session:
         with pytest.raises(TypeError, match="platform's session"):
-            await AuditLog(session, OPERATOR).record_to(acme, "tenant.suspended")
+            await AuditLog(session, OPERATOR).record_to(acme.id, "tenant.suspended")
+
+
+async def test_a_tenant_that_an_act_is_recorded_in_is_not_moved_meanwhile(
+    settings: Settings, process: Process, acme: TenantRef
+) -> None:
+    """What puts a tenant back gives its schema another name, and an event would find none by the former one."""
+    moved = f"UPDATE platform.tenants SET schema_name = 'elsewhere' WHERE id = '{acme.id}'"
+    async with platform_session(process.database) as session:
+        await AuditLog(session, OPERATOR).record_to(acme.id, "tenant.noted")
+        with pytest.raises(asyncpg.LockNotAvailableError):
+            await owned(settings, f"SET lock_timeout = '100ms'; {moved}")
 
 
 async def test_a_patch_that_changes_nothing_is_no_act(settings: Settings, process: Process, acme: TenantRef) -> None:

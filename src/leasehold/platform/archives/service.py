@@ -20,7 +20,6 @@ from leasehold.tenancy.archive.progress import SILENT, Progress
 from leasehold.tenancy.archive.reading import ArchiveFile
 from leasehold.tenancy.archive.sealing import ArchiveKey
 from leasehold.tenancy.audit import AuditLog
-from leasehold.tenancy.registry import unmoved_tenant_ref
 
 OpenSession = Callable[[], AbstractAsyncContextManager[PlatformSession]]
 
@@ -85,6 +84,5 @@ class ArchiveService:
 
     async def _record(self, manifest: Manifest, by: Actor) -> None:
         async with self._open_session() as session:
-            tenant = await unmoved_tenant_ref(session, manifest.tenant.id)
             changes = created(made_at=manifest.made_at, revision=manifest.revision, rows=manifest.rows)
-            await AuditLog(session, by).record_to(tenant, "tenant.exported", changes=changes)
+            await AuditLog(session, by).record_to(manifest.tenant.id, "tenant.exported", changes=changes)

@@ -18,7 +18,6 @@ from leasehold.tenancy.audit import AuditLog
 from leasehold.tenancy.jobs.enqueue import enqueue
 from leasehold.tenancy.names import check_slug
 from leasehold.tenancy.provision import SlugTaken
-from leasehold.tenancy.registry import tenant_ref
 from leasehold.tenancy.states import LIVING, demand_state
 
 
@@ -49,7 +48,7 @@ class CloneService:
         clone = await self._clones.add(clone)
         await enqueue(self._session, make_clone, AskedClone(clone.id), dedupe_key=str(clone.id))
         changes = created(clone_id=str(clone.id), tenant_id=str(clone.tenant_id), is_scrubbed=data.is_scrubbed)
-        await AuditLog(self._session, by).record_to(tenant_ref(source), "tenant.clone_requested", changes=changes)
+        await AuditLog(self._session, by).record_to(source_id, "tenant.clone_requested", changes=changes)
         return _shown(clone)
 
     async def find(self, source_id: UUID, clone_id: UUID) -> Clone:

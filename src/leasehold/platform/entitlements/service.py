@@ -16,7 +16,7 @@ from leasehold.platform.tenants.repository import TenantRepository
 from leasehold.tenancy.audit import AuditLog
 from leasehold.tenancy.entitlements import Catalogue, Rates
 from leasehold.tenancy.plans import Plan
-from leasehold.tenancy.registry import Tenant, announce_tenant, laid_over, tenant_ref
+from leasehold.tenancy.registry import Tenant, announce_tenant, laid_over
 from leasehold.tenancy.states import LIVING, NOBODY, demand_state
 
 _ACTIONS = {
@@ -82,11 +82,11 @@ class EntitlementService:
         if before != name:
             tenant.terms_version += 1
         await self._session.flush()
-        log, ref = AuditLog(self._session, by), tenant_ref(tenant)
+        log = AuditLog(self._session, by)
         if before != name:
-            await log.record_to(ref, "tenant.plan_changed", changes={"plan": {"from": before, "to": name}})
+            await log.record_to(tenant_id, "tenant.plan_changed", changes={"plan": {"from": before, "to": name}})
         for kind, changes in changed.items():
-            await log.record_to(ref, _ACTIONS[kind], changes=changes)
+            await log.record_to(tenant_id, _ACTIONS[kind], changes=changes)
         if before != name or changed:
             await announce_tenant(self._session, tenant_id)
         return self._described(tenant, plan)

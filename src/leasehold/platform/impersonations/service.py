@@ -18,7 +18,7 @@ from leasehold.platform.impersonations.repository import ImpersonationRepository
 from leasehold.platform.tenants.repository import TenantRepository
 from leasehold.tenancy.audit import AuditLog
 from leasehold.tenancy.context import TenantState
-from leasehold.tenancy.registry import Tenant, tenant_ref
+from leasehold.tenancy.registry import Tenant
 from leasehold.tenancy.states import WrongTenantState
 
 
@@ -75,7 +75,7 @@ class ImpersonationService:
         )
         changes = created(scopes=begun.scopes, expires_at=begun.expires_at)
         await AuditLog(self._session, by).record_to(
-            tenant_ref(tenant), "impersonation.begun", ("impersonation", begun.id), changes=changes, reason=data.reason
+            tenant_id, "impersonation.begun", ("impersonation", begun.id), changes=changes, reason=data.reason
         )
         return schemas.ImpersonationToken(begun.id, token, "Bearer", data.seconds, " ".join(begun.scopes))
 
@@ -97,11 +97,11 @@ class ImpersonationService:
         Raises:
             NotFound: there is none in this tenant that is not over.
         """
-        tenant = await self._tenant(tenant_id)
+        await self._tenant(tenant_id)
         if not await self._impersonations.end(impersonation_id, tenant_id=tenant_id):
             raise NotFound
         await AuditLog(self._session, by).record_to(
-            tenant_ref(tenant), "impersonation.ended", ("impersonation", impersonation_id)
+            tenant_id, "impersonation.ended", ("impersonation", impersonation_id)
         )
 
     async def _tenant(self, tenant_id: UUID) -> Tenant:

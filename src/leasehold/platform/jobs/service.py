@@ -13,7 +13,6 @@ from leasehold.core.pagination import Page, Pager
 from leasehold.platform.jobs import schemas
 from leasehold.platform.jobs.repository import RETRIABLE, JobRepository
 from leasehold.tenancy.audit import AuditLog
-from leasehold.tenancy.registry import unmoved_tenant_ref
 
 _JOBS = b"jobs"
 _WORKERS = b"workers"
@@ -122,7 +121,7 @@ class JobService:
         if job.tenant_id is None:
             await log.record(action, target, changes=changes)
         else:
-            await log.record_to(await unmoved_tenant_ref(self._session, job.tenant_id), action, target, changes=changes)
+            await log.record_to(job.tenant_id, action, target, changes=changes)
 
     async def _found(self, job_id: UUID) -> tuple[schemas.JobDetail, bool]:
         """Return a job, and whether it can ever run."""

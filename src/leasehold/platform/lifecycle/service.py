@@ -17,7 +17,7 @@ from leasehold.tenancy import registry
 from leasehold.tenancy.audit import AuditLog
 from leasehold.tenancy.context import TenantState
 from leasehold.tenancy.jobs.enqueue import enqueue
-from leasehold.tenancy.registry import announce_tenant, tenant_ref
+from leasehold.tenancy.registry import announce_tenant
 from leasehold.tenancy.states import LIVING, demand_state, move
 
 
@@ -134,7 +134,7 @@ class LifecycleService:
             row.purge_at = now
             await self._session.flush()
             changes = {"purge_at": {"from": before, "to": now}}
-            await AuditLog(self._session, by).record_to(tenant_ref(row), "tenant.purge_requested", changes=changes)
+            await AuditLog(self._session, by).record_to(row.id, "tenant.purge_requested", changes=changes)
         await enqueue(self._session, purge_tenant, PurgedTenant(tenant_id), dedupe_key=str(tenant_id))
         return schemas.described(row)
 
@@ -147,6 +147,6 @@ class LifecycleService:
             changes["state"] = {"from": before, "to": state}
         await self._session.flush()
         if changes:
-            await AuditLog(self._session, by).record_to(tenant_ref(row), action, changes=changes)
+            await AuditLog(self._session, by).record_to(row.id, action, changes=changes)
             await announce_tenant(self._session, row.id)
         return schemas.described(row)

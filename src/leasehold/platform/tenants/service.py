@@ -27,7 +27,7 @@ from leasehold.tenancy.jobs.enqueue import enqueue
 from leasehold.tenancy.names import check_hostname, check_slug
 from leasehold.tenancy.provision import Provisioner, SlugTaken
 from leasehold.tenancy.receipts import tenant_on_receipt
-from leasehold.tenancy.registry import announce_tenant, tenant_ref
+from leasehold.tenancy.registry import announce_tenant
 from leasehold.tenancy.slugs import SLUG_TAKEN, keep_former, take_slug
 from leasehold.tenancy.states import LIVING, NOBODY, demand_state
 
@@ -154,7 +154,7 @@ class TenantService(SQLAlchemyAsyncRepositoryService[registry.Tenant, TenantRepo
         except IntegrityError as error:
             raise _refused(error) from error
         for action, told in by_action(changes, _ACTIONS).items():
-            await AuditLog(self._session, by).record_to(tenant_ref(row), action, changes=told)
+            await AuditLog(self._session, by).record_to(tenant_id, action, changes=told)
         if changes:
             await announce_tenant(self._session, tenant_id)
         return schemas.described(row)
@@ -189,7 +189,7 @@ class TenantService(SQLAlchemyAsyncRepositoryService[registry.Tenant, TenantRepo
                 raise HostnameTaken from error
             raise
         changes = created(hostname=hostname)
-        await AuditLog(self._session, by).record_to(tenant_ref(tenant), "tenant.domain_added", changes=changes)
+        await AuditLog(self._session, by).record_to(tenant_id, "tenant.domain_added", changes=changes)
         await announce_tenant(self._session, tenant_id)
         return schemas.Domain(row.id, row.hostname, row.created_at)
 
@@ -199,12 +199,12 @@ class TenantService(SQLAlchemyAsyncRepositoryService[registry.Tenant, TenantRepo
         Raises:
             NotFound, advanced_alchemy.exceptions.NotFoundError: there is no such tenant, or it has no such domain.
         """
-        tenant = await self.repository.locked(tenant_id)
+        await self.repository.locked(tenant_id)
         domains = TenantDomainRepository(session=self._session)
         row = await domains.get_one(tenant_id=tenant_id, hostname=hostname, with_for_update=True)
         await domains.delete(row.id)
         changes = {"hostname": {"from": hostname, "to": None}}
-        await AuditLog(self._session, by).record_to(tenant_ref(tenant), "tenant.domain_removed", changes=changes)
+        await AuditLog(self._session, by).record_to(tenant_id, "tenant.domain_removed", changes=changes)
         await announce_tenant(self._session, tenant_id)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from typing import Any
+from uuid import UUID
 
 import msgspec
 from sqlalchemy import Table, cast, func, insert, select
@@ -14,7 +15,6 @@ from leasehold.core.database import PlatformSession
 from leasehold.tenancy.audit.models import PlatformAuditEvent, TenantAuditEvent
 from leasehold.tenancy.audit.row import NO_CHANGES, Outcome, Target, event_row
 from leasehold.tenancy.bind import TenantSession, note_met
-from leasehold.tenancy.context import TenantRef
 
 _TENANT: Table = TenantAuditEvent.__table__  # pyright: ignore[reportAssignmentType]
 _PLATFORM: Table = PlatformAuditEvent.__table__  # pyright: ignore[reportAssignmentType]
@@ -57,7 +57,7 @@ class AuditLog:
 
     async def record_to(
         self,
-        tenant: TenantRef,
+        tenant_id: UUID,
         action: str,
         target: Target | None = None,
         *,
@@ -66,7 +66,7 @@ class AuditLog:
     ) -> None:
         """Write down what is done on the platform to a tenant: the same event, with the same id, in both logs.
 
-        The tenant is the target if none is named.
+        The tenant is the target if none is named. To the end of the transaction it lives where it does now.
 
         A schema that was not migrated since before there was a log has none. It must be possible to suspend its tenant
         all the same, and the platform's log tells.
@@ -76,19 +76,18 @@ class AuditLog:
         """
         if not isinstance(self._session, PlatformSession):
             raise TypeError("what is done to a tenant is recorded on the platform's session")
-        row = event_row(self._by, action, target or ("tenant", tenant.id), changes=changes, reason=reason)
-        role = tenant.role if self._session.has_tenant_roles else "none"
-        await self._session.run_sync(_insert_in_both, tenant, role, row)
+        row = event_row(self._by, action, target or ("tenant", tenant_id), changes=changes, reason=reason)
+        await self._session.run_sync(_insert_in_both, tenant_id, row)
 
     async def _insert(self, table: Table, row: Mapping[str, Any]) -> None:
         await self._session.execute(insert(table), row)
 
 
-def _insert_in_both(session: Session, tenant: TenantRef, role: str, row: Mapping[str, Any]) -> None:
+def _insert_in_both(session: Session, tenant_id: UUID, row: Mapping[str, Any]) -> None:
     session.execute(insert(_PLATFORM), row)
     event = cast(msgspec.to_builtins(row), JSONB)
-    session.execute(select(func.platform.record_in_tenant(tenant.schema, role, event)))
-    note_met(session, {tenant.id})
+    session.execute(select(func.platform.record_to_tenant(tenant_id, event)))
+    note_met(session, {tenant_id})
 
 
 def by_action(changes: Changes, actions: Actions) -> Mapping[str, Changes]:
