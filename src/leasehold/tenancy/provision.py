@@ -42,7 +42,7 @@ from leasehold.tenancy.receipts import RECEIPT_TAKEN, receipt_sql
 from leasehold.tenancy.registry import announcement_sql
 from leasehold.tenancy.rights import rights_sql
 from leasehold.tenancy.slugs import SLUG_TAKEN, demanding_sql, taking_sql
-from leasehold.tenancy.vacancies import Claimed, claim_vacancy
+from leasehold.tenancy.vacancies import Claimed, claim_vacancy, first_pages_sql
 
 Seed = Callable[[DriverConnection, TenantRef], Awaitable[None]]
 """Writes the first rows of a tenant, on a connection whose transaction is bound to its schema."""
@@ -266,8 +266,9 @@ class Provisioner:
         if await fingerprint(connection, target) != self._expected:
             self._expected = None  # what was remembered may be what is wrong
             raise FingerprintMismatch
+        pages = first_pages_sql(target.schema) if tenant.state is TenantState.VACANT else ""
         memberships = memberships_sql(target) if self._tenant_roles else ""
-        await connection.execute(message(memberships, announcement_sql(tenant.id), "COMMIT"))
+        await connection.execute(message(pages, memberships, announcement_sql(tenant.id), "COMMIT"))
 
     def _rendered(self) -> Rendering:
         if self._rendering is None:

@@ -14,7 +14,7 @@ from leasehold.core.ids import new_id
 from leasehold.tenancy.audit.models import PlatformAuditEvent
 from leasehold.tenancy.audit.row import event_row
 from leasehold.tenancy.context import TenantState
-from leasehold.tenancy.names import literal
+from leasehold.tenancy.names import literal, quoted
 from leasehold.tenancy.registry import CHANNEL, Tenant
 
 _ROW = """id, slug, name, state, revision, is_canary, is_read_only, maintenance_ends_at, created_at, updated_at,
@@ -44,6 +44,18 @@ SELECT {_ROW},
        platform.record_to_tenant(id, event),
        pg_notify({literal(CHANNEL)}, '')
   FROM claimed, event"""
+
+
+def first_pages_sql(schema: str) -> str:
+    """Return the statements that make the first pages of a vacancy's log and of its indexes, for the owner.
+
+    Whoever claims it would wait for that. A row makes them, and is taken back; the log is empty as before.
+    """
+    log = f"{quoted(schema)}.audit_events"
+    return (
+        f"INSERT INTO {log} (id, created_at, actor_kind, action, outcome, changes) "
+        f"VALUES (gen_random_uuid(), now(), 'system', 'vacancy', 'succeeded', '{{}}'); DELETE FROM {log}"
+    )
 
 
 @dataclass(frozen=True, slots=True)
