@@ -5,7 +5,6 @@ Roles and schemas are as transactional as rows in PostgreSQL, so a crash at any 
 """
 
 from collections.abc import Awaitable, Callable, Sequence
-from functools import partial
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -20,6 +19,7 @@ from leasehold.core.idempotency.key import IdempotencyKey, IdempotencyKeyInUse
 from leasehold.core.ids import new_id
 from leasehold.core.sqlstate import LOST_CONNECTION, problem_of_driver
 from leasehold.tenancy.bind import BindableConnection
+from leasehold.tenancy.claims import Claims
 from leasehold.tenancy.connections import Connections
 from leasehold.tenancy.context import TenantRef, TenantState
 from leasehold.tenancy.fleet.fingerprint import fingerprint
@@ -42,7 +42,7 @@ from leasehold.tenancy.receipts import RECEIPT_TAKEN, receipt_sql
 from leasehold.tenancy.registry import announcement_sql
 from leasehold.tenancy.rights import rights_sql
 from leasehold.tenancy.slugs import SLUG_TAKEN, demanding_sql, taking_sql
-from leasehold.tenancy.vacancies import Claimed, claim_vacancy, first_pages_sql
+from leasehold.tenancy.vacancies import Claimed, SignUp, claim_vacancies, first_pages_sql
 
 Seed = Callable[[DriverConnection, TenantRef], Awaitable[None]]
 """Writes the first rows of a tenant, on a connection whose transaction is bound to its schema."""
@@ -115,6 +115,7 @@ class Provisioner:
         self.owner = owner
         self.app = app
         self._history = history
+        self._claims = Claims(app, history.head)
         self._metadata = metadata
         self._seeds = seeds
         self._record = record
@@ -172,18 +173,14 @@ class Provisioner:
             InvalidSlug, SlugTaken, DatabaseUnavailable, Problem: as for `provision`.
         """
         check_slug(slug)
-        claim = partial(claim_vacancy, slug=slug, name=name, revision=self.revision, by=by)
+        sign_up = SignUp(slug, name, by)
         try:
-            if under_way is not None:
-                if claimed := await claim(under_way):
-                    under_way.tenants.add(claimed.tenant["id"])
-                return claimed
-            async with self.app.connection() as connection:
-                if self.app.prepared_statements:
-                    return await claim(connection)
-                # A pooler might hand what is parsed to one server, and what is executed to another.
-                async with connection.transaction():
-                    return await claim(connection)
+            if under_way is None:
+                return await self._claims.claim(sign_up)
+            (claimed,) = await claim_vacancies(under_way, [sign_up], revision=self.revision)
+            if claimed:
+                under_way.tenants.add(claimed.tenant["id"])
+            return claimed
         except (*LOST_CONNECTION, asyncpg.PostgresError) as error:
             problem = _problem_of(error)
             if problem is None:

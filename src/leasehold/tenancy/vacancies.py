@@ -1,6 +1,6 @@
 """Vacancies: schemas that were made ready in advance. One becomes a tenant by an update of its row in the registry."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,30 +20,35 @@ from leasehold.tenancy.registry import CHANNEL, Tenant
 _ROW = """id, slug, name, state, revision, is_canary, is_read_only, maintenance_ends_at, created_at, updated_at,
     deleted_at, purge_at, plan, deletion_requested_at"""
 _COLUMNS = ", ".join(PlatformAuditEvent.__table__.columns.keys())
-# Everything that a claim writes is one statement: of fifty who sign up at once, each waits for the round trips of all.
-# A migration holds the row of the vacancy that it is at, and another claim that of the one it takes.
+# Everything that claims write is one statement: of fifty who sign up at once, each waits for the round trips of all.
+# A migration holds the row of the vacancy that it is at, and another statement those that it takes.
 _CLAIM = f"""\
-WITH claimed AS (
+WITH free AS (
+    SELECT array_agg(id ORDER BY id) AS ids
+      FROM (SELECT id FROM platform.tenants WHERE state = 'vacant' AND revision = $5
+             ORDER BY id LIMIT cardinality($1::text[]) FOR UPDATE SKIP LOCKED) AS locked
+), claimed AS (
     UPDATE platform.tenants
-       SET slug = $1, name = $2, state = 'active', created_at = now(), updated_at = now()
-     WHERE id = (SELECT id FROM platform.tenants WHERE state = 'vacant' AND revision = $3
-                  ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED)
-    RETURNING {_ROW}
+       SET slug = ($1::text[])[array_position(ids, id)], name = ($2::text[])[array_position(ids, id)],
+           state = 'active', created_at = now(), updated_at = now()
+      FROM free WHERE id = ANY (ids)
+    RETURNING {_ROW}, array_position(ids, id) AS place
 ), event AS (
-    SELECT $4::jsonb || jsonb_build_object('target_id', id) AS event FROM claimed
+    SELECT id AS tenant_id, ($3::text[])[place]::jsonb || jsonb_build_object('target_id', id) AS event FROM claimed
 ), told AS (
     INSERT INTO platform.audit_events ({_COLUMNS})
     SELECT {_COLUMNS} FROM event, jsonb_populate_record(NULL::platform.audit_events, event)
 ), announced AS (
     INSERT INTO platform.registry_changes (id, tenant_id, xact)
-    SELECT $5, id, pg_current_xact_id()::text::bigint FROM claimed
+    SELECT ($4::uuid[])[place], id, pg_current_xact_id()::text::bigint FROM claimed
 )
-SELECT {_ROW},
-       (SELECT count(*) - 1 FROM platform.tenants WHERE state = 'vacant' AND revision = $3) AS vacancies_left,
+SELECT {_ROW}, place,
+       (SELECT count(*) FROM platform.tenants WHERE state = 'vacant' AND revision = $5) - count(*) OVER ()
+           AS vacancies_left,
        platform.take_slug(id, slug),
        platform.record_to_tenant(id, event),
        pg_notify({literal(CHANNEL)}, '')
-  FROM claimed, event"""
+  FROM claimed JOIN event ON tenant_id = id"""
 
 
 def first_pages_sql(schema: str) -> str:
@@ -59,6 +64,21 @@ def first_pages_sql(schema: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class SignUp:
+    """A tenant that somebody wants."""
+
+    slug: str
+    name: str
+    by: Actor
+
+    @property
+    def event(self) -> str:
+        """What is written down of it, as JSON; whom it became is still to be said."""
+        changes = created(slug=self.slug)
+        return msgspec.json.encode(event_row(self.by, "tenant.provisioned", ("tenant", None), changes=changes)).decode()
+
+
+@dataclass(frozen=True, slots=True)
 class Claimed:
     """A vacancy that has become a tenant."""
 
@@ -68,20 +88,24 @@ class Claimed:
     """How many more there were, with those that are being claimed at the same time."""
 
 
-async def claim_vacancy(
-    connection: DriverConnection, *, slug: str, name: str, revision: str, by: Actor
-) -> Claimed | None:
-    """Make a vacancy the tenant of this slug and return it, None where none stands ready at this revision.
+async def claim_vacancies(
+    connection: DriverConnection, wanted: Sequence[SignUp], *, revision: str
+) -> list[Claimed | None]:
+    """Make vacancies that stand ready at a revision the tenants that are wanted, and return one for each.
 
-    It takes no rights of the owner. As one statement it is a transaction of its own, unless the connection is in one.
+    Where there are too few, those at the end get None. It takes no rights of the owner. As one statement it is a
+    transaction of its own, unless the connection is in one.
 
     Raises:
-        asyncpg.UniqueViolationError: another tenant has the slug, or had it until lately.
+        asyncpg.UniqueViolationError: another tenant has one of the slugs, or had it until lately; nobody gets one.
     """
-    event = event_row(by, "tenant.provisioned", ("tenant", None), changes=created(slug=slug))
-    told = msgspec.json.encode(event).decode()
-    row = await connection.fetchrow(_CLAIM, slug, name, revision, told, new_id())
-    return Claimed(dict(row), row["vacancies_left"]) if row else None
+    slugs, names = [one.slug for one in wanted], [one.name for one in wanted]
+    events, changes = [one.event for one in wanted], [new_id() for _ in wanted]
+    rows = await connection.fetch(_CLAIM, slugs, names, events, changes, revision)
+    claimed: list[Claimed | None] = [None] * len(wanted)
+    for row in rows:
+        claimed[row["place"] - 1] = Claimed(dict(row), row["vacancies_left"])
+    return claimed
 
 
 async def count_vacancies(session: PlatformSession, *, revision: str) -> int:

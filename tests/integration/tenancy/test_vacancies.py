@@ -1,7 +1,7 @@
 """Vacancies: tenants that were made ready in advance, and are claimed by whoever signs up."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from functools import partial
 from typing import Any
 
@@ -9,13 +9,17 @@ import asyncpg
 import pytest
 
 from leasehold.config import Settings
-from leasehold.core.database import driver_url, platform_session
+from leasehold.core.budget import CLAIM_CONNECTIONS
+from leasehold.core.database import DriverConnection, driver_url, platform_session
+from leasehold.core.errors import DatabaseUnavailable
 from leasehold.core.idempotency.key import IdempotencyKey
 from leasehold.core.ids import new_id
+from leasehold.core.sqlstate import ValueRefused
 from leasehold.platform.lifecycle.jobs import fill_vacancies
 from leasehold.platform.tenants.schemas import Tenant
 from leasehold.platform.tenants.service import TenantService
 from leasehold.process import Process
+from leasehold.tenancy import claims
 from leasehold.tenancy.bind import open_tenant_session
 from leasehold.tenancy.fleet.fingerprint import describe
 from leasehold.tenancy.fleet.reference import open_reference
@@ -23,7 +27,7 @@ from leasehold.tenancy.fleet.replay import SchemaTarget
 from leasehold.tenancy.jobs.definition import NoArguments
 from leasehold.tenancy.owner import NoOwner, Owner
 from leasehold.tenancy.provision import SlugTaken
-from leasehold.tenancy.vacancies import count_vacancies
+from leasehold.tenancy.vacancies import Claimed, SignUp, claim_vacancies, count_vacancies
 from leasehold.workspace.items.schemas import ItemCreate
 from leasehold.workspace.items.service import ItemService
 from tests.audit import events_of
@@ -60,6 +64,15 @@ async def fill(process: Process, wanted: int) -> None:
         provisioner=process.provisioner,
         vacancies=wanted,
     )
+
+
+async def blocked(owner: Any, wanted: int) -> list[int]:
+    """Wait until so many backends wait for a lock that this connection holds, and return them."""
+    waiting = "SELECT DISTINCT pid FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid))"
+    async with asyncio.timeout(10):
+        while len(found := await owner.fetch(waiting)) < wanted:
+            await asyncio.sleep(0.01)
+    return [row["pid"] for row in found]
 
 
 async def test_as_many_are_made_as_are_missing_and_each_is_complete(process: Process, owner: Any) -> None:
@@ -133,11 +146,105 @@ async def test_one_that_a_migration_holds_is_passed_by(process: Process, owner: 
         assert (await asyncio.wait_for(sign_up(process, new_slug()), 10)).id != held
 
 
-async def test_many_at_once_get_one_each(process: Process, owner: Any) -> None:
-    await fill(process, 10)
-    made = await asyncio.gather(*(sign_up(process, new_slug()) for _ in range(12)))
-    assert len({tenant.id for tenant in made}) == 12
+async def test_many_at_once_get_one_each_and_those_for_whom_there_is_none_are_built(
+    process: Process, settings: Settings, owner: Any
+) -> None:
+    await fill(process, 25)
+    slugs = [new_slug() for _ in range(27)]
+    made = await asyncio.gather(*(sign_up(process, slug) for slug in slugs))
+    assert [tenant.slug for tenant in made] == slugs
+    assert len({tenant.id for tenant in made}) == 27
     assert await ready(process) == 0
+    await process.feed.caught_up()
+    for tenant in made:
+        (event,) = events_of(settings, process.directory.by_slug(tenant.slug))
+        assert (event["target_id"], event["changes"]["slug"]["to"]) == (tenant.id, tenant.slug)
+
+
+async def test_who_signs_up_in_the_moment_in_which_the_one_before_is_served_is_served_too(
+    process: Process, owner: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(claims, "CLAIM_CONNECTIONS", 1)
+    await fill(process, 3)
+    async with asyncio.timeout(10):
+        for _ in range(3):
+            assert await process.provisioner.claim(slug=new_slug(), name="Acme Inc.", by=OPERATOR)
+
+
+async def test_two_statements_take_slugs_in_the_same_order(
+    process: Process, owner: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise each may wait for a slug that the other has, until PostgreSQL ends one of them after a second."""
+    taken: list[list[str]] = []
+
+    async def noting(
+        connection: DriverConnection, wanted: Sequence[SignUp], *, revision: str
+    ) -> Sequence[Claimed | None]:
+        taken.append([sign_up.slug for sign_up in wanted])
+        return await claim_vacancies(connection, wanted, revision=revision)
+
+    monkeypatch.setattr(claims, "claim_vacancies", noting)
+    await fill(process, 12)
+    slugs = [new_slug() for _ in range(10)]
+    answers = await asyncio.gather(*(sign_up(process, slug) for slug in slugs + slugs[::-1]), return_exceptions=True)
+    assert [type(answer) for answer in answers if isinstance(answer, BaseException)] == [SlugTaken] * 10
+    assert len(max(taken, key=len)) > 1
+    assert all(together == sorted(together) for together in taken)
+
+
+async def test_one_that_is_refused_does_not_keep_the_others_of_its_statement_from_theirs(
+    process: Process, owner: Any
+) -> None:
+    taken = (await sign_up(process, new_slug())).slug
+    await fill(process, 6)
+    slugs = [new_slug(), taken, new_slug(), new_slug()]
+    names = ["Acme Inc.", "Acme Inc.", "what no text can hold: \0", "Acme Inc."]
+    claim = process.provisioner.claim
+    first, refused, unspeakable, last = await asyncio.gather(
+        *(claim(slug=slug, name=name, by=OPERATOR) for slug, name in zip(slugs, names, strict=True)),
+        return_exceptions=True,
+    )
+    assert isinstance(first, Claimed)
+    assert isinstance(last, Claimed)
+    assert (first.tenant["slug"], last.tenant["slug"]) == (slugs[0], slugs[3])
+    assert isinstance(refused, SlugTaken)
+    assert isinstance(unspeakable, ValueRefused)
+    assert await ready(process) == 4
+
+
+async def test_who_is_cancelled_in_the_line_takes_none_and_holds_up_nobody(process: Process, owner: Any) -> None:
+    await fill(process, 5)
+    async with owner.transaction():
+        await owner.execute("LOCK TABLE platform.former_slugs")
+        held = []
+        for number in range(CLAIM_CONNECTIONS):
+            held.append(asyncio.create_task(sign_up(process, new_slug())))
+            await blocked(owner, number + 1)
+        leaves, stays = (asyncio.create_task(sign_up(process, new_slug())) for _ in range(2))
+        await asyncio.wait({leaves}, timeout=0.1)
+        leaves.cancel()
+        await asyncio.wait({leaves})
+    made = await asyncio.wait_for(asyncio.gather(*held, stays), 10)
+    assert len({tenant.id for tenant in made}) == 3
+    assert leaves.cancelled()
+    assert await ready(process) == 2
+
+
+async def test_a_lost_connection_is_told_to_all_whom_it_served_and_the_next_one_gets_another(
+    process: Process, owner: Any
+) -> None:
+    await fill(process, 5)
+    async with owner.transaction():
+        await owner.execute("LOCK TABLE platform.former_slugs")
+        lost = [asyncio.create_task(sign_up(process, new_slug())) for _ in range(3)]
+        app: Any = await asyncpg.connect(driver_url(process.settings.database_url.get_secret_value()))
+        for pid in await blocked(owner, 1):
+            assert await app.fetchval("SELECT pg_terminate_backend($1)", pid)
+        await app.close()
+        answers = await asyncio.wait_for(asyncio.gather(*lost, return_exceptions=True), 10)
+    assert [type(answer) for answer in answers] == [DatabaseUnavailable] * 3
+    assert await ready(process) == 5
+    assert (await sign_up(process, new_slug())).state == "active"
 
 
 async def test_of_many_with_one_slug_one_gets_it_and_the_vacancies_of_the_others_stay(
