@@ -108,6 +108,7 @@ async def test_a_transaction_deletes_so_many_at_most_and_another_job_goes_on(
     await ask(process, acme, forget_answers)
     async with at_work(process, forget_answers) as work:
         await all_done(owner)
+        await work.ended()
         assert work.count(forget_answers, "succeeded") == 3
     assert await left(owner, acme.schema) == []
     assert len(await left(owner, globex.schema)) == 5
@@ -164,6 +165,7 @@ async def test_the_platforms_answers_and_receipts_are_deleted_too(
     await ask(process, None, forget_of_platform)
     async with at_work(process, forget_of_platform) as work:
         await all_done(owner)
+        await work.ended()
         assert work.count(forget_of_platform, "succeeded") == jobs
     for table in tables:
         assert await left(owner, table=table) == ["young1", "young2"]
