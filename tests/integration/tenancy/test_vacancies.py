@@ -32,6 +32,7 @@ from leasehold.workspace.items.schemas import ItemCreate
 from leasehold.workspace.items.service import ItemService
 from tests.audit import events_of
 from tests.factories import OPERATOR, bearer, new_slug
+from tests.pooler import direct
 
 
 @pytest.fixture
@@ -237,7 +238,7 @@ async def test_a_lost_connection_is_told_to_all_whom_it_served_and_the_next_one_
     async with owner.transaction():
         await owner.execute("LOCK TABLE platform.former_slugs")
         lost = [asyncio.create_task(sign_up(process, new_slug())) for _ in range(3)]
-        app: Any = await asyncpg.connect(driver_url(process.settings.database_url.get_secret_value()))
+        app: Any = await asyncpg.connect(direct(process.settings))
         for pid in await blocked(owner, 1):
             assert await app.fetchval("SELECT pg_terminate_backend($1)", pid)
         await app.close()
