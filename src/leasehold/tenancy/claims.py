@@ -4,13 +4,16 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import asyncpg
+
 from leasehold.core.budget import CLAIM_CONNECTIONS
-from leasehold.core.errors import DatabaseUnavailable
 from leasehold.tenancy.connections import Connections
 from leasehold.tenancy.vacancies import Claimed, SignUp, claim_vacancies
 
 _TOGETHER = 10
 """So many at most, for one whose slug is taken makes the others begin again."""
+_OF_ONE = {"22", "23", "40"}
+"""Classes of SQLSTATE for which one of several may be to blame: a name, a slug, the slugs of two in another order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,7 @@ class Claims:
         Raises:
             asyncpg.UniqueViolationError: another tenant has the slug, or had it until lately.
             DatabaseUnavailable: the database does not answer, or the connection was lost.
+            asyncpg.PostgresError: what else it refuses; of its class 57, a farewell, nobody knows what became of it.
         """
         place = _Place(sign_up, asyncio.get_running_loop().create_future())
         self._waiting.append(place)
@@ -75,15 +79,14 @@ class Claims:
         outcomes: Sequence[Claimed | Exception | None]
         try:
             outcomes = await self._claimed([place.sign_up for place in taken])
-        except DatabaseUnavailable as error:
-            outcomes = [error] * len(taken)
-        except Exception as error:  # noqa: BLE001  # a name that cannot be sent, a slug that is taken
-            # It was refused, so nobody has a vacancy: each gets what is due to it alone.
-            if len(taken) > 1:
+        except Exception as error:  # noqa: BLE001  # whatever it is, somebody waits for it
+            refused = isinstance(error, asyncpg.PostgresError) and str(error.sqlstate)[:2] in _OF_ONE
+            # Nobody has a vacancy then, which of any other error, such as a backend's farewell, nobody knows.
+            if refused and len(taken) > 1:
                 for place in taken:
                     await self._serve([place])
                 return
-            outcomes = [error]
+            outcomes = [error] * len(taken)
         for place, outcome in zip(taken, outcomes, strict=True):
             place.tell(outcome)
 

@@ -231,6 +231,25 @@ async def test_who_is_cancelled_in_the_line_takes_none_and_holds_up_nobody(proce
     assert await ready(process) == 2
 
 
+async def test_those_who_cannot_know_whether_they_have_theirs_are_not_served_again(
+    process: Process, owner: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The farewell of a backend may come behind its commit."""
+    served: list[int] = []
+
+    async def served_and_gone(
+        connection: DriverConnection, wanted: Sequence[SignUp], *, revision: str
+    ) -> Sequence[Claimed | None]:
+        served.append(len(await claim_vacancies(connection, wanted, revision=revision)))
+        raise asyncpg.AdminShutdownError("terminating connection due to administrator command")
+
+    monkeypatch.setattr(claims, "claim_vacancies", served_and_gone)
+    await fill(process, 5)
+    answers = await asyncio.gather(*(sign_up(process, new_slug()) for _ in range(3)), return_exceptions=True)
+    assert [type(answer) for answer in answers] == [DatabaseUnavailable] * 3
+    assert sum(served) == 3
+
+
 async def test_a_lost_connection_is_told_to_all_whom_it_served_and_the_next_one_gets_another(
     process: Process, owner: Any
 ) -> None:
