@@ -4,9 +4,8 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import asyncpg
-
 from leasehold.core.budget import CLAIM_CONNECTIONS
+from leasehold.core.sqlstate import sqlstate_of
 from leasehold.tenancy.connections import Connections
 from leasehold.tenancy.vacancies import Claimed, SignUp, claim_vacancies
 
@@ -80,9 +79,8 @@ class Claims:
         try:
             outcomes = await self._claimed([place.sign_up for place in taken])
         except Exception as error:  # noqa: BLE001  # whatever it is, somebody waits for it
-            refused = isinstance(error, asyncpg.PostgresError) and str(error.sqlstate)[:2] in _OF_ONE
             # Nobody has a vacancy then, which of any other error, such as a backend's farewell, nobody knows.
-            if refused and len(taken) > 1:
+            if len(taken) > 1 and sqlstate_of(error)[:2] in _OF_ONE:
                 for place in taken:
                     await self._serve([place])
                 return

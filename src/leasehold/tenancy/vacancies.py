@@ -11,7 +11,7 @@ from leasehold.core.actor import Actor
 from leasehold.core.changes import created
 from leasehold.core.database import DriverConnection, PlatformSession
 from leasehold.core.ids import new_id
-from leasehold.tenancy.audit.models import PlatformAuditEvent
+from leasehold.tenancy.audit.models import TABLE, PlatformAuditEvent
 from leasehold.tenancy.audit.row import event_row
 from leasehold.tenancy.context import TenantState
 from leasehold.tenancy.names import literal, quoted
@@ -56,7 +56,7 @@ def first_pages_sql(schema: str) -> str:
 
     Whoever claims it would wait for that. A row makes them, and is taken back; the log is empty as before.
     """
-    log = f"{quoted(schema)}.audit_events"
+    log = f"{quoted(schema)}.{TABLE}"
     return (
         f"INSERT INTO {log} (id, created_at, actor_kind, action, outcome, changes) "
         f"VALUES (gen_random_uuid(), now(), 'system', 'vacancy', 'succeeded', '{{}}'); DELETE FROM {log}"

@@ -97,7 +97,6 @@ class ImpersonationService:
         Raises:
             NotFound: there is none in this tenant that is not over.
         """
-        await self._tenant(tenant_id)
         if not await self._impersonations.end(impersonation_id, tenant_id=tenant_id):
             raise NotFound
         await AuditLog(self._session, by).record_to(
