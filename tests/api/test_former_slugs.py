@@ -17,14 +17,11 @@ from leasehold.tenancy.registry import announce_tenant
 from leasehold.tenancy.upkeep import tidy_up
 from tests.api.problems import on, pointers_of, refusal_of
 from tests.factories import OPERATOR, admin, api_key, bearer, item, new_slug, provisioned
+from tests.locks import WAITING
 
 TENANTS = "/platform/v1/tenants"
 KEPT_FOR = """
 UPDATE platform.former_slugs SET expires_at = now() + make_interval(secs => :seconds) WHERE tenant_id = :tenant_id
-"""
-WAITING = """
-SELECT count(*) FROM pg_stat_activity
- WHERE datname = current_database() AND pg_backend_pid() = ANY(pg_blocking_pids(pid))
 """
 
 

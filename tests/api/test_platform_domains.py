@@ -13,6 +13,7 @@ from leasehold.process import Process
 from leasehold.tenancy.context import TenantRef
 from tests.api.problems import pointers_of, refusal_of
 from tests.factories import OPERATOR, admin, bearer, item
+from tests.locks import WAITING
 
 
 def new_hostname() -> str:
@@ -213,13 +214,12 @@ async def test_who_waits_for_a_domain_that_another_is_getting_gets_it_only_if_th
     http: httpx.AsyncClient, process: Process, acme: TenantRef, globex: TenantRef, *, is_kept: bool
 ) -> None:
     headers, hostname = await admin(process), new_hostname()
-    blocked = "SELECT count(*) FROM pg_stat_activity WHERE pg_backend_pid() = ANY(pg_blocking_pids(pid))"
     async with platform_session(process.database) as session:
         service = TenantService(session, process.provisioner, base_domain="leasehold.test", vacancies=0)
         await service.add_domain(acme.id, hostname, by=OPERATOR)
         asked = asyncio.create_task(http.post(domains_of(globex), headers=headers, json={"hostname": hostname}))
         async with asyncio.timeout(10):
-            while await session.scalar(text(blocked)) != 1:
+            while await session.scalar(text(WAITING)) != 1:
                 await asyncio.sleep(0.01)
         if not is_kept:
             await session.rollback()
