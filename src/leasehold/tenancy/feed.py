@@ -119,11 +119,13 @@ class DirectoryFeed:
                         async with asyncio.timeout(self._interval_s):
                             await self._wake.wait()
                     self._wake.clear()
-                    waiters, self._waiters = self._waiters, []
+                    waiters = tuple(self._waiters)
                     async with asyncio.timeout(_ANSWER_TIMEOUT_S):
                         await self._catch_up(connection)
                     for waiter in waiters:
                         waiter.set()
+                    # Only now: where the look fails, they wait for the next one. Who came meanwhile does, too.
+                    del self._waiters[: len(waiters)]
             except Exception as error:  # noqa: BLE001  # whatever it is: a directory that nobody follows answers 503
                 self.losses += 1
                 _log.warning("directory_connection_lost", error=repr(error))
@@ -132,6 +134,7 @@ class DirectoryFeed:
                 connection.terminate()
             self._subjects.forget_all()
             connection = await self._reconnect()
+            self._wake.set()
 
     async def _reconnect(self) -> DriverConnection:
         told = ""
