@@ -20,7 +20,7 @@ PGBOUNCER = shutil.which(
     "pgbouncer" if ASKED in {"", "1"} else ASKED, path=os.environ["PATH"] + ":/usr/sbin:/usr/local/sbin"
 )
 WHY_NOT = "pgbouncer is not installed on this machine"
-_WITHIN_S = 10
+_WITHIN_S = 30
 
 needs_pgbouncer = pytest.mark.skipif(PGBOUNCER is None, reason=WHY_NOT)
 

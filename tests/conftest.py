@@ -19,6 +19,7 @@ from urllib.parse import unquote, urlsplit
 
 import asyncpg
 import httpx
+import hypothesis
 import psycopg
 import pytest
 from pydantic import SecretStr
@@ -32,6 +33,7 @@ from leasehold.embedded import EmbeddedPostgres
 from leasehold.http.request_log import RequestLog
 from leasehold.main import create_app, running
 from leasehold.process import Process
+from leasehold.tenancy import feed
 from leasehold.tenancy.context import TenantRef
 from leasehold.tenancy.fleet.plan import RunOptions
 from leasehold.tenancy.install import install, with_login
@@ -45,6 +47,12 @@ pytest_plugins = ["pytest_databases.docker", "pytest_databases.docker.postgres"]
 
 # The tests of a worker begin with the longest, so that no worker is left alone with one of them at the end.
 _FIRST = ("tests/tutorial/", "tests/faults/", "tests/integration/")
+
+# No example is held to a time: on a busy machine any of them may take long, and that says nothing about the product.
+hypothesis.settings.register_profile(
+    "unhurried", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("unhurried")
 
 # For a throw-away server: nothing that it holds has to survive it.
 _FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_connections": "300"}
@@ -196,9 +204,12 @@ def drop_database(admin_url: str, database: str) -> None:
 async def app(settings: Settings) -> AsyncGenerator[RequestLog]:
     """The whole application, started."""
     made = create_app(settings)
-    # Not `app.lifespan()`: its task group must end in the task that began it, and a fixture's two halves have two.
-    async with running(made.app.state.process):
-        yield made
+    with pytest.MonkeyPatch.context() as patch:
+        # A request that waits for the directory gives up after a second; a test needs to see what it has written.
+        patch.setattr(feed, "_CAUGHT_UP_TIMEOUT_S", 60.0)
+        # Not `app.lifespan()`: its task group must end in the task that began it, and a fixture's two halves have two.
+        async with running(made.app.state.process):
+            yield made
 
 
 @pytest.fixture(scope="session")
@@ -219,9 +230,17 @@ async def owner(settings: Settings) -> AsyncGenerator[Any]:
 @pytest.fixture(scope="session")
 async def http(app: RequestLog, settings: Settings) -> AsyncGenerator[httpx.AsyncClient]:
     """A client of the application, on the base host."""
+    process: Process = app.app.state.process
+
+    async def refresh(_request: httpx.Request) -> None:
+        # Who follows the registry stands still with the loop while tests run that are not asynchronous.
+        if process.directory.age_s > settings.directory_max_age_s / 2:
+            await process.feed.caught_up()
+
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    hooks = {"request": [refresh], "response": [Documented(app)]}
     async with httpx.AsyncClient(
-        transport=transport, base_url=f"https://{settings.base_domain}", event_hooks={"response": [Documented(app)]}
+        transport=transport, base_url=f"https://{settings.base_domain}", event_hooks=hooks
     ) as client:
         yield client
 

@@ -120,7 +120,7 @@ async def item(process: Process, tenant: TenantRef, title: str = "Desk") -> Item
         return await ItemService(session=session).add(ItemCreate(title))
 
 
-async def until(condition: Callable[[], bool], *, timeout_s: float = 1.0) -> None:
+async def until(condition: Callable[[], bool], *, timeout_s: float = 30.0) -> None:
     """Wait for a condition; the test fails when it has not come true in time."""
     async with asyncio.timeout(timeout_s):
         while not condition():

@@ -13,8 +13,8 @@ _SSL_REQUEST = 80877103
 _QUERY, _PARSE, _SYNC = b"Q", b"P", b"S"
 _KEY_DATA = b"K\0\0\0\x0c"
 """How the message begins in which a backend says its process id."""
-_WORKS_S = 0.02
-"""In which PostgreSQL does what it was asked."""
+_WORKS_WITHIN_S = 10.0
+"""So long it is waited for PostgreSQL to answer what it was asked; what waits for a lock is not answered."""
 
 
 @dataclass
@@ -25,6 +25,7 @@ class Hold:
     delivers: bool
     """Whether PostgreSQL gets the COMMIT, and only its answer does not come back."""
     reached: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when it is held up; where PostgreSQL gets the COMMIT, when that is done."""
 
 
 @dataclass
@@ -34,7 +35,7 @@ class Strike:
     at: int
     """The round trip that is struck, counted from one."""
     delivers: bool
-    """Whether PostgreSQL gets what was asked before, and only its answer does not come back."""
+    """Whether PostgreSQL gets what was asked, and has done it before, so that only its answer does not come back."""
     act: Callable[[int], Awaitable[None]]
     """Is told the process id of the backend."""
     behind: str = ""
@@ -73,10 +74,10 @@ async def proxy(host: str, port: int) -> AsyncGenerator[Traffic]:
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         upstream_reader, upstream_writer = await asyncio.open_connection(host, port)
-        answers = asyncio.Event()
+        answers, heard = asyncio.Event(), asyncio.Event()
         answers.set()
         backend: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        answering = asyncio.create_task(_backend(upstream_reader, writer, answers, backend))
+        answering = asyncio.create_task(_backend(upstream_reader, writer, answers, heard, backend))
 
         async def struck(strike: Strike) -> None:
             await strike.act(await backend)
@@ -85,7 +86,7 @@ async def proxy(host: str, port: int) -> AsyncGenerator[Traffic]:
 
         for task in (
             answering,
-            asyncio.create_task(_frontend(reader, upstream_writer, traffic, answers, struck)),
+            asyncio.create_task(_frontend(reader, upstream_writer, traffic, answers, heard, struck)),
         ):
             tasks.add(task)
             task.add_done_callback(tasks.discard)
@@ -107,6 +108,7 @@ async def _frontend(
     writer: asyncio.StreamWriter,
     traffic: Traffic,
     answers: asyncio.Event,
+    heard: asyncio.Event,
     struck: Callable[[Strike], Awaitable[None]],
 ) -> None:
     said = ""
@@ -121,15 +123,17 @@ async def _frontend(
             head = await reader.readexactly(5)
             kind, (length,) = head[:1], struct.unpack("!I", head[1:])
             body = await reader.readexactly(length - 4)
+            held: Hold | None = None
             if kind in {_QUERY, _PARSE}:
                 statement = (body.rstrip(b"\0") if kind == _QUERY else body.split(b"\0")[1]).decode()
                 traffic.statements.append(statement)
                 said += statement
                 hold = traffic.hold
-                if hold and not hold.reached.is_set() and hold.behind in said and "COMMIT" in statement:
+                if hold and kind == _QUERY and hold.behind in said and "COMMIT" in statement:
+                    held, traffic.hold = hold, None
                     answers.clear()
-                    hold.reached.set()
-                    if not hold.delivers:
+                    if not held.delivers:
+                        held.reached.set()
                         continue
             strike = None
             if kind in {_QUERY, _SYNC}:
@@ -143,19 +147,34 @@ async def _frontend(
                 return
             if strike:
                 answers.clear()
+            if strike or held:
+                heard.clear()
             writer.write(head + body)
             await writer.drain()
+            if strike or held:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(_WORKS_WITHIN_S):
+                        await heard.wait()  # what PostgreSQL answers, it has done
+            if held:
+                held.reached.set()
             if strike:
-                await asyncio.sleep(_WORKS_S)
                 await struck(strike)
                 return
 
 
 async def _backend(
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, answers: asyncio.Event, backend: asyncio.Future[int]
+    reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
+    answers: asyncio.Event,
+    heard: asyncio.Event,
+    backend: asyncio.Future[int],
 ) -> None:
-    with contextlib.closing(writer), contextlib.suppress(ConnectionError):
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(contextlib.closing(writer))
+        stack.enter_context(contextlib.suppress(ConnectionError))
+        stack.callback(heard.set)  # also where there is no answer, for its connection has ended
         while data := await reader.read(65536):
+            heard.set()
             if not backend.done() and _KEY_DATA in data:
                 backend.set_result(struct.unpack("!I", data.split(_KEY_DATA)[1][:4])[0])
             await answers.wait()

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import AnyStr
 
-WITHIN_S = 2
+WITHIN_S = 30
 
 
 def server_pid(data_dir: Path, *, major: int = 18) -> int:
@@ -16,7 +16,7 @@ def server_pid(data_dir: Path, *, major: int = 18) -> int:
 
 
 def has_ended(pid: int) -> bool:
-    """Tell whether a process has ended, or ends within two seconds.
+    """Tell whether a process has ended, or ends within half a minute.
 
     A zombie has ended too: who reaps it is not ours to say.
     """

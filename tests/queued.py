@@ -43,6 +43,16 @@ def queued(url: str, tenant_id: UUID | str | None, state: str, **columns: Any) -
     return str((row | columns)["id"])
 
 
+def empty_queue(url: str) -> None:
+    """Forget all jobs, workers and periodic tasks.
+
+    A worker would first do what other tests have asked for, and one that a test has killed is listed for a while.
+    """
+    with psycopg.connect(url) as connection:
+        for table in ("jobs", "job_workers", "periodic_tasks"):
+            connection.execute(f"DELETE FROM platform.{table}".encode())
+
+
 def row_of(url: str, job_id: str) -> dict[str, Any] | None:
     """Return what stands in the queue of a job, None if it is gone."""
     with psycopg.connect(url, row_factory=dict_row) as connection:

@@ -78,7 +78,7 @@ def command(
 async def said_by(settings: Settings, store: Path, *arguments: str | Path, status: int = 0, **how: str) -> str:
     """Run `leasehold` to its end, and return what it said: its result, or why there is none."""
     with outlived(command(settings, store, *arguments, **how)) as running:
-        out, err = await asyncio.to_thread(running.communicate, timeout=60)
+        out, err = await asyncio.to_thread(running.communicate, timeout=180)
     assert running.returncode == status, out + err
     assert "Traceback" not in err
     return err.splitlines()[-1] if status == 2 else out

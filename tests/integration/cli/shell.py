@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[3]
-TIMEOUT_S = 60.0
+TIMEOUT_S = 180.0
 FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
 Environment = Mapping[str, str]
@@ -55,10 +55,17 @@ def settings_of(printed: str) -> dict[str, str]:
 
 
 def free_port() -> int:
-    """Return a port on which nothing listens."""
+    """Return a port on which nothing listens, and that nobody is given until this process ends.
+
+    It stays bound, so the kernel hands it out to no other; a server that asks for SO_REUSEADDR, as all of ours do, can
+    listen there all the same.
+    """
     with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+        port = int(probe.getsockname()[1])
+        probe.detach()
+        return port
 
 
 class Running:
@@ -91,7 +98,7 @@ class Running:
         """Send a signal, to the whole group as a terminal does or to the process alone, and return the exit status."""
         for _ in range(times):
             (os.killpg if whole_group else os.kill)(self.process.pid, by)
-        return self.process.wait(30)
+        return self.process.wait(60)
 
 
 @contextmanager
