@@ -2,12 +2,13 @@
 
 import base64
 import json
-import time
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
 import pytest
 
+from leasehold.core import tokens as signed
 from leasehold.core.ids import new_id
 from leasehold.core.signing import KeyRing, SigningKey
 from leasehold.core.tokens import AccessTokens
@@ -15,7 +16,7 @@ from leasehold.process import Process
 from leasehold.tenancy.context import TenantRef
 from leasehold.workspace.scopes import ALL_SCOPES
 from tests.api.problems import on, problem_of, refusal_of
-from tests.factories import admin, api_client, bearer, provisioned, until
+from tests.factories import admin, api_client, bearer, provisioned
 
 _FOREIGN_RING = KeyRing([SigningKey.from_seed(b"x" * 32, signs_from=0)])
 
@@ -73,16 +74,17 @@ async def test_an_expired_token_is_refused(
 
 
 async def test_a_token_that_worked_is_refused_from_the_second_it_expires(
-    http: httpx.AsyncClient, process: Process, acme: TenantRef, globex: TenantRef
+    http: httpx.AsyncClient, process: Process, acme: TenantRef, globex: TenantRef, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tokens = signer(process, lifetime_s=2)
-    ours, theirs = await token_by(tokens, process, acme), await token_by(tokens, process, globex)
-    for token in (ours, theirs):
+    for tenant in (acme, globex):
+        token = await token_by(process.tokens, process, tenant)
+        expires_at = process.tokens.verify(token).expires_at
+        clock = SimpleNamespace(time=lambda now=expires_at - 0.001: now)
+        monkeypatch.setattr(signed, "time", clock)
         assert (await http.get("/v1/items", headers=authorization(token))).status_code == 200
-    last = max(process.tokens.verify(token).expires_at for token in (ours, theirs))
-    await until(lambda: time.time() >= last, timeout_s=3)
-    for token in (ours, theirs):
+        clock.time = lambda now=expires_at: now
         await refused_token(http, authorization(token))
+        monkeypatch.undo()
 
 
 @pytest.mark.parametrize(

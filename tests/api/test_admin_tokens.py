@@ -35,8 +35,13 @@ def hanging(monkeypatch: pytest.MonkeyPatch) -> Generator[asyncio.Event]:
 
 @pytest.mark.not_pooled("one of the tokens holds the server connection until its look-up ends")
 async def test_many_tokens_that_are_none_leave_connections_to_those_who_write(
-    http: httpx.AsyncClient, process: Process, acme: TenantRef, hanging: asyncio.Event
+    http: httpx.AsyncClient,
+    process: Process,
+    acme: TenantRef,
+    hanging: asyncio.Event,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(process.admin_tokens, "_timeout_s", 60)  # or those who wait would be answered before the end
     headers, by_admin = await bearer(process, acme), await admin(process)
     unknown = [{"Authorization": f"Bearer {new_secret('admin', tenant_id=None)}"} for _ in range(20)]
     asked = [asyncio.create_task(http.get(TENANTS, headers=one)) for one in unknown]

@@ -1,8 +1,7 @@
 """The second factor of admins: asked for once it is confirmed, each code once, and demanded where a setting says so."""
 
 import asyncio
-import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Generator
 from typing import Any
 
 import httpx
@@ -15,7 +14,7 @@ from leasehold.platform.scopes import PLATFORM_SCOPES
 from leasehold.process import Process
 from tests.admins import ADMINS, AUTH, ME, Known, admin_headers, admin_login, from_elsewhere, known_admin
 from tests.api.problems import refusal_of
-from tests.api.test_second_factor import code_of
+from tests.api.test_second_factor import code_of, standing
 from tests.audit import events_of
 from tests.factories import admin
 from tests.people import PASSWORD, headers_of
@@ -30,6 +29,12 @@ async def elsewhere(app: RequestLog, settings: Settings) -> AsyncGenerator[httpx
         yield client
 
 
+@pytest.fixture(autouse=True)
+def stands() -> Generator[None]:
+    with standing():
+        yield
+
+
 @pytest.fixture
 async def known(http: httpx.AsyncClient, process: Process) -> Known:
     """An admin without a second factor."""
@@ -38,8 +43,6 @@ async def known(http: httpx.AsyncClient, process: Process) -> Known:
 
 async def set_up(http: httpx.AsyncClient, headers: dict[str, str]) -> tuple[str, list[str]]:
     """Add a second factor; return its secret and the recovery codes."""
-    if (left_s := 30 - time.time() % 30) < 3:  # or the step would change in the middle of a test
-        await asyncio.sleep(left_s)
     begun = await http.post(f"{ME}/totp", headers=headers, json={"password": PASSWORD})
     assert (begun.status_code, begun.headers["cache-control"]) == (201, "no-store")
     assert begun.json()["uri"].startswith("otpauth://totp/")

@@ -3,6 +3,7 @@
 import asyncio
 import tracemalloc
 from collections.abc import Awaitable, Callable
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -147,14 +148,24 @@ async def test_an_export_ends_when_who_asked_for_it_is_deleted(
 async def test_an_export_that_nobody_reads_is_cut_off(
     app: RequestLog, process: Process, long: TenantRef, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(streaming, "TIMEOUT_S", 0.3)
+    begun: list[asyncio.Timeout] = []
+
+    def timeout(delay_s: float) -> asyncio.Timeout:
+        assert delay_s == 300
+        begun.append(asyncio.timeout(delay_s))
+        return begun[-1]
+
+    monkeypatch.setattr(streaming, "asyncio", SimpleNamespace(**{**vars(asyncio), "timeout": timeout}))
 
     async def stop_reading(piece: int) -> None:
         if piece == 2:
+            # Its time is over now, and not before, however long the first pieces took.
+            (time,) = begun
+            time.reschedule(asyncio.get_running_loop().time())
             await asyncio.sleep(60)
 
     client = Client(stop_reading)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         with pytest.raises(LitestarException, match="after response started"):
             await client.get(app, "/v1/audit/export", await bearer(process, long))
     assert (client.status, client.pieces, client.is_complete) == (200, 2, False)
@@ -168,6 +179,6 @@ async def test_an_export_ends_when_its_reader_leaves(app: RequestLog, process: P
             await asyncio.sleep(60)
 
     client = Client(leave)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await client.get(app, "/v1/audit/export", await bearer(process, long))
     assert (client.status, client.pieces, client.is_complete) == (200, 2, False)

@@ -69,7 +69,7 @@ async def test_nothing_that_is_made_up_finds_an_error_of_ours(
             *(part for operation in _LEFT_OUT for part in ("--exclude-operation-id", operation)),
             *("--checks", "all"),
             *("--phases", "examples,coverage,fuzzing", "--max-examples", str(EXAMPLES)),
-            *("--seed", "1", "--workers", "1", "--no-color"),
+            *("--seed", "1", "--workers", "1", "--no-color", "--request-timeout", "60"),
         ]
         ran = await asyncio.to_thread(
             subprocess.run, command, cwd=tmp_path, check=False, capture_output=True, text=True, timeout=3000

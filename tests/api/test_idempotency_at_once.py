@@ -89,7 +89,7 @@ async def test_a_request_under_way_holds_up_neither_its_equals_nor_other_keys(
             first = asyncio.create_task(http.post("/v1/users", headers={**headers, "Idempotency-Key": "a"}, json=body))
             while not await session.scalar(text(WAITING)):
                 await asyncio.sleep(0.01)
-            async with asyncio.timeout(1):
+            async with asyncio.timeout(30):
                 equal = await http.post("/v1/users", headers={**headers, "Idempotency-Key": "a"}, json=body)
                 assert refusal_of(equal) == BUSY
                 other = await http.post("/v1/items", headers={**headers, "Idempotency-Key": "b"}, json={"title": "x"})
@@ -111,7 +111,7 @@ async def test_a_client_that_hangs_up_leaves_the_key_free_or_the_answer_kept(
             await asyncio.sleep(pause)
             task.cancel()
             await asyncio.wait([task])
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while (await http.post("/v1/items", headers=headers, json={"title": "Desk"})).status_code != 201:
                 await asyncio.sleep(0.01)
         assert await counts(process, tenant) == (1, 1)

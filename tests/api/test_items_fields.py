@@ -142,7 +142,7 @@ async def test_an_owner_who_is_deleted_at_the_same_moment_is_no_owner(
     async with open_tenant_session(process.database, acme) as session:
         await session.execute(text("DELETE FROM users WHERE id = :id"), {"id": owner})
         asked = asyncio.create_task(http.post("/v1/items", headers=headers, json={"title": "Desk", "owner_id": owner}))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not await session.scalar(text(WAITING)):
                 await asyncio.sleep(0.01)
     assert refusal_of(await asked) == (422, "invalid-owner")

@@ -54,7 +54,7 @@ async def test_every_line_of_a_request_names_who_asked_and_none_repeats_what_was
     with output.open("wb") as file:
         async with (
             served(settings, output=file, log_level="debug", slow_statement_ms="1") as address,
-            httpx.AsyncClient(base_url=address) as http,
+            httpx.AsyncClient(base_url=address, timeout=60) as http,
         ):
             broken = await http.post(f"/v1/items?key={_PLANTED}", headers=said, json={"title": _PLANTED})
             unread = await http.post(

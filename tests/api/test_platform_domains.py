@@ -218,7 +218,7 @@ async def test_who_waits_for_a_domain_that_another_is_getting_gets_it_only_if_th
         service = TenantService(session, process.provisioner, base_domain="leasehold.test", vacancies=0)
         await service.add_domain(acme.id, hostname, by=OPERATOR)
         asked = asyncio.create_task(http.post(domains_of(globex), headers=headers, json={"hostname": hostname}))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while await session.scalar(text(WAITING)) != 1:
                 await asyncio.sleep(0.01)
         if not is_kept:

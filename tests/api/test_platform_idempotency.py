@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import httpx
+import pytest
 from sqlalchemy import text
 
 from leasehold.config import Settings
@@ -22,6 +23,12 @@ from tests.pooler import direct
 from tests.queued import queued
 
 TENANTS = "/platform/v1/tenants"
+
+
+@pytest.fixture
+async def none_vacant(owner: Any) -> None:
+    """No vacancies, as workers leave them: who gets one has no receipt."""
+    await owner.execute("UPDATE platform.tenants SET state = 'purging' WHERE state = 'vacant'")
 
 
 async def keyed(process: Process, key: str | None = None) -> dict[str, str]:
@@ -100,7 +107,7 @@ async def test_of_20_equal_requests_at_once_one_provisions(http: httpx.AsyncClie
 
 
 async def test_who_comes_while_the_backend_of_a_dead_server_still_provisions_is_told_to_wait(
-    http: httpx.AsyncClient, process: Process, owner: Any
+    http: httpx.AsyncClient, process: Process, owner: Any, none_vacant: None
 ) -> None:
     """The dead server's lock has gone with its connection, but the owner's transaction is still about to commit."""
     headers = await keyed(process)
@@ -143,7 +150,7 @@ async def _blocked(owner: Any, wanted: int) -> None:
             await asyncio.sleep(0.01)
 
 
-async def test_a_receipt_counts_for_24_hours(http: httpx.AsyncClient, process: Process) -> None:
+async def test_a_receipt_counts_for_24_hours(http: httpx.AsyncClient, process: Process, none_vacant: None) -> None:
     """Its answer is gone, as if the server had died; younger than a day it finds the tenant, older it finds nothing."""
     for age, status in (("23 hours 59 minutes", 201), ("24 hours", 409)):
         headers, body = await keyed(process), {"slug": new_slug(), "name": "Acme"}

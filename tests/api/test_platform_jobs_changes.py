@@ -18,7 +18,7 @@ from leasehold.worker.running import build_worker
 from tests.api.problems import problem_of, refusal_of
 from tests.factories import OPERATOR, admin
 from tests.pooler import direct
-from tests.queued import queued, row_of
+from tests.queued import empty_queue, queued, row_of
 
 JOBS = "/platform/v1/jobs"
 
@@ -68,6 +68,7 @@ async def test_a_job_that_has_ended_is_ready_again_with_all_its_attempts(
 async def test_a_retried_job_is_run_by_a_worker_that_lives(
     http: httpx.AsyncClient, process: Process, url: str, headers: dict[str, str], acme: TenantRef
 ) -> None:
+    empty_queue(url)
     job_id = queued(url, acme.id, "dead", name="clients.note_use", arguments='{"last_used_at": {}}', attempts=3)
     stop = asyncio.Event()
     worker = asyncio.create_task(build_worker(process, places=2).run(stop))

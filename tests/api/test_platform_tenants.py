@@ -11,6 +11,7 @@ from leasehold.core.database import platform_session
 from leasehold.platform.tenants.schemas import TenantPatch
 from leasehold.platform.tenants.service import TenantService
 from leasehold.process import Process
+from leasehold.tenancy import states
 from leasehold.tenancy.context import TenantRef
 from tests.api.problems import on, pointers_of, problem_of, refusal_of
 from tests.factories import OPERATOR, admin, bearer, item, new_slug
@@ -157,16 +158,19 @@ async def test_pages_show_every_tenant_once_in_the_order_they_were_made(
     http: httpx.AsyncClient, process: Process, settings: Settings, acme: TenantRef, globex: TenantRef
 ) -> None:
     headers = await admin(process)
+    # Other tests leave tenants, and workers vacancies, which are nobody's.
+    there_are = [str(row[0]) for row in footprint(settings) if len(row) == 5 and row[3] not in states.NOBODY]
+    limit = min(max(len(there_are) // 20, 1), 100)  # one by one, thousands are more requests than a client may send
     seen: list[str] = []
     cursor: dict[str, str] = {}
     while True:
-        page = (await http.get(TENANTS, headers=headers, params={"limit": "2", **cursor})).json()
-        assert len(page["items"]) <= 2
+        page = (await http.get(TENANTS, headers=headers, params={"limit": limit, **cursor})).json()
+        assert len(page["items"]) <= limit
         seen += [row["id"] for row in page["items"]]
         if not page["has_more"]:
             break
         cursor = {"cursor": page["next_cursor"]}
-    assert seen == [str(row[0]) for row in footprint(settings) if len(row) == 5 and row[3] != "set_aside"]
+    assert seen == there_are
     assert seen[-2:] == [str(acme.id), str(globex.id)]
 
 

@@ -3,6 +3,9 @@
 import asyncio
 import base64
 import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -11,6 +14,7 @@ from cryptography.hazmat.primitives.hashes import SHA1
 from cryptography.hazmat.primitives.twofactor.totp import TOTP
 from sqlalchemy import text
 
+from leasehold.core import totp
 from leasehold.process import Process
 from leasehold.tenancy.bind import open_tenant_session
 from leasehold.tenancy.context import TenantRef
@@ -19,14 +23,29 @@ from tests.factories import bearer
 from tests.people import PASSWORD, SAM, headers_of, logged_in, login, user
 
 
+@contextmanager
+def standing() -> Generator[None]:
+    """Let the clock stand by which codes are made and taken, or a step could end in the middle of a test."""
+    now = time.time()
+    clock = SimpleNamespace(time=lambda: now)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(totp, "time", clock)
+        patch.setitem(globals(), "time", clock)
+        yield
+
+
+@pytest.fixture(autouse=True)
+def stands() -> Generator[None]:
+    with standing():
+        yield
+
+
 def code_of(secret: str, *, steps: int = 0) -> str:
     """Return the code that an authenticator app shows, so many steps from now."""
     return TOTP(base64.b32decode(secret), 6, SHA1(), 30).generate(time.time() + 30 * steps).decode()
 
 
 async def begin(http: httpx.AsyncClient, headers: dict[str, str]) -> dict[str, Any]:
-    if (left_s := 30 - time.time() % 30) < 3:  # or the step would change in the middle of a test
-        await asyncio.sleep(left_s)
     answer = await http.post("/v1/me/totp", headers=headers, json={"password": PASSWORD})
     assert answer.status_code == 201, answer.text
     assert answer.headers["cache-control"] == "no-store"
@@ -36,8 +55,9 @@ async def begin(http: httpx.AsyncClient, headers: dict[str, str]) -> dict[str, A
 async def set_up(http: httpx.AsyncClient, tenant: TenantRef) -> tuple[dict[str, str], str, list[str]]:
     """Return the headers, the secret and the recovery codes of a user with a second factor."""
     headers = headers_of(await logged_in(http, tenant))
-    secret = (await begin(http, headers))["secret"]
-    answer = await http.post("/v1/me/totp/confirm", headers=headers, json={"code": code_of(secret, steps=-1)})
+    with standing():
+        secret = (await begin(http, headers))["secret"]
+        answer = await http.post("/v1/me/totp/confirm", headers=headers, json={"code": code_of(secret, steps=-1)})
     assert answer.status_code == 200, answer.text
     return headers, secret, answer.json()["recovery_codes"]
 

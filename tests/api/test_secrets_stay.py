@@ -25,6 +25,7 @@ from tests.factories import admin, api_client, bearer
 from tests.faults.serving import served
 from tests.people import PASSWORD, set_registration
 
+_SHORTEST_HASH = 32
 _SECRET_FIELDS = {
     "password",
     "current_password",
@@ -114,7 +115,8 @@ def stored(settings: Settings, tenant: TenantRef) -> tuple[str, set[str]]:
             values = [value for (value,) in rows if value]
             everything += "\n".join(values)
             if kind == "bytea" or column == "password_hash":
-                hashes |= {value.removeprefix("\\x") for value in values}
+                # Answers that are kept may be short, and of a few digits any log has some.
+                hashes |= {value.removeprefix("\\x") for value in values if len(value) > _SHORTEST_HASH}
     return everything, hashes
 
 
@@ -138,7 +140,7 @@ async def test_nothing_that_is_secret_is_logged_refused_with_documented_or_store
     wire, output = told
     await set_registration(process, acme, "open")
     made = await api_client(process, acme)
-    async with httpx.AsyncClient(transport=wire, base_url=f"https://{settings.base_domain}") as http:
+    async with httpx.AsyncClient(transport=wire, base_url=f"https://{settings.base_domain}", timeout=60) as http:
         root, client = await admin(process), await bearer(process, acme)
         world = World(http, process, settings, acme, client, root, {made.client_secret, PASSWORD})
         body: dict[str, Any] = {"email": EMAIL, "password": PASSWORD, "name": NAME}
