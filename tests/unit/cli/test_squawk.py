@@ -1,11 +1,20 @@
 """What the linter of migrations is told, and what it says."""
 
+import pytest
+
+from leasehold.cli import squawk
 from leasehold.cli.squawk import findings_of
 from leasehold.tenancy.fleet.segments import Rendering, Segment
 
 TABLE = "CREATE TABLE notes (\n    id uuid NOT NULL\n)"
 INDEX = "CREATE INDEX ix_notes_id ON notes (id)"
 DROP = "DROP INDEX CONCURRENTLY ix_items_id"
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command goes on without a linter that takes seconds to start; a test has the time."""
+    monkeypatch.setattr(squawk, "_TIMEOUT_S", 60)
 
 
 def rendering(start: str, *segments: Segment) -> Rendering:

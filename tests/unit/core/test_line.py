@@ -19,7 +19,7 @@ class Waiting:
         self.unwanted: list[str] = []
         self.line = Line[str](sub_pools, unwanted=self.unwanted.append, **({"share": 9, "patience": 8} | options))
 
-    async def join(self, tenant_id: UUID, home: int = 0, *, for_s: float = 10.0) -> "asyncio.Task[str]":
+    async def join(self, tenant_id: UUID, home: int = 0, *, for_s: float = 60.0) -> "asyncio.Task[str]":
         deadline = asyncio.get_running_loop().time() + for_s
         task = asyncio.create_task(self.line.wait(tenant_id, deadline, home=home))
         await asyncio.sleep(0)

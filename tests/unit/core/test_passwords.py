@@ -22,7 +22,7 @@ class GatedHasher:
         with self._lock:
             self._running += 1
             self.peak = max(self.peak, self._running)
-        assert self.gate.wait(10)
+        assert self.gate.wait(60)
         with self._lock:
             self._running -= 1
         return password
@@ -98,10 +98,11 @@ async def test_no_more_hashes_than_allowed_are_computed_at_once(
         tasks = [group.create_task(passwords.hash(f"password {number}")) for number in range(8)]
         while hasher.peak < 2:  # what is waited for happens in threads
             await asyncio.sleep(0)
-        threads = {thread.name for thread in set(threading.enumerate()) - threads_before}
+        begun = {thread.name for thread in set(threading.enumerate()) - threads_before}
         hasher.gate.set()
     assert {task.result() for task in tasks} == {f"password {number}" for number in range(8)}
-    assert threads == {"argon2_0", "argon2_1"}
+    # The loop begins threads of its own, of whatever else goes on beside.
+    assert {name for name in begun if name.startswith("argon2")} == {"argon2_0", "argon2_1"}
     assert hasher.peak == 2
 
 

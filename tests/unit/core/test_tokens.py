@@ -241,7 +241,7 @@ def test_a_token_that_is_remembered_is_not_verified_again(
 def test_a_token_that_is_remembered_expires_all_the_same(tokens: AccessTokens, monkeypatch: pytest.MonkeyPatch) -> None:
     token = _issued(tokens)
     assert isinstance(tokens.verify(token), Principal)
-    _at(monkeypatch, 890)
+    _at(monkeypatch, 840)
     assert isinstance(tokens.verify(token), Principal)
     _at(monkeypatch, 901)
     with pytest.raises(InvalidToken):

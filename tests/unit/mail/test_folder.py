@@ -21,7 +21,7 @@ _MAIL = Mail(to="ada@acme.example", subject="Your link", text="https://acme.exam
 @pytest.fixture
 def log(monkeypatch: pytest.MonkeyPatch) -> Generator[io.TextIOWrapper]:
     """Where everything is logged; the configuration of the process comes back at the end."""
-    before, handlers, level = structlog.get_config(), logging.root.handlers, logging.root.level
+    before, handlers, level = structlog.get_config(), [*logging.root.handlers], logging.root.level
     stream = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True)
     configure_logging(level="debug", form="json", stream=stream, is_final=False)
     # The module's own logger may have been bound for good to where another test let it write.

@@ -39,7 +39,10 @@ async def away(_asked: Sequence[Asked]) -> Sequence[Answer]:
     raise StoreAway
 
 
-async def test_whoever_waits_while_the_store_hangs_waits_for_one_call_and_no_more() -> None:
+async def test_whoever_waits_while_the_store_hangs_waits_for_one_call_and_no_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(shared, "AWAY_S", 60.0)  # else a slow machine may ask again before all have their answers
     hangs = asyncio.Event()
 
     async def hang(_asked: Sequence[Asked]) -> Sequence[Answer]:
@@ -51,7 +54,7 @@ async def test_whoever_waits_while_the_store_hangs_waits_for_one_call_and_no_mor
     waiting = [asyncio.create_task(quotas.take(LIMITS, ("acme",))) for _ in range(1500)]
     await until(lambda: bool(store.calls), timeout_s=60)
     hangs.set()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         assert all(is_granted for is_granted, _ in await asyncio.gather(*waiting))
     assert len(store.calls) == 1
 
@@ -72,7 +75,7 @@ async def test_one_request_finds_out_whether_the_store_is_back_and_the_others_do
     store.answer = answer_late
     probe = asyncio.create_task(quotas.take(LIMITS, ("acme",)))
     await until(lambda: len(store.calls) == 2, timeout_s=60)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         await asyncio.gather(*(quotas.take(LIMITS, ("acme",)) for _ in range(300)))
     assert not probe.done()
     answers.set()
@@ -88,4 +91,4 @@ async def test_an_answer_that_nobody_understands_leaves_nobody_waiting(answers: 
 
     quotas = SharedQuotas(Store(answer), ProcessQuotas())
     with pytest.raises(ValueError, match="zip"):
-        await asyncio.wait_for(quotas.take(LIMITS, ("acme",)), 5)
+        await asyncio.wait_for(quotas.take(LIMITS, ("acme",)), 30)
