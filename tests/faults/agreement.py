@@ -142,7 +142,7 @@ async def gone(owner: Any, backend: int) -> None:
 
 async def lease_of(owner: Any, run: Run) -> Any:
     """Wait until a run has taken the lease, and return that; None if the run has ended before."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(180):
         while not run.has_ended:
             row = await owner.fetchrow("SELECT * FROM platform.fleet_leases WHERE pid = $1", run.pid)
             if row is not None:
@@ -151,7 +151,7 @@ async def lease_of(owner: Any, run: Run) -> Any:
     return None
 
 
-async def eventually(question: Callable[[], Awaitable[T]], *, timeout_s: float = 60) -> T:
+async def eventually(question: Callable[[], Awaitable[T]], *, timeout_s: float = 180) -> T:
     """Ask until the answer is true, and return it.
 
     The time is ample, for much of what is waited for begins with the start of a process, on a machine that is busy.

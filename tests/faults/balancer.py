@@ -11,7 +11,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 import httpx
 
 _PROBE_S = 0.1
-_WITHIN_S = 20
+_WITHIN_S = 60
 
 
 class Balancer:

@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import msgspec
 
-WITHIN_S = 20
+WITHIN_S = 60
 _SMALL_BUFFER = 4096
 _OPEN = ("01", "08")
 """Established, and closed by the client alone."""

@@ -30,7 +30,7 @@ class OwnServer:
         home = self.home
         os.kill(server_pid(home.folder), signal.SIGQUIT)
         with FileLock(home.running_lock) as running, home.log.open("ab") as log:
-            assert running.wait_exclusive(timeout_s=20)
+            assert running.wait_exclusive(timeout_s=60)
             account = account_for(home.cluster)
             binaries = find_binaries(home.major)
             program = (readable_by_all(binaries) if account else binaries).program("pg_ctl")

@@ -79,7 +79,6 @@ async def _run(first: int, wanted: int, seed: int) -> None:
     process = build_process(Settings())  # pyright: ignore[reportCallIssue]
     async with running(process):
         async with platform_session(process.database) as session:
-            # The workers make vacancies meanwhile, which are nobody's.
             active = select(Tenant.slug).where(Tenant.state == TenantState.ACTIVE).order_by(Tenant.slug)
             slugs = await session.scalars(active)
             tenants = [await tenant_ref_by_slug(session, slug) for slug in slugs.all()]

@@ -75,7 +75,7 @@ class Load:
                 await asyncio.sleep(5 * _PAUSE_S)
 
     def _client(self) -> httpx.AsyncClient:
-        return httpx.AsyncClient(base_url=self._address, timeout=20)
+        return httpx.AsyncClient(base_url=self._address, timeout=60)
 
     async def _ask(self, client: httpx.AsyncClient, method: str, path: str, **what: object) -> httpx.Response | None:
         """Return an answer, or None where there is none that is good."""

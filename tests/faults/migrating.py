@@ -226,7 +226,7 @@ class Run:
             self.process.kill()
         await self.process.wait()
 
-    async def end(self, timeout_s: float = 120) -> Ended:
+    async def end(self, timeout_s: float = 240) -> Ended:
         """Wait for its end."""
         async with asyncio.timeout(timeout_s):
             status = await self.process.wait()

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import socket
 import sys
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
@@ -13,6 +12,7 @@ from typing import IO
 import httpx
 
 from leasehold.config import Settings
+from tests.integration.cli.shell import free_port
 
 _NONE: Mapping[str, str] = {}
 _SECRETS = ("database_url", "direct_url", "owner_url", "installation_key")
@@ -35,7 +35,7 @@ async def served(
             yield address
         finally:
             process.send_signal(signal.SIGTERM)
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 assert await process.wait() == 0
 
 
@@ -44,7 +44,7 @@ async def doomed(settings: Settings, **changes: str) -> AsyncGenerator[tuple[str
     """Run the server and yield its address, and what kills it, parent and worker at once. Somebody must have."""
     async with _started(settings, listen=True, **changes) as (address, process):
         yield address, lambda: os.killpg(process.pid, signal.SIGKILL)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             assert await process.wait() == -signal.SIGKILL
 
 
@@ -56,7 +56,7 @@ async def measured(settings: Settings, **changes: str) -> AsyncGenerator[tuple[s
             yield address, Memory(process.pid)
         finally:
             process.send_signal(signal.SIGTERM)
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 assert await process.wait() == 0
 
 
@@ -108,6 +108,7 @@ async def _started(
         "LEASEHOLD_ISSUER": settings.issuer,
         "LEASEHOLD_LOG_LEVEL": "error",
         "LEASEHOLD_DRAIN_S": "0",
+        "LEASEHOLD_VACANCIES": "0",  # or a worker in it makes some whenever a minute begins
         "LEASEHOLD_PREPARED_STATEMENTS": str(settings.prepared_statements),
         **others,
         **{name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ},
@@ -127,20 +128,13 @@ async def _started(
     )
     try:
         address = f"http://127.0.0.1:{port}"
-        async with httpx.AsyncClient() as client, asyncio.timeout(60):  # much starts at once in some tests
+        async with httpx.AsyncClient() as client, asyncio.timeout(120):  # much starts at once in some tests
             while not await _answers(client, f"{address}/health/ready"):
                 await asyncio.sleep(0.05)
         yield address, process
     finally:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-
-
-def free_port() -> int:
-    """Return a port on which nothing listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 async def _answers(client: httpx.AsyncClient, url: str) -> bool:

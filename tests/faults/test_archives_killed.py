@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from leasehold.config import Settings
@@ -59,14 +60,17 @@ def _start(
 
 
 def _kill_after(settings: Settings, line: str, *arguments: str | Path) -> None:
-    """Kill a command once it has said a line."""
-    with outlived(_start(settings, *arguments)) as command:
-        assert command.stderr is not None
-        said: list[str] = []
-        for told in command.stderr:
-            said.append(told)
-            if told.startswith(line):
-                break
+    """Kill a command once it has said a line; it cannot come to its end before, for there it writes an event."""
+    assert settings.owner_url is not None
+    with psycopg.connect(settings.owner_url.get_secret_value()) as owner:
+        owner.execute("LOCK TABLE platform.audit_events IN SHARE MODE")
+        with outlived(_start(settings, *arguments)) as command:
+            assert command.stderr is not None
+            said: list[str] = []
+            for told in command.stderr:
+                said.append(told)
+                if told.startswith(line):
+                    break
     assert said, command.returncode
     assert said[-1].startswith(line), said
     assert command.returncode == -signal.SIGKILL
@@ -99,7 +103,7 @@ async def test_an_import_that_is_killed_leaves_nothing_and_the_next_one_does_all
         _kill_after(settings, line, "import", file)
         async with asyncio.timeout(60):
             while await owner.fetchval(_ON_IT):
-                pass  # PostgreSQL notices within a moment that nobody is there any more
+                await asyncio.sleep(0.01)  # PostgreSQL notices within a moment that nobody is there any more
         assert await owner.fetchrow(_TRACES) == before, line
     done = await imported(process, file)
     assert (done.id, await owner.fetchval(f'SELECT count(*) FROM "{large.schema}".items')) == (large.id, 3000)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Generator
 from pathlib import Path
 
 import httpx
+import psycopg
 import pytest
 
 from leasehold.cli.session import run_with
@@ -60,6 +61,8 @@ class Leasehold:
     """Runs `leasehold` on an installation with a store."""
 
     def __init__(self, settings: Settings, url: str | None) -> None:
+        assert settings.owner_url is not None
+        self._owner_url = settings.owner_url.get_secret_value()
         self.environment = {name: text for name, text in os.environ.items() if not name.startswith("LEASEHOLD_")}
         self.environment |= {
             f"LEASEHOLD_{name.upper()}": getattr(settings, name).get_secret_value() for name in _SECRETS
@@ -85,17 +88,24 @@ class Leasehold:
         return command.returncode, output, errors
 
     def signal_after(self, ending: str, by: signal.Signals, *arguments: str) -> tuple[int, str]:
-        """Send a signal once the command has said a line that holds a text; return its status and what else it said."""
-        with outlived(self.start(*arguments)) as command:
-            assert command.stderr is not None
-            for told in command.stderr:
-                if ending in told:
-                    break
-            else:
-                raise AssertionError(command.communicate(timeout=60))
-            command.send_signal(by)
-            rest = command.stderr.read()
-            command.wait(timeout=60)
+        """Send a signal once the command has said a line that holds a text; return its status and what else it said.
+
+        The last tenant is held up until then, so that the command cannot come to its end before.
+        """
+        with psycopg.connect(self._owner_url) as owner:
+            ((schema,),) = owner.execute("SELECT schema_name FROM platform.tenants WHERE slug LIKE '%-4'").fetchall()
+            owner.execute(f'LOCK TABLE "{schema}".items IN ACCESS EXCLUSIVE MODE'.encode())
+            with outlived(self.start(*arguments)) as command:
+                assert command.stderr is not None
+                for told in command.stderr:
+                    if ending in told:
+                        break
+                else:
+                    raise AssertionError(command.communicate(timeout=60))
+                command.send_signal(by)
+                owner.rollback()
+                rest = command.stderr.read()
+                command.wait(timeout=60)
         return command.returncode, rest
 
 

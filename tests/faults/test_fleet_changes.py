@@ -3,6 +3,7 @@
 import random
 import shutil
 from collections.abc import Generator
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -20,6 +21,7 @@ from tests.faults.agreement import demand_agreement, eventually, members, waitin
 from tests.faults.migrating import FIRST, HEAD, Ended, Fleet, installed_fleet
 from tests.fleets import provision, unseeded
 
+VERBS = ("provision", "rename", "suspend", "resume", "remove")
 _UNDER_WAY = "SELECT count(*) FROM platform.fleet_runs WHERE pid = $1"
 
 
@@ -32,16 +34,19 @@ def fleet(admin_url: str, tmp_path: Path) -> Generator[Fleet]:
 class Admin:
     """Does to tenants whatever the dice say, and remembers what they must be."""
 
-    def __init__(self, process: Process, tenants: dict[UUID, tuple[str, str]], dice: random.Random) -> None:
+    def __init__(
+        self, process: Process, tenants: dict[UUID, tuple[str, str]], left_alone: UUID, dice: random.Random
+    ) -> None:
         self.tenants = tenants
         """Slug and state of each tenant."""
         self.done: set[str] = set()
         self._process = process
+        self._left_alone = left_alone
         self._dice = dice
 
     async def act(self, verb: str | None = None) -> None:
         """Do one thing to some tenant."""
-        verb = verb or self._dice.choice(["provision", "rename", "suspend", "resume", "remove"])
+        verb = verb or self._dice.choice(VERBS)
         async with tenant_services(self._process) as (tenants, states):
             await getattr(self, f"_{verb}")(tenants if verb in {"provision", "rename"} else states)
         self.done.add(verb)
@@ -72,28 +77,36 @@ class Admin:
         self.tenants[tenant_id] = (slug, "deleted")
 
     def _some(self, *states: str) -> tuple[UUID, tuple[str, str]]:
-        return self._dice.choice([tenant for tenant in self.tenants.items() if tenant[1][1] in states])
+        found = [one for one in self.tenants.items() if one[1][1] in states and one[0] != self._left_alone]
+        return self._dice.choice(found)
 
 
 async def test_tenants_made_renamed_suspended_and_deleted_in_mid_run_end_at_head(fleet: Fleet) -> None:
-    async with fleet.connected() as owner:
+    async with fleet.connected() as owner, AsyncExitStack() as stack:
+        *_, last = await members(owner)
         tenants = {tenant.id: (tenant.slug, "active") for tenant in await members(owner)}
 
         async def migrate_meanwhile(process: Process) -> tuple[Admin, Ended]:
-            admin = Admin(replace(process, provisioner=provisioner), tenants, random.Random(1))
+            admin = Admin(replace(process, provisioner=provisioner), tenants, last.id, random.Random(1))
             await admin.act("suspend")
             await admin.act("remove")
-            async with fleet.migrating("--wave=20") as run:
+            async with AsyncExitStack() as holding_up:
+                # The last one is, so that the run goes on until everything was done once.
+                await holding_up.enter_async_context(fleet.locked(last.items))
+                run = await stack.enter_async_context(fleet.migrating("--wave=20", "--lock-timeout=120"))
                 await eventually(partial(owner.fetchval, _UNDER_WAY, run.pid))
-                while not run.has_ended:
-                    await admin.act()
-                return admin, await run.end()
+                for verb in VERBS:
+                    await admin.act(verb)
+                assert not run.has_ended
+            while not run.has_ended:
+                await admin.act()
+            return admin, await run.end()
 
         provisioner = unseeded(fleet.settings)
         admin, ended = await run_with(fleet.settings, migrate_meanwhile)
         await provisioner.owner.close()
         assert ended.status == 0, ended.all_said
-        assert admin.done == {"provision", "rename", "suspend", "resume", "remove"}
+        assert admin.done == set(VERBS)
         await demand_agreement(owner)
         rows = await owner.fetch("SELECT id, slug, state FROM platform.tenants")
         assert {row["id"]: (row["slug"], row["state"]) for row in rows} == admin.tenants

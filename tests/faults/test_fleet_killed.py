@@ -148,10 +148,10 @@ async def _kill_and_migrate(fleet: Fleet, owner: Any, table: str, statement: str
             first = await stack.enter_async_context(fleet.migrating())
             (dead, *_) = await waiting(owner, statement)
             await first.kill()
+            assert await owner.fetchval(_INVALID) > 0  # asked before the next run makes it whole
             second = await stack.enter_async_context(fleet.migrating())
             assert await lease_of(owner, second)
             await gone(owner, dead)
-            assert await owner.fetchval(_INVALID) > 0
         ended = await second.end()
         assert ended.status == 0, ended.all_said
 
@@ -172,10 +172,14 @@ async def test_a_fleet_without_tenants_whose_first_run_died_at_the_end_can_have_
 
 
 async def test_a_run_that_died_after_its_last_tenant_is_not_under_way_for_ever(fleet: Fleet) -> None:
-    async with fleet.connected() as owner, fleet.migrating() as first:
+    async with fleet.connected() as owner, AsyncExitStack() as stack, AsyncExitStack() as holding_up:
+        # A tenant is held up meanwhile, so that the run cannot come to its end before that is.
+        await holding_up.enter_async_context(fleet.locked((await members(owner))[0].items))
+        first = await stack.enter_async_context(fleet.migrating("--lock-timeout=60"))
         await lease_of(owner, first)
         await eventually(partial(owner.fetchval, "SELECT count(*) FROM platform.fleet_runs WHERE outcome IS NULL"))
         async with fleet.locked("platform.fleet_runs"):
+            await holding_up.aclose()
             await waiting(owner, "platform.fleet_runs")
             await first.kill()
             for pid in await backends(owner):  # as when the whole machine dies

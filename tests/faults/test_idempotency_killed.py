@@ -29,7 +29,7 @@ _BUSY = 409
 
 async def insist(client: httpx.AsyncClient, path: str, headers: dict[str, str], body: dict[str, Any]) -> httpx.Response:
     """Send a request until it is not in flight any more, as a client would; a dead server's backend may live on."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while (answer := await client.post(path, headers=headers, json=body)).status_code == _BUSY:
             assert refusal_of(answer) == (409, "idempotency-key-in-use")
             await asyncio.sleep(float(answer.headers["retry-after"]) / 10)
@@ -38,7 +38,7 @@ async def insist(client: httpx.AsyncClient, path: str, headers: dict[str, str], 
 
 @asynccontextmanager
 async def another_server(settings: Settings) -> AsyncGenerator[httpx.AsyncClient]:
-    async with served(settings) as address, httpx.AsyncClient(base_url=address, timeout=30) as client:
+    async with served(settings) as address, httpx.AsyncClient(base_url=address, timeout=60) as client:
         yield client
 
 

@@ -61,7 +61,7 @@ async def test_a_client_that_goes_away_in_the_middle_of_an_import_leaves_nothing
     settings: Settings, process: Process, acme: TenantRef
 ) -> None:
     headers = await bearer(process, acme)
-    async with served(settings, pool_size="2") as address:
+    async with served(settings, pool_size="2", pool_timeout_s="30") as address:
         host, port = address.removeprefix("http://").split(":")
         head = "POST /v1/items/import HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n"
         head += "".join(f"{name}: {value}\r\n" for name, value in (headers | NDJSON).items()) + "\r\n"
@@ -71,7 +71,7 @@ async def test_a_client_that_goes_away_in_the_middle_of_an_import_leaves_nothing
             writer.write(b"%x\r\n%b\r\n" % (len(LINE) * 500, LINE * 500))
             await writer.drain()
             writer.transport.abort()
-        async with httpx.AsyncClient(base_url=address, timeout=5, headers=headers) as client:
+        async with httpx.AsyncClient(base_url=address, timeout=60, headers=headers) as client:
             # With one connection for all that write: it would not come back from a request that holds it.
             answers = [await client.post("/v1/items", json={"title": "Desk"}) for _ in range(3)]
         assert [answer.status_code for answer in answers] == [201] * 3

@@ -10,6 +10,7 @@ import sys
 from collections import Counter
 from collections.abc import Generator
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -38,7 +39,7 @@ class Scale:
     """Of which the rest is done when the faults are over."""
 
 
-SHORT = Scale(jobs=600, tenants=10, askers=2, faults=9, pause_s=0.8, within_s=60)
+SHORT = Scale(jobs=600, tenants=10, askers=2, faults=9, pause_s=0.8, within_s=180)
 LONG = Scale(jobs=10_000, tenants=50, askers=20, faults=120, pause_s=3.0, within_s=600)
 SCALE = LONG if os.environ.get("LEASEHOLD_TEST_LONG") else SHORT
 
@@ -61,8 +62,8 @@ async def test_each_committed_job_runs_and_no_other_whoever_is_killed(crew: Crew
     dice = random.Random(1)
     async with crew.working(WORKERS):
         async with asyncio.TaskGroup() as group:
-            asking = group.create_task(_ask(crew))
             faulting = group.create_task(_do_faults(crew, server, dice))
+            asking = group.create_task(_ask(crew, faulting))
         left = len(await _unfinished(crew))
         await _all_done(crew)
     journal, faults = asking.result(), faulting.result()
@@ -77,7 +78,6 @@ async def test_each_committed_job_runs_and_no_other_whoever_is_killed(crew: Crew
     assert len(journal.numbers["committed"]) >= SCALE.jobs
     assert journal.numbers["rolled_back"]
     assert journal.numbers["hanging"]
-    assert left, "the faults came too late to meet any work"
     assert "Traceback" not in crew.complaints
 
 
@@ -93,11 +93,16 @@ def _tell(crew: Crew, journal: Journal, faults: Counter[str], outcome: Outcome, 
     sys.stdout.write("\n".join(["", *lines, ""]))
 
 
-async def _ask(crew: Crew) -> Journal:
-    """Let one process after another ask for its share, each of which is killed in an open transaction."""
+async def _ask(crew: Crew, faulting: asyncio.Task[Counter[str]]) -> Journal:
+    """Let one process after another ask for its share, each of which is killed in an open transaction.
+
+    More of them ask where faults take longer, so that each of these meets some work.
+    """
     told: dict[str, set[int]] = {}
     first = 0
-    for seed in range(SCALE.askers):
+    for seed in count():
+        if seed >= SCALE.askers and faulting.done():
+            break
         journal = await crew.ask(first=first, wanted=SCALE.jobs // SCALE.askers + 1, seed=seed)
         first = journal.next
         told = {fate: told.get(fate, set()) | numbers for fate, numbers in journal.numbers.items()}
@@ -108,6 +113,7 @@ async def _do_faults(crew: Crew, server: OwnServer, dice: random.Random) -> Coun
     done: Counter[str] = Counter()
     for number in range(SCALE.faults):
         await asyncio.sleep(dice.uniform(0.2, SCALE.pause_s))
+        await crew.until_at_work()
         if number % 10 == 3:
             fault = "server crashed"
             await asyncio.to_thread(server.crash)

@@ -1,4 +1,4 @@
-"""Two processes of the server refuse a revoked API key within a second, also when they have just lost their feed."""
+"""Two processes of the server refuse a revoked API key at once, also when they have just lost their feed."""
 
 import asyncio
 import time
@@ -18,7 +18,7 @@ from tests.faults.test_directory import WITHIN_S, cut_feeds, seconds_until
 
 
 @pytest.mark.parametrize("listen", [True, False], ids=["LISTEN", "polling"])
-async def test_two_processes_refuse_a_revoked_key_within_a_second(
+async def test_two_processes_refuse_a_revoked_key(
     settings: Settings, process: Process, acme: TenantRef, listen: bool
 ) -> None:
     key = await api_key(process, acme)

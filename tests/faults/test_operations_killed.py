@@ -193,10 +193,10 @@ class Stage:
         self.traffic.strike = striking = self._strike(child, *strike) if strike else None
         self.process.stdin.write(json.dumps(words).encode() + b"\n")
         child.set_result(await self._number())
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             status = await self._number()
         if striking:
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(60):
                 await striking.is_done.wait()
         await eventually(self._is_alone)
         return Ended(status, self.output.read_text())
@@ -208,7 +208,7 @@ class Stage:
             if what == "killed":
                 os.kill(await child, signal.SIGKILL)
             else:
-                await self.striker.execute("SELECT pg_terminate_backend($1, 2000)", backend)
+                await self.striker.execute("SELECT pg_terminate_backend($1, 30000)", backend)
 
         return Strike(at, delivers=when == "behind", act=act)
 

@@ -24,7 +24,7 @@ _BLOCKED = "SELECT pid FROM pg_locks WHERE NOT granted AND relation = to_regclas
 
 
 def asking(address: str) -> httpx.AsyncClient:
-    return httpx.AsyncClient(base_url=address, timeout=20)
+    return httpx.AsyncClient(base_url=address, timeout=60)
 
 
 @asynccontextmanager
@@ -53,7 +53,7 @@ async def test_who_is_lost_in_the_commit_is_told_that_nobody_knows_and_may_repea
         assert refusal_of(lost) == (503, "outcome-unknown")
         assert lost.headers["retry-after"] == "1"
         assert await owner.fetchval(count) == int(delivers)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while (again := await client.post("/v1/items", headers=headers, json=DESK)).status_code == 409:
                 await asyncio.sleep(0.05)  # until the backend that heard nothing has given up
         assert again.status_code == 201
@@ -68,7 +68,7 @@ async def test_who_is_lost_before_the_commit_is_told_that_nothing_was_done(
     async with served(settings) as address, asking(address) as client, owner.transaction():
         await owner.execute(f'LOCK TABLE "{acme.schema}".items IN ACCESS EXCLUSIVE MODE')
         answering = asyncio.create_task(client.post("/v1/items", headers=headers, json=DESK))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not (blocked := await owner.fetch(_BLOCKED, f'"{acme.schema}".items')):
                 await asyncio.sleep(0.02)
         of_app: Any = await asyncpg.connect(driver_url(settings.database_url.get_secret_value()))

@@ -5,6 +5,7 @@ import secrets
 import signal
 from collections.abc import Generator
 from contextlib import AsyncExitStack, ExitStack
+from pathlib import Path
 
 import httpx
 import psycopg
@@ -32,11 +33,23 @@ def limits(request: pytest.FixtureRequest) -> Generator[dict[str, str]]:
 
 async def served_of(address: str, headers: dict[str, str], times: int) -> int:
     """Return how many of so many requests at once were served; the others were refused for their number."""
-    async with httpx.AsyncClient(base_url=address, headers=headers) as client:
+    async with httpx.AsyncClient(base_url=address, headers=headers, timeout=60) as client:
         answers = await asyncio.gather(*(client.get("/v1/me") for _ in range(times)))
     statuses = [answer.status_code for answer in answers]
     assert set(statuses) <= {200, 429}
     return statuses.count(200)
+
+
+async def until_it_counts_with_others(address: str, process: Process, tenant: TenantRef, log: Path) -> None:
+    """Let requests of a tenant, one at a time, find out that the store is back."""
+    async with asyncio.timeout(60):
+        while not _is_told(log, b"quota_store_found"):
+            assert await served_of(address, await bearer(process, tenant), 1) == 1
+            await asyncio.sleep(0.5)
+
+
+def _is_told(log: Path, event: bytes) -> bool:
+    return event in log.read_bytes()
 
 
 async def test_two_servers_let_no_more_through_than_one(
@@ -53,21 +66,19 @@ async def test_two_servers_let_no_more_through_than_one(
 
 
 async def test_a_server_whose_valkey_stands_still_or_is_gone_goes_on_by_itself(
-    settings: Settings, process: Process, acme: TenantRef, globex: TenantRef
+    settings: Settings, process: Process, acme: TenantRef, globex: TenantRef, tmp_path: Path
 ) -> None:
     """No request waits for it more than its second, and none is refused for it."""
-    headers = await bearer(process, acme)
-    with valkey() as counting:
+    headers, log = await bearer(process, acme), tmp_path / "log"
+    with valkey() as counting, log.open("wb") as output:
         store = {"rate_limit_store": "valkey", "valkey_url": counting.url}
-        async with served(settings, **_LIMITS, **store) as address:
+        async with served(settings, output=output, log_level="warning", **_LIMITS, **store) as address:
             assert await served_of(address, headers, 15) == 15
             counting.process.send_signal(signal.SIGSTOP)
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(20):
                 assert await served_of(address, headers, 30) == 20
             counting.process.send_signal(signal.SIGCONT)
-            await asyncio.sleep(1.1)
-            # One request finds out that it is back; those that come meanwhile are counted without it.
-            assert await served_of(address, await bearer(process, globex), 1) == 1
+            await until_it_counts_with_others(address, process, globex, log)
             # It is back, and knows what was used before, of which it may have taken up to 5 while nobody listened.
             assert 10 <= await served_of(address, await bearer(process, acme), 30) <= 15
             counting.process.kill()
@@ -75,13 +86,17 @@ async def test_a_server_whose_valkey_stands_still_or_is_gone_goes_on_by_itself(
 
 
 async def test_a_server_that_cannot_count_with_others_goes_on_by_itself(
-    settings: Settings, process: Process, acme: TenantRef, globex: TenantRef
+    settings: Settings, process: Process, acme: TenantRef, globex: TenantRef, tmp_path: Path
 ) -> None:
     """Its table is taken away, so that everything else is still there."""
     assert settings.owner_url is not None
     away = f"quotas_{secrets.token_hex(4)}"
-    headers = await bearer(process, acme)
-    async with served(settings, **_LIMITS, rate_limit_store="postgresql") as address:
+    headers, log = await bearer(process, acme), tmp_path / "log"
+    async with AsyncExitStack() as stack:
+        output = stack.enter_context(log.open("wb"))
+        address = await stack.enter_async_context(
+            served(settings, output=output, log_level="warning", **_LIMITS, rate_limit_store="postgresql")
+        )
         assert await served_of(address, headers, 15) == 15
         with psycopg.connect(settings.owner_url.get_secret_value(), autocommit=True) as owner:
             owner.execute(f"ALTER TABLE platform.quotas RENAME TO {away}")
@@ -89,7 +104,6 @@ async def test_a_server_that_cannot_count_with_others_goes_on_by_itself(
                 assert await served_of(address, headers, 30) == 20
             finally:
                 owner.execute(f"ALTER TABLE platform.{away} RENAME TO quotas")
-        await asyncio.sleep(1.1)
-        assert await served_of(address, await bearer(process, globex), 1) == 1
+        await until_it_counts_with_others(address, process, globex, log)
         # It is back, and knows what was used before.
         assert await served_of(address, await bearer(process, acme), 30) == 15

@@ -36,13 +36,15 @@ from tests.integration.cli.shell import Finished, succeeded
 TENANTS = 40
 CLIENTS = 2
 """Of each server."""
-MOST_ROUNDS = 200
+MOST_ROUNDS = 1_000
 """How often each client asks for every tenant, at most."""
 PAUSE_S = 0.002
 """Between two requests of a client: the runs shall have their share of the processor."""
-WITHIN_S = 1.0
-"""How soon every process knows where a tenant stands."""
-WITHIN_ALL_S = 90
+WITHIN_S = 3.0
+"""How soon every process knows where a tenant stands: promised is a second, to a machine that is not busy."""
+SOON_S = 60
+"""After which it is given up that a process begins to serve a tenant, or to ask it to come back."""
+WITHIN_ALL_S = 300
 """How long the longest part of a test may take."""
 
 
@@ -83,7 +85,7 @@ class Traffic:
 
     async def seed(self) -> None:
         """Let the old release make the first items of each tenant."""
-        async with httpx.AsyncClient(timeout=10) as client:
+        async with httpx.AsyncClient(timeout=60) as client:
             for tenant in self._tenants:
                 for number in range(3):
                     answer = await self._servers[0].ask(client, tenant, "/v1/items", made=f"seed-{number}")
@@ -136,7 +138,7 @@ class Traffic:
 
     async def _client(self, server: Server, number: int) -> None:
         chance = random.Random(number)
-        async with httpx.AsyncClient(timeout=10) as client:
+        async with httpx.AsyncClient(timeout=60) as client:
             for round_ in range(MOST_ROUNDS):
                 for tenant in chance.sample(self._tenants, len(self._tenants)):
                     if not self._is_open:
@@ -177,14 +179,14 @@ async def owner(own: Settings) -> AsyncGenerator[Any]:
 
 @pytest.fixture
 async def client() -> AsyncGenerator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(timeout=10) as made:
+    async with httpx.AsyncClient(timeout=60) as made:
         yield made
 
 
 async def provision(own: Settings, servers: tuple[Server, Server], count: int) -> list[Tenant]:
     """Make tenants as the old release does, and wait until both servers know them."""
     made = await provision_by_old(own, count)
-    async with httpx.AsyncClient() as client, asyncio.timeout(10):
+    async with httpx.AsyncClient() as client, asyncio.timeout(60):
         for server in servers:
             while (await server.ask(client, made[-1], "/v1/items")).status == 404:
                 await asyncio.sleep(0.01)
@@ -192,11 +194,11 @@ async def provision(own: Settings, servers: tuple[Server, Server], count: int) -
 
 
 async def demand_soon(server: Server, tenant: Tenant, *, served: bool) -> None:
-    """Demand that a server begins to serve a tenant, or to ask it to come back, within a second, and goes on to."""
+    """Demand that a server begins to serve a tenant, or to ask it to come back, and goes on to."""
     since = time.monotonic()
-    async with httpx.AsyncClient(timeout=10) as client:
+    async with httpx.AsyncClient(timeout=60) as client:
         answer = await server.ask(client, tenant, "/v1/items")
-        while answer.is_served is not served and answer.ended < since + WITHIN_S:
+        while answer.is_served is not served and answer.ended < since + SOON_S:
             await asyncio.sleep(0.01)
             answer = await server.ask(client, tenant, "/v1/items")
         for made in (None, "desk", None):

@@ -23,7 +23,7 @@ from tests.faults.errands import FOLDER, Errand, touch
 from tests.integration.cli.shell import PROJECT
 
 _SECRETS = ("database_url", "direct_url", "owner_url", "installation_key")
-_WITHIN_S = 30
+_WITHIN_S = 120
 _ASKED_WITHIN_S = 300
 _KILLED, _REFUSED, _ENDED_WELL = -signal.SIGKILL, 2, 0
 _A_BACKEND = """
@@ -73,6 +73,10 @@ class Crew:
                 for process in self.processes.values():
                     await _kill(process)
 
+    async def until_at_work(self) -> None:
+        """Wait until a worker runs jobs."""
+        await self._at_work(random.Random())
+
     async def kill_a_worker(self, dice: random.Random) -> None:
         """Let a worker that runs jobs end at once."""
         (await self._at_work(dice)).kill()
@@ -89,9 +93,12 @@ class Crew:
     async def kill_a_backend(self) -> None:
         """Let a backend of the server end, in the midst of something if there is one; all others end by that too."""
         async with asyncio.timeout(_WITHIN_S):
-            while not (there := await self.fetch(_A_BACKEND)):
+            while True:
+                for row in await self.fetch(_A_BACKEND):
+                    with suppress(ProcessLookupError):  # it may have ended since
+                        os.kill(row["pid"], signal.SIGKILL)
+                        return
                 await asyncio.sleep(0.02)
-        os.kill(there[0]["pid"], signal.SIGKILL)
 
     async def ask(self, *, first: int, wanted: int, seed: int) -> "Journal":
         """Let a process ask for errands, and kill it when it has a transaction open that it will not commit."""
@@ -182,6 +189,7 @@ class Crew:
             **secrets,
             "LEASEHOLD_POOL_SIZE": "2",
             "LEASEHOLD_LOG_LEVEL": "warning",
+            "LEASEHOLD_VACANCIES": "0",  # nobody is there whom nobody has made
             FOLDER: str(self.errands),
         }
 

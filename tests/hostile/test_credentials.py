@@ -49,33 +49,40 @@ def _issued() -> str:
     return _TOKENS.issue(kind="client", subject=_TENANT, tenant_id=_TENANT, scopes=frozenset({"items:read"}))
 
 
-HELD = {
-    "access token": Held(_issued(), _TOKENS.verify, InvalidToken),
-    "platform token": Held(
+HELD: dict[str, Callable[[], Held]] = {
+    "access token": lambda: Held(_issued(), _TOKENS.verify, InvalidToken),
+    "platform token": lambda: Held(
         _TOKENS.issue_for_platform(admin_id=_TENANT, session_id=_TENANT, scopes=frozenset()),
         _TOKENS.verify_for_platform,
         InvalidToken,
     ),
-    "secret": Held(new_secret("key", tenant_id=_TENANT), parse_secret, MalformedSecret),
-    "admin's secret": Held(new_secret("admin", tenant_id=None), parse_secret, MalformedSecret),
-    "cursor": Held(
+    "secret": lambda: Held(new_secret("key", tenant_id=_TENANT), parse_secret, MalformedSecret),
+    "admin's secret": lambda: Held(new_secret("admin", tenant_id=None), parse_secret, MalformedSecret),
+    "cursor": lambda: Held(
         _CURSORS.encode(_TENANT, scope=_SCOPE), lambda text: _CURSORS.decode(text, scope=_SCOPE), InvalidCursor
     ),
-    "sealed cursor": Held(
+    "sealed cursor": lambda: Held(
         _CURSORS.seal(["a", str(_TENANT)], scope=_SCOPE),
         lambda text: _CURSORS.open(text, (str, UUID), scope=_SCOPE),
         InvalidCursor,
     ),
-    "link": Held(
+    "link": lambda: Held(
         _query(_LINKS.to(_PATH, tenant_id=_TENANT, expires_at=2**40)),
         lambda text: _LINKS.tenant_of(_PATH, text),
         InvalidLink,
     ),
 }
-each = pytest.mark.parametrize("held", HELD.values(), ids=HELD.keys())
+each = pytest.mark.parametrize("held", HELD.values(), ids=HELD.keys(), indirect=True)
 _PATHS = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 # Letters that somebody would try: those of the alphabets, what separates, and what is none of ASCII.
 _LETTERS = st.sampled_from("0aAzZ9._-+/=&%~ \n\x00é٣\ud800")
+
+
+@pytest.fixture
+def held(request: pytest.FixtureRequest) -> Held:
+    """One of them, made for this test: a token that was made with the first has expired before the last."""
+    make: Callable[[], Held] = request.param
+    return make()
 
 
 @each
