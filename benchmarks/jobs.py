@@ -153,7 +153,7 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     given = parser.parse_args(arguments)
     if given.short:
         given.jobs, given.tenants, given.rounds, given.samples = 60, 3, 1, 5
-        given.backlog, given.probes, given.per_second = 1000, 2, 50
+        given.backlog, given.probes, given.per_second = 5000, 2, 50
     names = {queue.name for queue in QUEUES if not (given.short and queue.needs_environment)}
     if given.only:
         wanted = set(given.only.split(","))

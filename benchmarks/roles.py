@@ -87,12 +87,14 @@ async def _load(
 ) -> Taken:
     """Let some backends bind transactions for some seconds, while memberships are granted in between."""
     taken, grants = Taken(), [0]
+    connections = [await asyncpg.connect(app_url) for _ in range(backends)]
+    for connection in connections:
+        await connection.execute(f"BEGIN; SET LOCAL ROLE {quoted(_role(0))}; COMMIT")  # the first reads them all
     deadline = time.perf_counter() + seconds
 
-    async def bind(seed: int) -> None:
-        connection, chance, seen = await asyncpg.connect(app_url), random.Random(seed), 0
+    async def bind(seed: int, connection: asyncpg.Connection) -> None:
+        chance, seen = random.Random(seed), 0
         try:
-            await connection.execute(f"BEGIN; SET LOCAL ROLE {quoted(_role(0))}; COMMIT")  # the first reads them all
             while time.perf_counter() < deadline:
                 role = quoted(_role(chance.randrange(count)))
                 is_first, seen = grants[0] != seen, grants[0]
@@ -114,7 +116,7 @@ async def _load(
             await admin.execute(f"CREATE ROLE {name} NOLOGIN; GRANT {name} TO {APP_ROLE} WITH INHERIT FALSE, SET TRUE")
             grants[0] += 1
 
-    await asyncio.gather(grant(), *(bind(seed) for seed in range(backends)))
+    await asyncio.gather(grant(), *(bind(seed, connection) for seed, connection in enumerate(connections)))
     return taken
 
 
