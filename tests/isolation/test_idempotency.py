@@ -67,7 +67,7 @@ async def in_flight(
             )
         )
         first = asyncio.create_task(http.post("/v1/users", headers=headers, json=_USER))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not await session.scalar(text(WAITING)):
                 await asyncio.sleep(0.01)
         yield

@@ -47,7 +47,7 @@ async def test_requests_that_are_cancelled_while_they_wait_leave_no_place_lost(
     pool: Database, eight: list[TenantRef]
 ) -> None:
     script: list[Request] = [(number % 8, ["be_cancelled"] if number % 2 else ["read"]) for number in range(24)]
-    async with asyncio.timeout(10):  # a lost place would cost the 30 s that the pool waits
+    async with asyncio.timeout(28):  # a lost place would cost the 30 s that the pool waits
         for _ in range(5):
             assert await play(pool, eight, script) == []
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Generator
+from typing import Any
 
 import httpx
 import pytest
@@ -23,7 +24,7 @@ from leasehold.workspace.items.schemas import ItemCreate
 from leasehold.workspace.items.service import ItemService
 from tests.bouncer import needs_pgbouncer
 from tests.factories import bearer, provisioned
-from tests.integration.worker.crew import Title, ask, at_work
+from tests.integration.worker.crew import Title, ask, at_work, empty_queue
 from tests.isolation.scenario import ACTS, TITLES, Request, play
 from tests.pooler import behind, bouncer, keeps_statements, through_port
 
@@ -70,8 +71,9 @@ async def test_no_tenant_is_seen_through_a_shared_server_connection(pooled: Data
 
 
 async def test_a_worker_runs_the_jobs_of_all_tenants_through_a_shared_server_connection(
-    settings: Settings, process: Process, pooled: Database, port: int
+    settings: Settings, process: Process, pooled: Database, port: int, owner: Any
 ) -> None:
+    await empty_queue(owner)  # what other tests have left would be done first
     tenants = [await provisioned(process) for _ in range(4)]
 
     @tenant_job("tests.make")
@@ -84,7 +86,7 @@ async def test_a_worker_runs_the_jobs_of_all_tenants_through_a_shared_server_con
     async with running(worker), at_work(worker, make, places=4) as at:
         for tenant in tenants:
             await ask(worker, tenant, make, *names)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while at.count(make, "succeeded") < len(tenants) * len(names):
                 await asyncio.sleep(0.02)
     for tenant in tenants:

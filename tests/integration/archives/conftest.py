@@ -33,7 +33,7 @@ async def owner(settings: Settings) -> AsyncGenerator[Any]:
 def elsewhere(admin_url: str, tmp_path: Path, worker_id: str) -> Generator[Settings]:
     """Another installation, with a key of its own, whose code is older: its history ends with 0009."""
     with installed(admin_url, f"leasehold_archive_{worker_id}_{new_slug()[2:]}") as settings:
-        shutil.copytree(settings.migrations_dir, tmp_path / "migrations")
+        shutil.copytree(settings.migrations_dir, tmp_path / "migrations", ignore=shutil.ignore_patterns("__pycache__"))
         for revision in (tmp_path / "migrations" / "tenant" / "versions").glob("*.py"):
             if revision.name >= "0010":
                 revision.unlink()

@@ -24,5 +24,5 @@ def test_no_thread_of_the_store_ends_a_process_that_is_done(tmp_path: Path) -> N
     command = [sys.executable, "-c", _ASKS, tmp_path.as_uri()]
     for _ in range(3):
         running = [subprocess.Popen(command, stderr=subprocess.PIPE) for _ in range(12)]
-        told = [(one.communicate(timeout=60)[1], one.returncode) for one in running]
+        told = [(one.communicate(timeout=300)[1], one.returncode) for one in running]
         assert told == [(b"", 0)] * 12

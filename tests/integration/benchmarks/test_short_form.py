@@ -22,7 +22,7 @@ _WAYS = (
     "`alembic upgrade` per tenant, a process each",
     "by hand on asyncpg",
 )
-_TIMEOUT_S = 120.0
+_TIMEOUT_S = 300.0
 
 
 def _benchmarks(project: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:

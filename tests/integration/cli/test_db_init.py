@@ -1,6 +1,7 @@
 """`leasehold db init`: roles and rights on a server whose administrator is no superuser."""
 
 from collections.abc import Generator
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -10,10 +11,10 @@ from leasehold.tenancy.install import with_login
 from tests.integration.cli.shell import FAST, free_port, leasehold, refusal_of, settings_of, succeeded
 
 
-@pytest.fixture(scope="session")
-def managed(tmp_path_factory: pytest.TempPathFactory) -> Generator[str]:
+@pytest.fixture
+def managed(tmp_path: Path) -> Generator[str]:
     """A server as a provider hands it out, where nothing of ours was ever made."""
-    with EmbeddedPostgres(tmp_path_factory.mktemp("managed"), parameters=FAST) as url:
+    with EmbeddedPostgres(tmp_path, parameters=FAST) as url:
         with psycopg.connect(url, autocommit=True) as superuser:
             superuser.execute("CREATE ROLE ops LOGIN CREATEROLE CREATEDB PASSWORD 'ops'")
             superuser.execute("CREATE ROLE plain LOGIN PASSWORD 'plain'")

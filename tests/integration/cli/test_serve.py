@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from tests.integration.cli.shell import (
+    TIMEOUT_S,
     Environment,
     free_port,
     leasehold,
@@ -21,6 +22,7 @@ from tests.integration.cli.shell import (
 )
 
 DEMO_KEY = "demo_" + "A" * 43
+_ONCE = {"Connection": "close"}
 
 
 def test_a_real_installation_is_served_until_sigterm(
@@ -32,20 +34,20 @@ def test_a_real_installation_is_served_until_sigterm(
     port = free_port()
     env = {**installed, "LEASEHOLD_PORT": str(port), "LEASEHOLD_BASE_DOMAIN": "saas.example"}
     base = f"http://127.0.0.1:{port}"
-    with running("serve", env=env, folder=tmp_path) as served:
+    with running("serve", env=env, folder=tmp_path) as served, httpx.Client(timeout=TIMEOUT_S, headers=_ONCE) as api:
         served.wait_for(lambda: _is_ready(base))
         platform = {"Authorization": f"Bearer {admin}"}
-        tenants = httpx.get(f"{base}/platform/v1/tenants", headers=platform).json()
+        tenants = api.get(f"{base}/platform/v1/tenants", headers=platform).json()
         assert {row["slug"] for row in tenants["items"]} >= {"initech", "hooli"}
         form = {"grant_type": "client_credentials", **client}
-        token = httpx.post(f"{base}/oauth/token", data=form, headers={"Host": "initech.saas.example"}).json()
+        token = api.post(f"{base}/oauth/token", data=form, headers={"Host": "initech.saas.example"}).json()
         headers = {"Authorization": f"Bearer {token['access_token']}"}
-        made = httpx.post(f"{base}/v1/items", headers=headers, json={"title": "Desk"})
+        made = api.post(f"{base}/v1/items", headers=headers, json={"title": "Desk"})
         assert made.status_code == 201
-        wrong = httpx.get(f"{base}/v1/items", headers={**headers, "Host": "hooli.saas.example"})
+        wrong = api.get(f"{base}/v1/items", headers={**headers, "Host": "hooli.saas.example"})
         assert wrong.status_code == 403
         umbrella = {"slug": "umbrella", "name": "Umbrella"}
-        provisioned = httpx.post(f"{base}/platform/v1/tenants", headers=platform, json=umbrella)
+        provisioned = api.post(f"{base}/platform/v1/tenants", headers=platform, json=umbrella)
         assert provisioned.status_code == 201
         assert served.end(signal.SIGTERM) == 0
         assert members_of(served.process.pid) == []
@@ -111,9 +113,9 @@ def test_a_port_that_another_program_uses_is_named(installed: Environment) -> No
     assert refusal_of(refused) == f"Cannot listen on 127.0.0.1:{port}: another program does."
 
 
-def _is_ready(base: str) -> bool:
+def _is_ready(base: str, *, timeout_s: float = 1) -> bool:
     try:
-        return httpx.get(f"{base}/health/ready", timeout=1).status_code == 200
+        return httpx.get(f"{base}/health/ready", timeout=timeout_s).status_code == 200
     except httpx.TransportError:
         return False
 
@@ -136,6 +138,6 @@ def test_several_processes_serve_one_address(installed: Environment, tmp_path: P
     with running("serve", env=env, folder=tmp_path) as served:
         base = f"http://127.0.0.1:{port}"
         served.wait_for(lambda: _is_ready(base))
-        assert all(_is_ready(base) for _ in range(20))
+        assert all(_is_ready(base, timeout_s=TIMEOUT_S) for _ in range(20))
         assert served.end(signal.SIGTERM, times=2) == 0
         assert members_of(served.process.pid) == []

@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from tests.integration.cli.shell import (
+    TIMEOUT_S,
     Running,
     free_port,
     leasehold,
@@ -46,11 +47,11 @@ def see_that_globex_is_apart(started: Running, port: int) -> None:
     assert found is not None
     form = {"grant_type": "client_credentials", "client_id": found[1], "client_secret": found[2]}
     base, host = f"http://127.0.0.1:{port}", {"Host": f"globex.localhost:{port}"}
-    token = httpx.post(f"{base}/oauth/token", data=form, headers=host).json()["access_token"]
+    token = httpx.post(f"{base}/oauth/token", data=form, headers=host, timeout=TIMEOUT_S).json()["access_token"]
     headers = {"Authorization": f"Bearer {token}"}
-    listed = httpx.get(f"{base}/v1/items", headers={**headers, **host}).json()
+    listed = httpx.get(f"{base}/v1/items", headers={**headers, **host}, timeout=TIMEOUT_S).json()
     assert [row["title"] for row in listed["items"]] == ["Tower crane", "Electric forklift"]
-    wrong = httpx.get(f"{base}/v1/items", headers={**headers, "Host": f"acme.localhost:{port}"})
+    wrong = httpx.get(f"{base}/v1/items", headers={**headers, "Host": f"acme.localhost:{port}"}, timeout=TIMEOUT_S)
     assert (wrong.status_code, wrong.json()["type"]) == (403, "/docs/problems/tenant-mismatch")
 
 
@@ -68,7 +69,7 @@ def test_up_serves_two_tenants_prints_lines_that_work_and_leaves_no_process(tmp_
             ["bash", "-euo", "pipefail", "-c", script + '\necho\necho "$TOKEN"'],
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=TIMEOUT_S,
             check=True,
         )
         decoder = json.JSONDecoder()
@@ -82,8 +83,10 @@ def test_up_serves_two_tenants_prints_lines_that_work_and_leaves_no_process(tmp_
             "Fax machine",
         ]
         assert [(row["slug"], row["state"]) for row in tenants["items"]] == [("acme", "active"), ("globex", "active")]
-        assert httpx.get(f"{base}/docs").status_code == 200
-        made = httpx.post(f"{base}/v1/items", headers={"Authorization": f"Bearer {token}"}, json={"title": "Shelf"})
+        assert httpx.get(f"{base}/docs", timeout=TIMEOUT_S).status_code == 200
+        made = httpx.post(
+            f"{base}/v1/items", headers={"Authorization": f"Bearer {token}"}, json={"title": "Shelf"}, timeout=TIMEOUT_S
+        )
         assert made.status_code == 201
         first_credentials = set(CREDENTIALS.findall(started.printed))
         assert started.end(signal.SIGTERM) == 0
@@ -95,7 +98,7 @@ def test_up_serves_two_tenants_prints_lines_that_work_and_leaves_no_process(tmp_
         assert set(CREDENTIALS.findall(started.printed)) == first_credentials
         assert len(first_credentials) == 5
         again = ["bash", "-euo", "pipefail", "-c", commands_of(started.printed)]
-        listed = subprocess.run(again, capture_output=True, text=True, timeout=30, check=True)
+        listed = subprocess.run(again, capture_output=True, text=True, timeout=TIMEOUT_S, check=True)
         items, _ = decoder.raw_decode(listed.stdout)
         assert [row["title"] for row in items["items"]] == [
             "Standing desk",
@@ -131,7 +134,9 @@ def test_a_signal_before_the_server_listens_leaves_no_process_either(tmp_path: P
     data_dir = tmp_path / "data"
     port = str(free_port())
     with running("up", "--port", port, "--data-dir", data_dir, env={}, folder=tmp_path) as started:
-        started.wait_for((data_dir / "postgres-18" / "postmaster.pid").exists)
+        process_file = data_dir / "postgres-18" / "postmaster.pid"
+        # It is there for a moment before anything stands in it.
+        started.wait_for(lambda: process_file.exists() and process_file.read_text().count("\n") > 0)
         postgres = server_pid(data_dir)
         assert started.end(by) == 0
         assert nothing_is_left(started, postgres)

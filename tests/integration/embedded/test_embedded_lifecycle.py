@@ -1,7 +1,6 @@
 """One process, one server: what a start leaves behind, and that a stop leaves no process behind."""
 
 import os
-import socket
 import stat
 from pathlib import Path
 from typing import Literal
@@ -11,6 +10,7 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from leasehold.embedded import EmbeddedPostgres
+from tests.integration.cli.shell import free_port
 from tests.processes import has_ended, server_pid
 
 FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
@@ -123,9 +123,7 @@ def test_start_and_stop_may_be_repeated(tmp_path: Path) -> None:
 def test_a_port_that_was_snatched_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with EmbeddedPostgres(tmp_path / "other", parameters=FAST) as other:
         taken = conninfo_to_dict(other)["port"]
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            free = probe.getsockname()[1]
+        free = free_port()
         ports = iter([taken, free])
         monkeypatch.setattr("leasehold.embedded.postmaster._free_port", lambda: next(ports))
 

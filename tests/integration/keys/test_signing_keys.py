@@ -22,10 +22,12 @@ from leasehold.platform.keys.schemas import Rotation
 from leasehold.platform.keys.schemas import SigningKey as Described
 from leasehold.platform.keys.service import KeyService
 from leasehold.process import Process
+from leasehold.tenancy.feed import HEARTBEAT_S
 from leasehold.tenancy.jobs.definition import NoArguments
 from leasehold.tenancy.signing import WrongInstallationKey
 from tests.factories import parts_of, until
 from tests.integration.keys.conftest import Start
+from tests.locks import WAITING
 
 _ADD = "INSERT INTO platform.signing_keys (id, kid, wrapped, activates_at) VALUES ($1, $2, $3, $4)"
 
@@ -100,7 +102,7 @@ async def test_the_next_key_is_published_at_once_and_signs_later(start: Start, p
         assert process.tokens.ring.signing(time.time()).kid == first.kid
         before = issued(process)
         await moved_by(owner, 901)
-        await until(lambda: other.tokens.ring.signing(time.time()).kid == rotation.key.kid, timeout_s=3)
+        await until(lambda: other.tokens.ring.signing(time.time()).kid == rotation.key.kid)
         assert [key.state for key in await listed(process)] == ["retired", "signing"]
         assert is_accepted(other, before)
 
@@ -109,10 +111,9 @@ async def test_a_key_is_gone_when_the_tokens_it_signed_have_expired(process: Pro
     old = issued(process)
     rotation = await rotated(process, overlap_s=900)
     await moved_by(owner, 900 + 961)
-    await process.feed.caught_up()
+    await until(lambda: [key.kid for key in process.tokens.ring.published(time.time())] == [rotation.key.kid])
     assert not is_accepted(process, old)
     assert [key.state for key in await listed(process)] == ["gone", "signing"]
-    assert [key.kid for key in process.tokens.ring.published(time.time())] == [rotation.key.kid]
     async with platform_session(process.database) as session:
         await forget_gone.function(NoArguments(), session)
     assert [key.kid for key in await listed(process)] == [rotation.key.kid]
@@ -136,24 +137,26 @@ async def test_while_one_waits_for_its_time_there_is_no_other(process: Process, 
     assert [key.state for key in await listed(process)] == ["retired", "signing", "published"]
 
 
-async def test_a_replaced_key_is_refused_by_every_process_within_a_second(start: Start, process: Process) -> None:
+async def test_a_replaced_key_is_refused_by_every_process(start: Start, process: Process) -> None:
     async with start() as listening, start(direct_url=None) as polling:
+        assert polling.settings.directory_poll_s <= 1
         await rotated(process)
         others = [process, listening, polling]
         await until(lambda: all(len(other.tokens.ring.kids) == 2 for other in others))
         token = issued(process)
         assert all(is_accepted(other, token) for other in others)  # and is remembered
         rotation = await replaced(process)
-        await until(lambda: not any(is_accepted(other, token) for other in others), timeout_s=1)
+        await until(lambda: not any(is_accepted(other, token) for other in others))
         assert all(other.tokens.ring.kids == {rotation.key.kid} for other in others)
         assert all(is_accepted(other, issued(process)) for other in others)
 
 
-async def test_a_key_that_somebody_deletes_by_hand_is_refused_within_two_seconds(process: Process, owner: Any) -> None:
+async def test_a_key_that_somebody_deletes_by_hand_is_refused_at_the_next_look(process: Process, owner: Any) -> None:
+    assert HEARTBEAT_S <= 1
     token = issued(process)
     assert is_accepted(process, token)
     await owner.execute("DELETE FROM platform.signing_keys")  # nobody is told
-    await until(lambda: not is_accepted(process, token), timeout_s=2)
+    await until(lambda: not is_accepted(process, token))
     with pytest.raises(NoSigningKey):
         issued(process)
 
@@ -204,7 +207,9 @@ async def test_the_first_key_is_not_made_twice_by_who_waited(own: Settings, owne
         await transaction.start()
         await owner.execute("SELECT pg_advisory_xact_lock(hashtext('leasehold signing keys'))")
         waiting = [asyncio.create_task(ensure_signing_key(process)) for _ in range(3)]
-        await asyncio.sleep(0.2)
+        async with asyncio.timeout(30):
+            while await owner.fetchval(WAITING) < len(waiting):
+                await asyncio.sleep(0.01)
         await transaction.commit()
         await asyncio.gather(*waiting)
         assert await owner.fetchval("SELECT count(*) FROM platform.signing_keys") == 1

@@ -11,7 +11,7 @@ from leasehold.config import Settings
 from leasehold.main import create_app
 from leasehold.process import Process
 from leasehold.tenancy.context import TenantRef
-from tests.factories import bearer, item
+from tests.factories import bearer, item, provisioned
 from tests.integration.observe.scraping import Figures, Observed, scraped
 
 _ITEM = "/v1/items/{item_id}"
@@ -31,10 +31,23 @@ def _answered(figures: Figures, method: str, route: str, status: str) -> float:
     return figures.one("leasehold_http_requests_total", method=method, route=route, status=status)
 
 
-async def test_every_request_counts_once_over_all_processes(
-    process: Process, acme: TenantRef, globex: TenantRef, server: Observed
-) -> None:
+async def _known_to_all(process: Process, server: Observed) -> tuple[TenantRef, TenantRef]:
+    """Make two tenants, and wait until all processes of a server know them."""
+
+    async def known() -> float:
+        return (await scraped(server.port)).one("leasehold_directory_tenants")
+
+    before = await known()
+    made = await provisioned(process), await provisioned(process)
+    async with asyncio.timeout(30):
+        while await known() < before + 2:
+            await asyncio.sleep(0.02)
+    return made
+
+
+async def test_every_request_counts_once_over_all_processes(process: Process, server: Observed) -> None:
     address, port = server.address, server.port
+    acme, globex = await _known_to_all(process, server)
     made, busy = await item(process, acme), await bearer(process, acme)
     quiet = await bearer(process, globex)
     before = (await scraped(port)).one("leasehold_tenant_requests_total", tenant="other", slug="other")

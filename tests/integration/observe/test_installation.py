@@ -14,7 +14,6 @@ from leasehold.platform.figures import service
 from leasehold.platform.figures.service import InstallationFigures
 from leasehold.process import Process
 from leasehold.tenancy.context import TenantRef
-from tests.faults.serving import free_port
 
 _AGE = "leasehold_installation_figures_age_seconds"
 _JOB = """
@@ -89,7 +88,7 @@ async def test_while_the_database_is_away_the_last_figures_are_told_with_their_a
     figures = _figures(process, monkeypatch)
     known = _values(await figures.families())
 
-    url = f"postgresql://nobody:nothing@127.0.0.1:{free_port()}/nowhere"
+    url = "postgresql://nobody:nothing@127.0.0.1:1/nowhere"
     away = Database(open_engine(url, pool_size=1), tenant_roles=True)
     figures._database = away
     later = _values(await figures.families())

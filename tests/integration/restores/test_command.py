@@ -62,7 +62,7 @@ async def test_a_tenant_is_put_back_to_the_newest_backup_of_a_time_and_that_is_u
     await said_by(settings, tmp_path, "restores", "undo", acme.slug)
     assert await _titles(owner, acme.slug) == ["first", "second", "third"]
     with outlived(command(settings, tmp_path, "restores", "confirm", acme.slug)) as asking:
-        _, asked = asking.communicate(timeout=60)  # and nobody answers
+        _, asked = asking.communicate(timeout=180)  # and nobody answers
     assert f"has what it had before; the state of {at:%Y-%m-%d %H:%M:%S} UTC is kept since " in asked
     assert await aside_of(owner, acme.id) is not None
     await said_by(settings, tmp_path, "restores", "confirm", acme.slug, "--yes")

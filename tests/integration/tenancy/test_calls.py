@@ -135,7 +135,7 @@ async def test_two_runs_of_the_same_function_exclude_each_other(own: Settings, p
         await leave.wait()
 
     first = asyncio.create_task(_call(own, process, wait))
-    await asyncio.wait_for(inside.wait(), 10)
+    await asyncio.wait_for(inside.wait(), 60)
     with pytest.raises(RunnerBusy, match=r"Another run is under way: on .*, process "):
         await _call(own, process, wait)
     leave.set()

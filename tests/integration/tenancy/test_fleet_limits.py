@@ -17,12 +17,16 @@ from leasehold.tenancy.fleet import waits
 from leasehold.tenancy.fleet.limits import Limits
 from leasehold.tenancy.fleet.plan import RunOptions
 from leasehold.tenancy.fleet.run import Report
-from tests.factories import until
 from tests.fleets import ADD_COLUMN, ADD_INDEX, add, provision, revisions, run
 
 _SLOW = ADD_COLUMN.replace(
-    "def upgrade() -> None:", 'def upgrade() -> None:\n    op.execute("DO $$ BEGIN PERFORM pg_sleep(5); END $$")'
+    "def upgrade() -> None:",
+    'def upgrade() -> None:\n    op.execute("DO $$ BEGIN'
+    " PERFORM pg_sleep(60) WHERE NOT starts_with(current_schema(), 'tenant_'); END $$\")",
 )
+"""Stands still in a tenant's schema, and not in those in which its shape is found out before."""
+_WAITED_FOR = "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND relation = $1::text::regclass)"
+_ASLEEP = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'"
 
 
 @asynccontextmanager
@@ -55,14 +59,12 @@ async def test_a_tenant_whose_tables_become_free_is_migrated_by_a_later_attempt(
     tenants = await provision(own, 2)
     add(own, "0002_colour", ADD_COLUMN)
     async with in_the_way(own, tenants[0]):
-        running = asyncio.create_task(run(own, limits=Limits(lock_timeout_s=0.1)))
-        waiting = (
-            "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
-        )
-        async with asyncio.timeout(10):
-            while not await owner.fetchval(waiting):
+        running = asyncio.create_task(run(own, limits=Limits(lock_timeout_s=0.5)))
+        items = f'"{tenants[0].schema}".items'
+        async with asyncio.timeout(60):
+            while not await owner.fetchval(_WAITED_FOR, items):
                 await asyncio.sleep(0.01)
-            while await owner.fetchval(waiting):  # until the first attempt has given up
+            while await owner.fetchval(_WAITED_FOR, items):  # until the attempt has given up
                 await asyncio.sleep(0.01)
     summary = await running
     assert (summary.outcome, max(result.attempts for result in summary.results) > 1) == ("succeeded", True)
@@ -72,12 +74,8 @@ async def test_a_tenant_whose_tables_become_free_is_migrated_by_a_later_attempt(
 async def test_a_statement_that_takes_too_long_is_ended_and_not_repeated(own: Settings, owner: Any) -> None:
     tenants = await provision(own, 1)
     assert (await run(own)).planned == 0
-    add(
-        own,
-        "0002_colour",
-        _SLOW.replace("pg_sleep(5)", "pg_sleep(CASE current_schema() WHEN 'tenant_reference' THEN 0 ELSE 5 END)"),
-    )
-    summary = await run(own, limits=Limits(statement_timeout_s=0.2))
+    add(own, "0002_colour", _SLOW)
+    summary = await run(own, limits=Limits(statement_timeout_s=2))
     (failed,) = summary.failed
     assert (failed.attempts, "statement timeout" in str(failed.error)) == (1, True)
     assert await revisions(owner, tenants) == ["0001"]
@@ -93,7 +91,7 @@ async def test_an_index_that_waits_for_another_tenant_says_for_whom_and_ends_in_
     # The reference schema first, for its index would wait too, and before any tenant.
     add(own, "0003_index", ADD_INDEX)
     heard: dict[str, str] = {}
-    made = fleet_run(own, RunOptions(only=(tenants[0].slug,), limits=Limits(index_timeout_s=2)))
+    made = fleet_run(own, RunOptions(only=(tenants[0].slug,), limits=Limits(index_timeout_s=4)))
     async with in_the_way(own, tenants[1]) as other:
         summary = await replace(made, report=Report(on_wait=heard.__setitem__)).run()
         expected = f"process {other.get_server_pid()} (lh_owner) on {tenants[1].slug}"
@@ -109,16 +107,14 @@ async def test_an_index_that_waits_for_another_tenant_says_for_whom_and_ends_in_
 
 async def test_a_run_that_is_cancelled_leaves_nothing_half_done_and_says_so(own: Settings, owner: Any) -> None:
     tenants = await provision(own, 2)
-    add(
-        own,
-        "0002_colour",
-        _SLOW.replace("pg_sleep(5)", "pg_sleep(CASE current_schema() WHEN 'tenant_reference' THEN 0 ELSE 5 END)"),
-    )
+    add(own, "0002_colour", _SLOW)
     started: list[int] = []
     made = fleet_run(own, RunOptions(jobs=2))
     running = asyncio.create_task(replace(made, report=Report(on_start=started.append)).run())
-    await until(lambda: started == [2], timeout_s=10)
-    await asyncio.sleep(0.2)
+    async with asyncio.timeout(60):
+        while await owner.fetchval(_ASLEEP) < 2:
+            await asyncio.sleep(0.01)
+    assert started == [2]
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running

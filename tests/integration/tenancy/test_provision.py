@@ -21,7 +21,7 @@ from leasehold.tenancy.fleet.replay import SchemaTarget
 from leasehold.tenancy.owner import NoOwner, Owner
 from leasehold.tenancy.provision import FingerprintMismatch, FleetNotReady, Provisioner, SlugTaken
 from leasehold.workspace.auth.pepper import pepper_seed, read_pepper
-from tests.factories import OPERATOR, new_slug, provisioned
+from tests.factories import OPERATOR, new_slug, provisioned, until
 
 _LEFT = """
 SELECT (SELECT count(*) FROM platform.tenants) AS tenants,
@@ -89,8 +89,7 @@ async def test_twenty_at_once_with_twenty_slugs_make_twenty_tenants(process: Pro
         *(process.provisioner.provision(slug=new_slug(), name="x", by=OPERATOR) for _ in range(20))
     )
     assert len({tenant.schema for tenant in made}) == 20
-    await process.feed.caught_up()
-    assert all(process.directory.by_id(tenant.id) for tenant in made)
+    await until(lambda: all(process.directory.by_id(tenant.id) for tenant in made))
 
 
 class DyingConnection(asyncpg.Connection):

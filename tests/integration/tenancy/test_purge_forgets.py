@@ -14,7 +14,7 @@ from leasehold.process import Process
 from tests.admins import impersonated
 from tests.archives import purged
 from tests.conftest import installed, migrate
-from tests.factories import admin, bearer, item, new_slug, provisioned
+from tests.factories import admin, bearer, item, new_slug, provisioned, until
 from tests.integration.archives.conftest import as_owner
 from tests.people import user
 from tests.plans import PLANS, decided, plan_of
@@ -77,6 +77,7 @@ async def test_nothing_that_names_the_tenant_or_its_people_is_left_in_the_whole_
     root, slug = await admin(process), new_slug()
     key = {"Idempotency-Key": f"make-{slug}"}
     made = await http.post(TENANTS, headers=root | key, json={"slug": slug, "name": f"Company {slug}"})
+    await until(lambda: process.directory.by_slug(slug) is not None)
     tenant = process.directory.by_slug(slug)
     assert tenant is not None
     address, domain, email = f"{TENANTS}/{tenant.id}", f"{slug}.example", f"sam.{slug}@people.example"

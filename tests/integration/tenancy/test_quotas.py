@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import asyncpg
+import psycopg
 import pytest
 import structlog
 from structlog.testing import LogCapture
+from valkey import Valkey as BlockingClient
 from valkey.asyncio import Valkey as Client
 
 from leasehold.config import Settings
@@ -29,9 +31,10 @@ from tests.valkey import Valkey, valkey
 
 ONE_AN_HOUR = Limits(Policy("client", (Window(1, 3600),)))
 SEVERAL = Limits(
-    Policy("client", (Window(5, 10), Window(20, 100))),
-    Policy("tenant", (Window(7, 3), Window(30, 60))),
+    Policy("client", (Window(5, 1000), Window(20, 10_000))),
+    Policy("tenant", (Window(7, 300), Window(30, 6000))),
 )
+"""A Valkey forgets by its own clock, whatever it is told of the time: none of them is whole while a test lasts."""
 _NOBODY = {"postgresql": "postgresql://lh_app:x@127.0.0.1:1/nothing", "valkey": "valkey://127.0.0.1:1/0"}
 
 
@@ -124,7 +127,7 @@ async def test_a_store_counts_as_a_process_does(store: Counted, key: str, seed: 
     dice = random.Random(seed)
     alone, now, granted = ProcessQuotas(), 1_700_000_000 * SECOND, 0
     for _ in range(60):
-        now += dice.choice([0, dice.randrange(SECOND), dice.randrange(20 * SECOND)])
+        now += dice.choice([0, dice.randrange(100 * SECOND), dice.randrange(2000 * SECOND)])
         asked = [
             Asked(SEVERAL, (f"{key} {dice.randrange(3)}", f"{key} {dice.randrange(2)}"))
             for _ in range(dice.randrange(1, 9))
@@ -184,7 +187,7 @@ async def test_processes_that_ask_at_once_get_what_there_is_and_no_more(
         for _ in range(3)
     ]
     try:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(120):
             for process in processes:
                 assert process.stdout is not None
                 assert await process.stdout.readline() == b"ready\n"
@@ -252,9 +255,9 @@ async def test_what_is_asked_while_a_call_is_under_way_goes_in_one_more(store: C
 
 async def test_a_refusal_that_is_remembered_ends_when_there_is_room(store: Counted, key: str) -> None:
     quotas, limits = SharedQuotas(store, ProcessQuotas()), Limits(Policy("client", (Window(1, 1),)))
-    assert (await quotas.take(limits, (key,)))[0]
-    granted, ahead = await quotas.take(limits, (key,))
-    assert not granted
+    granted, ahead = True, list[int]()
+    while granted:  # a second may pass between two
+        granted, ahead = await quotas.take(limits, (key,))
     await asyncio.sleep(limits.wait(ahead) / SECOND + 0.05)
     assert (await quotas.take(limits, (key,)))[0]
 
@@ -275,7 +278,10 @@ async def test_while_the_store_is_away_each_process_counts_by_itself_and_says_so
     await quotas.close()
 
 
-async def test_a_store_that_failed_is_left_alone_for_a_second(kind: str, key: str) -> None:
+async def test_a_store_that_failed_is_left_alone_for_a_while(
+    kind: str, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shared, "AWAY_S", 600.0)
     store = Counted(opened(kind, _NOBODY[kind]))
     quotas = SharedQuotas(store, ProcessQuotas())
     for _ in range(50):
@@ -292,13 +298,18 @@ async def test_who_waits_behind_another_call_waits_no_longer_than_for_one_of_its
 
 
 async def test_a_store_whose_connection_is_killed_is_asked_again_on_a_new_one(
-    kind: str, url: str, store: Counted, app_login: DriverConnection, key: str
+    kind: str, url: str, store: Counted, key: str
 ) -> None:
     await store.take([Asked(ONE_AN_HOUR, (key,))])
+    # Without a turn of the loop, in which the store might hear of it before it is asked.
     if kind == "valkey":
-        await said(url, "CLIENT", "KILL", "TYPE", "normal")
+        opening: Any = BlockingClient  # its library knows types in part
+        with opening.from_url(url) as client:
+            client.execute_command("CLIENT", "KILL", "TYPE", "normal")
     else:
-        await app_login.execute("SELECT pg_terminate_backend($1)", store.store._connection.get_server_pid())  # type: ignore[attr-defined]
+        with psycopg.connect(url, autocommit=True) as login:
+            pid = store.store._connection.get_server_pid()  # type: ignore[attr-defined]
+            login.execute("SELECT pg_terminate_backend(%s)", [pid])
     with pytest.raises(StoreAway):
         await store.take([Asked(ONE_AN_HOUR, (key,))])
     assert [granted for granted, _ in await store.take([Asked(ONE_AN_HOUR, (key,))])] == [False]

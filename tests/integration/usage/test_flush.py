@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import time
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack
 from dataclasses import replace
@@ -171,7 +172,7 @@ async def test_the_time_of_a_transaction_is_counted_from_its_begin_to_its_end(
         await asyncio.sleep(0.4)
     seconds = seconds_of(own)
     assert list(seconds) == [acme.id]
-    assert 0.4 <= seconds[acme.id] < 5
+    assert 0.4 <= seconds[acme.id] < 60
 
 
 async def test_the_time_of_a_transaction_that_fails_is_counted_too(own: Process, acme: TenantRef) -> None:
@@ -183,7 +184,7 @@ async def test_the_time_of_a_transaction_that_fails_is_counted_too(own: Process,
 
     with pytest.raises(LookupError):
         await fail()
-    assert 0.2 <= seconds_of(own)[acme.id] < 5
+    assert 0.2 <= seconds_of(own)[acme.id] < 60
 
 
 async def test_the_time_of_reads_is_counted_and_waiting_for_a_connection_is_not(
@@ -192,12 +193,14 @@ async def test_the_time_of_reads_is_counted_and_waiting_for_a_connection_is_not(
     held = [await own.readers.acquire(acme.id) for _ in range(own.readers.size)]
     waiting = [asyncio.create_task(tenant_reader(own.readers, globex).one(SLEEP)) for _ in range(2)]
     await asyncio.sleep(0.6)
+    released_at = time.monotonic()
     for connection in held:
         own.readers.release(connection)
     await asyncio.gather(*waiting)
+    both_s = 2 * (time.monotonic() - released_at)
     seconds = seconds_of(own)
     assert list(seconds) == [globex.id]
-    assert 0.2 <= seconds[globex.id] < 0.6
+    assert 0.2 <= seconds[globex.id] <= both_s
 
 
 async def test_a_process_flushes_at_its_end(own: Process, owner: DriverConnection) -> None:
@@ -223,6 +226,6 @@ async def test_a_process_goes_on_flushing_whatever_has_failed_once(
     async with flushing(hasty):
         await until(lambda: len(tried) >= 3)
         count(own.usage, tenant_id)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while await written(owner, tenant_id) != (1, 7):
                 await asyncio.sleep(0.02)

@@ -69,22 +69,22 @@ async def test_each_tenant_has_the_rows_and_bytes_of_its_own_tables(
         async with platform_session(process.database) as session:
             await enqueue(session, measure_sizes, NoArguments())
         async with at_work(process, measure_sizes):
-            await all_done(owner)
+            await all_done(owner, within_s=120)
         # Asked for behind the measure, for a vacuum adds to the bytes of a table.
         ours, theirs = await really(owner, acme), await really(owner, globex)
-        if await measured(owner, acme.id) == [ours] and await measured(owner, globex.id) == [theirs]:
+        found = [await measured(owner, tenant.id) for tenant in (acme, globex)]
+        if found == [[ours], [theirs]]:
             break
         # Others tell PostgreSQL up to ten seconds late what they wrote; it counts that twice until the next ANALYZE.
         await asyncio.sleep(4)
         await fill(owner, acme, 0)
         await fill(owner, globex, 0)
-    assert await measured(owner, acme.id) == [await really(owner, acme)]
-    assert await measured(owner, globex.id) == [await really(owner, globex)]
+    assert found == [[ours], [theirs]]
     assert ours[0] > 700 > theirs[0] > 3
     assert ours[1] > theirs[1] + 300_000
     row = await owner.fetchrow(_ROW, acme.id)
     assert row is not None
-    assert datetime.now(UTC) - timedelta(minutes=1) < row["measured_at"] <= datetime.now(UTC)
+    assert datetime.now(UTC) - timedelta(minutes=5) < row["measured_at"] <= datetime.now(UTC)
     assert row["starts_at"] == row["measured_at"].replace(hour=0, minute=0, second=0, microsecond=0)
 
 
@@ -94,10 +94,11 @@ async def test_a_later_measure_takes_the_place_of_the_days_earlier_one(
     await fill(owner, acme, 10)
     await measure(process)
     [before] = await measured(owner, acme.id)
-    await fill(owner, acme, 5)
+    await fill(owner, acme, 500)
     await measure(process)
     [after] = await measured(owner, acme.id)
-    assert after[0] == before[0] + 5
+    # The few rows that a new tenant has may be counted twice in one of them, as above.
+    assert 480 < after[0] - before[0] < 520
 
 
 async def test_tenants_are_measured_a_few_at_a_time_and_none_is_left_out(

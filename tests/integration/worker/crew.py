@@ -29,6 +29,7 @@ from tests.isolation.scenario import TITLES
 
 WAITING = "SELECT count(*) FROM platform.jobs WHERE state IN ('delayed', 'ready', 'running')"
 """Asks how many jobs wait or run."""
+_OF_SOME = " AND name = ANY($1)"
 
 
 class Title(Struct, frozen=True):
@@ -119,18 +120,24 @@ async def empty_queue(connection: DriverConnection) -> None:
         await connection.execute(f"DELETE FROM platform.{table}")
 
 
-async def all_done(connection: DriverConnection, *, within_s: float = 30.0) -> None:
-    """Wait until no job waits or runs."""
+async def all_done(connection: DriverConnection, *names: str, within_s: float = 30.0) -> None:
+    """Wait until no job waits or runs; with names none of these, for a worker of the product has its tasks, too."""
+    sql, which = (WAITING + _OF_SOME, [list(names)]) if names else (WAITING, [])
     async with asyncio.timeout(within_s):
-        while await connection.fetchval(WAITING):
+        while await connection.fetchval(sql, *which):
             await asyncio.sleep(0.02)
 
 
-async def came_to(connection: DriverConnection, *expected: str, within_s: float = 30.0) -> list[Any]:
-    """Wait until the jobs there are have these states, in the order they were asked for, and return their rows."""
-    deadline = time.monotonic() + within_s
+async def came_to(
+    connection: DriverConnection, *expected: str, of: TenantRef | None = None, within_s: float = 30.0
+) -> list[Any]:
+    """Wait until the jobs there are have these states, in the order they were asked for, and return their rows.
+
+    With a tenant only its jobs, for a worker of the product has its tasks, too.
+    """
+    deadline, which = time.monotonic() + within_s, "" if of is None else f"WHERE tenant_id = '{of.id}'"
     while True:
-        rows: list[Any] = await connection.fetch("SELECT * FROM platform.jobs ORDER BY created_at, id")
+        rows: list[Any] = await connection.fetch(f"SELECT * FROM platform.jobs {which} ORDER BY created_at, id")
         if [row["state"] for row in rows] == [*expected]:
             return rows
         assert time.monotonic() < deadline, [(row["name"], row["state"], row["error"]) for row in rows]

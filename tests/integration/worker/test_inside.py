@@ -50,7 +50,7 @@ async def test_mails_of_tenants_and_of_the_platform_are_sent_and_none_of_what_wa
             await post(session, _MAIL)
         with pytest.raises(LookupError):
             await _post_and_fail(keeping, acme)
-        await all_done(owner)
+        await all_done(owner, "mail.send")
     files = _mails_in(tmp_path / "mail")
     assert len(files) == 2
     kept = email.message_from_bytes(files[0].read_bytes(), policy=policy.default)
@@ -59,7 +59,7 @@ async def test_mails_of_tenants_and_of_the_platform_are_sent_and_none_of_what_wa
 
 async def test_it_leaves_the_queue_when_the_server_ends(keeping: Process, owner: DriverConnection) -> None:
     workers = "SELECT count(*) FROM platform.job_workers"
-    async with worker_inside(keeping), asyncio.timeout(10):
+    async with worker_inside(keeping), asyncio.timeout(30):
         while await owner.fetchval(workers) != 1:
             await asyncio.sleep(0.02)
     assert await owner.fetchval(workers) == 0
@@ -76,7 +76,7 @@ async def test_the_application_runs_one_where_it_is_told_to(
         assert _mails_in(tmp_path / "mail") == []
     told_to = keeping.settings.model_copy(update={"worker_inside": True})
     async with create_app(told_to).app.lifespan():
-        await all_done(owner)
+        await all_done(owner, "mail.send")
     assert len(_mails_in(tmp_path / "mail")) == 1
 
 

@@ -41,7 +41,7 @@ async def pass_trace_on(arguments: Title, session: TenantSession) -> None:
 @pytest.fixture
 def log(monkeypatch: pytest.MonkeyPatch) -> Generator[io.TextIOWrapper]:
     """What a worker logs meanwhile, however logging was configured when it first did in this process."""
-    before, handlers, level = structlog.get_config(), logging.root.handlers, logging.root.level
+    before, handlers, level = structlog.get_config(), [*logging.root.handlers], logging.root.level
     stream = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True)
     configure_logging(level="info", form="json", stream=stream, is_final=False)
     monkeypatch.setattr("leasehold.worker.worker._log", structlog.get_logger())

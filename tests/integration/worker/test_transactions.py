@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import text
 
 from leasehold.core.database import DriverConnection, PlatformSession, platform_session
+from leasehold.core.ids import new_id
 from leasehold.process import Process
 from leasehold.tenancy.bind import TenantSession
 from leasehold.tenancy.context import TenantRef
@@ -113,10 +114,13 @@ async def test_a_job_that_was_asked_for_by_a_job_is_asked_for_once(
 
 async def test_what_a_job_of_the_platform_writes_is_written_once_too(process: Process, owner: DriverConnection) -> None:
     await ask(process, None, rename_workers)
-    await owner.execute("INSERT INTO platform.job_workers VALUES (gen_random_uuid(), 'y', 100, now(), now())")
+    other = new_id()
+    await owner.execute("INSERT INTO platform.job_workers VALUES ($1, 'y', 100, now(), now())", other)
     async with at_work(process, rename_workers):
         await all_done(owner)
-        assert await owner.fetchval("SELECT pid FROM platform.job_workers WHERE pid < 150 AND host = 'x'") == 101
+        row = await owner.fetchrow("SELECT host, pid FROM platform.job_workers WHERE id = $1", other)
+    assert row is not None
+    assert tuple(row) == ("x", 101)
 
 
 async def test_a_job_that_is_another_workers_by_now_leaves_nothing(

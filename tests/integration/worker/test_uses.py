@@ -20,7 +20,7 @@ from leasehold.workspace.clients.jobs import note_use as note_use_of_client
 from leasehold.workspace.keys.jobs import note_use as note_use_of_key
 from leasehold.workspace.uses import LastUses, Uses
 from tests.api.problems import on
-from tests.factories import api_client, api_key, parts_of
+from tests.factories import api_client, api_key, parts_of, until
 from tests.integration.worker.crew import all_done, at_work, empty_queue
 
 _MOMENT = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -151,7 +151,9 @@ async def test_a_client_that_gets_a_token_was_used_and_one_that_is_refused_was_n
     app: RequestLog, http: httpx.AsyncClient, process: Process, acme: TenantRef, owner: DriverConnection
 ) -> None:
     server: Process = app.app.state.process
-    await server.feed.caught_up()
+    await until(lambda: server.directory.by_id(acme.id) is not None, timeout_s=30)
+    await server.client_uses.flush(server.database)  # of all clients that other tests have used
+    await empty_queue(owner)
     clients = [await api_client(process, acme) for _ in range(2)]
     for client, secret, status in ((clients[0], clients[0].client_secret, 200), (clients[1], "wrong", 401)):
         form = {"grant_type": "client_credentials", "client_id": str(client.client_id), "client_secret": secret}
@@ -167,7 +169,7 @@ async def test_a_key_that_opened_something_was_used_and_an_expired_one_was_not(
     app: RequestLog, http: httpx.AsyncClient, process: Process, acme: TenantRef, owner: DriverConnection
 ) -> None:
     server: Process = app.app.state.process
-    await server.feed.caught_up()
+    await until(lambda: server.directory.by_id(acme.id) is not None, timeout_s=30)
     await server.key_uses.flush(server.database)  # of all keys that other tests have used
     await empty_queue(owner)
     keys = [await api_key(process, acme) for _ in range(2)]

@@ -21,7 +21,7 @@ from tests.isolation.hunt.own import OWN
 from tests.isolation.hunt.tenants import settle
 from tests.isolation.hunt.trespasses import TRESPASSES
 from tests.isolation.hunt.watch import Watch
-from tests.isolation.hunt.weather import Weather
+from tests.isolation.hunt.weather import KINDS, Weather
 
 _MOST_TOLD = 5
 """So many errors of the servers are told; there should be none."""
@@ -101,8 +101,7 @@ async def hunt(settings: Settings, plan: Plan, *, tell: Callable[[str], None] | 
             telling = asyncio.create_task(_tell(watch, tell, plan.told_every_s)) if tell is not None else None
             async with asyncio.TaskGroup() as group:
                 for hunter in hunters:
-                    of_it = decisions(plan.seed, hunter.number, tenants=plan.tenants, weights=_WEIGHTS)
-                    group.create_task(hunter.hunt(_ACTS, of_it, plan.operations // plan.hunters))
+                    group.create_task(_hunt(hunter, plan, weather, blowing))
             seconds, worked = time.monotonic() - began, time.process_time() - worked
             for task in filter(None, (blowing, telling)):
                 await ended(task)
@@ -120,6 +119,16 @@ async def hunt(settings: Settings, plan: Plan, *, tell: Callable[[str], None] | 
     )
     done = sum(watch.operations.values())
     return Found(watch.leaks, watch.faults, done, watch.marks, watch.judged, weather.done, decided, told)
+
+
+async def _hunt(hunter: Hunter, plan: Plan, weather: Weather, blowing: asyncio.Task[None] | None) -> None:
+    """Let a hunter hunt, and not be done before all that is to happen meanwhile has happened once."""
+    of_it = decisions(plan.seed, hunter.number, tenants=plan.tenants, weights=_WEIGHTS)
+    each, half = plan.operations // plan.hunters, plan.operations // plan.hunters // 2
+    await hunter.hunt(_ACTS, of_it, half)
+    while blowing is not None and not blowing.done() and not all(weather.done[kind] for kind in KINDS):
+        await asyncio.sleep(0.01)
+    await hunter.hunt(_ACTS, of_it, each - half)
 
 
 async def _tell(watch: Watch, tell: Callable[[str], None], every_s: float) -> None:

@@ -1,4 +1,4 @@
-"""A queue that is empty at the beginning of each test, and connections to it."""
+"""A queue that is empty at the beginning of each test and at its end, and connections to it."""
 
 import os
 import socket
@@ -17,6 +17,7 @@ from leasehold.tenancy.context import TenantRef
 from leasehold.tenancy.jobs.queue import JobQueue
 from tests.factories import provisioned
 from tests.integration.tenancy.jobs.chores import Hand
+from tests.integration.worker.crew import empty_queue
 
 Hire = Callable[[], Awaitable[Hand]]
 
@@ -25,9 +26,9 @@ Hire = Callable[[], Awaitable[Hand]]
 async def app_connection(settings: Settings) -> AsyncGenerator[DriverConnection]:
     """A connection of the login of the app, to an empty queue without workers and without periodic tasks."""
     connection: DriverConnection = await asyncpg.connect(driver_url(settings.database_url.get_secret_value()))
-    for table in ("jobs", "job_workers", "periodic_tasks"):
-        await connection.execute(f"DELETE FROM platform.{table}")
+    await empty_queue(connection)
     yield connection
+    await empty_queue(connection)
     await connection.close()
 
 

@@ -116,7 +116,7 @@ async def test_a_job_with_a_delay_is_claimed_when_it_is_due_and_was_made_ready(
 async def test_a_short_delay_is_obeyed(process: Process, acme: TenantRef, hand: Hand) -> None:
     await asked(process, acme, delay_s=0.3)
     claimed: list[ClaimedJob] = []
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not claimed:
             await hand.queue.promote()
             claimed = await hand.claim()
@@ -128,9 +128,9 @@ async def test_a_short_delay_is_obeyed(process: Process, acme: TenantRef, hand: 
 async def test_what_was_delayed_stands_behind_what_was_ready_earlier(
     process: Process, acme: TenantRef, hand: Hand
 ) -> None:
-    await asked(process, acme, note, "delayed", delay_s=0.05)
+    await asked(process, acme, note, "delayed", delay_s=3600)
     await asked(process, acme, note, "at once")
-    await asyncio.sleep(0.1)
+    await hand.connection.execute("UPDATE platform.jobs SET run_at = now() WHERE state = 'delayed'")
     await hand.queue.promote()
     assert await _in_turn(hand, 2, _text_of) == ["at once", "delayed"]
 

@@ -208,7 +208,7 @@ async def test_workers_are_woken_by_the_commit_and_not_by_what_was_rolled_back(
         await enqueue(session, note, Note())
         await app_connection.execute("SELECT 1")  # with which a notification would have come
         assert not woken.is_set()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         await woken.wait()
     await app_connection.remove_listener(CHANNEL, hear)
 

@@ -50,7 +50,7 @@ async def test_a_claim_does_not_wait_for_what_another_claims_just_now(
     await many_asked(hand.connection, five[0], 4)
     async with hand.connection.transaction():
         mine = await hand.claim(wanted=2)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             theirs = await other.claim(wanted=4)
     assert (len(mine), len(theirs)) == (2, 2)
     assert not {job.id for job in mine} & {job.id for job in theirs}
