@@ -48,7 +48,7 @@ class AtWork:
     stop: asyncio.Event
     task: asyncio.Task[None]
 
-    async def ended(self, *, within_s: float = 30.0) -> None:
+    async def ended(self, *, within_s: float = 120.0) -> None:
         """Tell the worker to stop, and wait until it has."""
         self.stop.set()
         async with asyncio.timeout(within_s):
@@ -120,7 +120,7 @@ async def empty_queue(connection: DriverConnection) -> None:
         await connection.execute(f"DELETE FROM platform.{table}")
 
 
-async def all_done(connection: DriverConnection, *names: str, within_s: float = 30.0) -> None:
+async def all_done(connection: DriverConnection, *names: str, within_s: float = 120.0) -> None:
     """Wait until no job waits or runs; with names none of these, for a worker of the product has its tasks, too."""
     sql, which = (WAITING + _OF_SOME, [list(names)]) if names else (WAITING, [])
     async with asyncio.timeout(within_s):
