@@ -1,6 +1,10 @@
-"""Two processes of the server obey each state at once, also when they have just lost their directory feed."""
+"""Two processes of the server obey each state at once, also when they have just lost their directory feed.
+
+With LEASEHOLD_TEST_LONG, for a machine that does nothing else, they are held to the second that is promised.
+"""
 
 import asyncio
+import os
 import time
 from contextlib import AsyncExitStack
 from typing import Any
@@ -18,10 +22,10 @@ from leasehold.tenancy.feed import APPLICATION_NAME, HEARTBEAT_S
 from tests.factories import OPERATOR, bearer, lifecycle
 from tests.faults.serving import served
 
-WITHIN_S = 8.0
+WITHIN_S = 1.0 if os.environ.get("LEASEHOLD_TEST_LONG") else 8.0
 """Promised is a second, which a machine that is busy with other tests may not keep.
 
-Less than a process serves on without a feed, for then it refuses everybody.
+Eight are less than a process serves on without a feed, for then it refuses everybody.
 """
 
 
