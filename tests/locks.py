@@ -16,3 +16,6 @@ another worker that provisions waits here, too.
 
 Not from pg_stat_activity: in a transaction it shows the same picture for ever.
 """
+
+WAITED_FOR = "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND relation = $1::text::regclass)"
+"""Whether anybody waits for a table, which is named as SQL does."""

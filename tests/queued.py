@@ -7,6 +7,7 @@ from uuid import UUID
 import psycopg
 from psycopg.rows import dict_row
 
+from leasehold.core.database import DriverConnection
 from leasehold.core.ids import new_id
 
 SECRET = "a text that only its reader may see"
@@ -43,14 +44,14 @@ def queued(url: str, tenant_id: UUID | str | None, state: str, **columns: Any) -
     return str((row | columns)["id"])
 
 
-def empty_queue(url: str) -> None:
+async def empty_queue(owner: DriverConnection) -> None:
     """Forget all jobs, workers and periodic tasks.
 
-    A worker would first do what other tests have asked for, and one that a test has killed is listed for a while.
+    What other tests have asked for, nobody here would do, or a worker would do it first; and a worker that was killed
+    is listed for a while.
     """
-    with psycopg.connect(url) as connection:
-        for table in ("jobs", "job_workers", "periodic_tasks"):
-            connection.execute(f"DELETE FROM platform.{table}".encode())
+    for table in ("jobs", "job_workers", "periodic_tasks"):
+        await owner.execute(f"DELETE FROM platform.{table}")
 
 
 def row_of(url: str, job_id: str) -> dict[str, Any] | None:

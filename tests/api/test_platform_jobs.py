@@ -79,9 +79,9 @@ async def eventually(http: httpx.AsyncClient, headers: dict[str, str], job_id: s
 
 
 async def test_a_job_that_dies_is_listed_with_its_error_and_shown_with_its_traceback(
-    http: httpx.AsyncClient, process: Process, url: str, headers: dict[str, str], acme: TenantRef
+    http: httpx.AsyncClient, process: Process, url: str, owner: Any, headers: dict[str, str], acme: TenantRef
 ) -> None:
-    empty_queue(url)
+    await empty_queue(owner)
     job_id = queued(url, acme.id, "ready", name="tests.unheard_of", max_attempts=1, priority=7)
     async with working(process):
         shown = await eventually(http, headers, job_id, "dead")
@@ -209,9 +209,9 @@ async def workers_of(http: httpx.AsyncClient, headers: dict[str, str]) -> list[d
 
 
 async def test_a_worker_is_listed_while_it_works(
-    http: httpx.AsyncClient, process: Process, url: str, headers: dict[str, str]
+    http: httpx.AsyncClient, process: Process, owner: Any, headers: dict[str, str]
 ) -> None:
-    empty_queue(url)
+    await empty_queue(owner)
     async with working(process), asyncio.timeout(30):
         while not (found := await workers_of(http, headers)):
             await asyncio.sleep(0.05)
@@ -221,9 +221,9 @@ async def test_a_worker_is_listed_while_it_works(
 
 
 async def test_a_worker_that_was_not_seen_for_longer_than_its_lease_is_not_listed(
-    http: httpx.AsyncClient, url: str, headers: dict[str, str]
+    http: httpx.AsyncClient, url: str, owner: Any, headers: dict[str, str]
 ) -> None:
-    empty_queue(url)
+    await empty_queue(owner)
     with psycopg.connect(url, autocommit=True) as connection:
         for host, seconds in (("late", 31), ("alive", 10), ("early", -60)):
             connection.execute(
@@ -239,13 +239,13 @@ async def test_a_worker_that_was_not_seen_for_longer_than_its_lease_is_not_liste
 
 
 async def test_periodic_tasks_say_what_their_last_call_came_to(
-    http: httpx.AsyncClient, process: Process, url: str, headers: dict[str, str]
+    http: httpx.AsyncClient, process: Process, url: str, owner: Any, headers: dict[str, str]
 ) -> None:
     async def tasks() -> dict[str, dict[str, Any]]:
         page = (await http.get(f"{PLATFORM}/periodic-tasks", headers=headers)).json()
         return {task["name"]: task for task in page["items"]}
 
-    empty_queue(url)
+    await empty_queue(owner)
     async with working(process), asyncio.timeout(30):
         while "admins.expire_tokens" not in await tasks():
             await asyncio.sleep(0.05)

@@ -66,9 +66,9 @@ async def test_a_job_that_has_ended_is_ready_again_with_all_its_attempts(
 
 
 async def test_a_retried_job_is_run_by_a_worker_that_lives(
-    http: httpx.AsyncClient, process: Process, url: str, headers: dict[str, str], acme: TenantRef
+    http: httpx.AsyncClient, process: Process, url: str, owner: Any, headers: dict[str, str], acme: TenantRef
 ) -> None:
-    empty_queue(url)
+    await empty_queue(owner)
     job_id = queued(url, acme.id, "dead", name="clients.note_use", arguments='{"last_used_at": {}}', attempts=3)
     stop = asyncio.Event()
     worker = asyncio.create_task(build_worker(process, places=2).run(stop))

@@ -3,6 +3,7 @@ by code that its schema does not fit.
 """
 
 import asyncio
+import os
 import random
 import time
 from collections import defaultdict
@@ -40,7 +41,7 @@ MOST_ROUNDS = 1_000
 """How often each client asks for every tenant, at most."""
 PAUSE_S = 0.002
 """Between two requests of a client: the runs shall have their share of the processor."""
-WITHIN_S = 3.0
+WITHIN_S = 1.0 if os.environ.get("LEASEHOLD_TEST_LONG") else 3.0
 """How soon every process knows where a tenant stands: promised is a second, to a machine that is not busy."""
 SOON_S = 60
 """After which it is given up that a process begins to serve a tenant, or to ask it to come back."""

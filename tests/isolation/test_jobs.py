@@ -25,9 +25,10 @@ from leasehold.tenancy.jobs.definition import Job, platform_job, tenant_job
 from leasehold.tenancy.jobs.enqueue import enqueue
 from leasehold.tenancy.jobs.queue import ClaimedJob
 from leasehold.worker.calling import Caller
-from tests.integration.worker.crew import Title, all_done, ask, at_work, came_to, empty_queue
+from tests.integration.worker.crew import Title, all_done, ask, at_work, came_to
 from tests.isolation.scenario import ACTS, TITLES, Watch
 from tests.pooler import direct
+from tests.queued import empty_queue
 
 FAILING = ("fail_in_python", "fail_in_sql", "never_begin", "be_cancelled")
 _TITLES = Read(TITLES, Title)

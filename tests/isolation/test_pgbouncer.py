@@ -24,9 +24,10 @@ from leasehold.workspace.items.schemas import ItemCreate
 from leasehold.workspace.items.service import ItemService
 from tests.bouncer import needs_pgbouncer
 from tests.factories import bearer, provisioned
-from tests.integration.worker.crew import Title, ask, at_work, empty_queue
+from tests.integration.worker.crew import Title, ask, at_work
 from tests.isolation.scenario import ACTS, TITLES, Request, play
 from tests.pooler import behind, bouncer, keeps_statements, through_port
+from tests.queued import empty_queue
 
 pytestmark = needs_pgbouncer
 

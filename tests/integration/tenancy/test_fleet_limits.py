@@ -18,6 +18,7 @@ from leasehold.tenancy.fleet.limits import Limits
 from leasehold.tenancy.fleet.plan import RunOptions
 from leasehold.tenancy.fleet.run import Report
 from tests.fleets import ADD_COLUMN, ADD_INDEX, add, provision, revisions, run
+from tests.locks import WAITED_FOR
 
 _SLOW = ADD_COLUMN.replace(
     "def upgrade() -> None:",
@@ -25,7 +26,6 @@ _SLOW = ADD_COLUMN.replace(
     " PERFORM pg_sleep(60) WHERE NOT starts_with(current_schema(), 'tenant_'); END $$\")",
 )
 """Stands still in a tenant's schema, and not in those in which its shape is found out before."""
-_WAITED_FOR = "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND relation = $1::text::regclass)"
 _ASLEEP = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'"
 
 
@@ -62,9 +62,9 @@ async def test_a_tenant_whose_tables_become_free_is_migrated_by_a_later_attempt(
         running = asyncio.create_task(run(own, limits=Limits(lock_timeout_s=0.5)))
         items = f'"{tenants[0].schema}".items'
         async with asyncio.timeout(60):
-            while not await owner.fetchval(_WAITED_FOR, items):
+            while not await owner.fetchval(WAITED_FOR, items):
                 await asyncio.sleep(0.01)
-            while await owner.fetchval(_WAITED_FOR, items):  # until the attempt has given up
+            while await owner.fetchval(WAITED_FOR, items):  # until the attempt has given up
                 await asyncio.sleep(0.01)
     summary = await running
     assert (summary.outcome, max(result.attempts for result in summary.results) > 1) == ("succeeded", True)

@@ -17,12 +17,12 @@ from leasehold.tenancy.purge import Purger
 from tests.factories import OPERATOR
 from tests.faults.agreement import eventually
 from tests.fleets import ADD_COLUMN, add, provision, revisions
+from tests.locks import WAITED_FOR
 
 _DELETE = (
     "UPDATE platform.tenants SET state = 'deleted', deleted_from = 'active', deleted_at = now(), purge_at = now()"
     " WHERE id = $1"
 )
-_WAITING = "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND relation = $1::text::regclass)"
 
 
 async def purge(settings: Settings, tenant: TenantRef) -> None:
@@ -77,7 +77,7 @@ async def test_a_purge_that_comes_between_two_attempts_of_a_run_ends_them(
     add(own, "0002_colour", ADD_COLUMN)
 
     async def waiting() -> bool:
-        return await admin.fetchval(_WAITING, f'"{tenant.schema}".items')
+        return await admin.fetchval(WAITED_FOR, f'"{tenant.schema}".items')
 
     async def begun() -> bool:
         return await admin.fetchval("SELECT state = 'purging' FROM platform.tenants WHERE id = $1", tenant.id)

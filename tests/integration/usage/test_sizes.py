@@ -20,7 +20,8 @@ from leasehold.tenancy.context import TenantRef
 from leasehold.tenancy.jobs.definition import NoArguments
 from leasehold.tenancy.jobs.enqueue import enqueue
 from tests.factories import parts_of, provisioned
-from tests.integration.worker.crew import all_done, at_work, empty_queue
+from tests.integration.worker.crew import all_done, at_work
+from tests.queued import empty_queue
 
 _TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = $1"
 _ROW = "SELECT rows, bytes, starts_at, measured_at FROM platform.tenant_sizes WHERE tenant_id = $1"

@@ -12,7 +12,7 @@ from leasehold.core.database import DriverConnection, driver_url
 from leasehold.core.log import configure_logging
 from leasehold.main import build_process, running
 from leasehold.process import Process
-from tests.integration.worker.crew import empty_queue
+from tests.queued import empty_queue
 
 
 @pytest.fixture(scope="session")

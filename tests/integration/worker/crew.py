@@ -114,12 +114,6 @@ async def ask(process: Process, tenant: TenantRef | None, job: Job[Any], *titles
             await enqueue(session, job, Title(title), **options)
 
 
-async def empty_queue(connection: DriverConnection) -> None:
-    """Forget all jobs, workers and periodic tasks: what other tests have asked for, nobody here would do."""
-    for table in ("jobs", "job_workers", "periodic_tasks"):
-        await connection.execute(f"DELETE FROM platform.{table}")
-
-
 async def all_done(connection: DriverConnection, *names: str, within_s: float = 120.0) -> None:
     """Wait until no job waits or runs; with names none of these, for a worker of the product has its tasks, too."""
     sql, which = (WAITING + _OF_SOME, [list(names)]) if names else (WAITING, [])

@@ -21,7 +21,8 @@ from leasehold.workspace.keys.jobs import note_use as note_use_of_key
 from leasehold.workspace.uses import LastUses, Uses
 from tests.api.problems import on
 from tests.factories import api_client, api_key, parts_of, until
-from tests.integration.worker.crew import all_done, at_work, empty_queue
+from tests.integration.worker.crew import all_done, at_work
+from tests.queued import empty_queue
 
 _MOMENT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 

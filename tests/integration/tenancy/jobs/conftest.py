@@ -17,7 +17,7 @@ from leasehold.tenancy.context import TenantRef
 from leasehold.tenancy.jobs.queue import JobQueue
 from tests.factories import provisioned
 from tests.integration.tenancy.jobs.chores import Hand
-from tests.integration.worker.crew import empty_queue
+from tests.queued import empty_queue
 
 Hire = Callable[[], Awaitable[Hand]]
 
